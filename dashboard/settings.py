@@ -1,0 +1,277 @@
+"""All settings, read from the environment; a missing or malformed value stops the start with one sentence.
+
+Embedded mode (nothing set): SQLite and a broker of plain files below MAILWARDEN_DATA_DIR.
+Production: DATABASE_URL names PostgreSQL and REDIS_URL names Redis. Nothing else differs.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from dashboard.emailsec.credentials import KeyCredentials, TokenCredentials
+from dashboard.emailsec.paths import checked_base_url
+from dashboard.environment import choice, flag, names, number, text
+from dashboard.logs import configure_logging
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _refuse(sentence: str) -> None:
+    raise ImproperlyConfigured(sentence)
+
+
+DEBUG = False
+SECRET_KEY = text("SECRET_KEY")
+if len(SECRET_KEY) < 32:
+    _refuse("SECRET_KEY must be set to at least 32 random characters (`make run` and `make demo` make one for you).")
+
+HTTPS = flag("MAILWARDEN_HTTPS", default=True)
+BEHIND_PROXY = flag("MAILWARDEN_BEHIND_PROXY", default=False)
+PROXY_COUNT = number("MAILWARDEN_PROXY_COUNT", 0, most=10)  # proxies in front that write X-Forwarded-For
+DEMO = flag("MAILWARDEN_DEMO", default=False)  # gunicorn's settings keep a demo on this machine
+
+ALLOWED_HOSTS = names("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+for _host in ALLOWED_HOSTS:
+    if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", _host, re.IGNORECASE):
+        _refuse(f"ALLOWED_HOSTS must be host names between commas, without scheme, port or *; {_host!r} is none.")
+CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", [])
+for _origin in CSRF_TRUSTED_ORIGINS:
+    if not re.fullmatch(r"https?://(\*\.)?[a-z0-9_.\[\]:-]+", _origin, re.IGNORECASE):
+        _refuse(f"CSRF_TRUSTED_ORIGINS must be origins such as https://desk.corp.example; {_origin!r} is none.")
+
+DATA_DIR = Path(text("MAILWARDEN_DATA_DIR", str(BASE_DIR / "var")))
+try:
+    DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as _error:
+    _refuse(f"MAILWARDEN_DATA_DIR must be a folder that can be made and written: {_error.strerror}.")
+
+# --- the account at Cloudflare ------------------------------------------------------------------------------------
+
+CLOUDFLARE_ACCOUNT_ID = text("CLOUDFLARE_ACCOUNT_ID")
+CLOUDFLARE_API_TOKEN = text("CLOUDFLARE_API_TOKEN")
+CLOUDFLARE_READ_TOKEN = text("CLOUDFLARE_READ_TOKEN")
+CLOUDFLARE_EMAIL = text("CLOUDFLARE_EMAIL")
+CLOUDFLARE_API_KEY = text("CLOUDFLARE_API_KEY")
+
+if not re.fullmatch(r"[0-9a-f]{32}", CLOUDFLARE_ACCOUNT_ID):
+    _refuse(
+        "CLOUDFLARE_ACCOUNT_ID must be the account's 32 hexadecimal characters, as the Cloudflare dashboard shows it."
+    )
+if CLOUDFLARE_API_TOKEN and (CLOUDFLARE_EMAIL or CLOUDFLARE_API_KEY):
+    _refuse("Set either CLOUDFLARE_API_TOKEN or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, not both.")
+if not CLOUDFLARE_API_TOKEN and not (CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY):
+    _refuse("Set CLOUDFLARE_API_TOKEN (with Cloud Email Security: Write), or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY.")
+for _name, _check in (
+    ("CLOUDFLARE_API_TOKEN", lambda: CLOUDFLARE_API_TOKEN and TokenCredentials(CLOUDFLARE_API_TOKEN)),
+    ("CLOUDFLARE_READ_TOKEN", lambda: CLOUDFLARE_READ_TOKEN and TokenCredentials(CLOUDFLARE_READ_TOKEN)),
+    ("CLOUDFLARE_API_KEY", lambda: CLOUDFLARE_API_KEY and KeyCredentials(CLOUDFLARE_EMAIL, CLOUDFLARE_API_KEY)),
+):
+    try:
+        _check()
+    except ValueError as _error:
+        _refuse(f"{_name} cannot be used: {_error}.")
+try:
+    CLOUDFLARE_BASE_URL = checked_base_url(text("CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4"))
+    urlsplit(CLOUDFLARE_BASE_URL).port  # noqa: B018  raises where it is no number
+except ValueError as _error:
+    _refuse(f"CLOUDFLARE_BASE_URL cannot be used: {_error}.")
+
+CALL_LIMIT = number(
+    "MAILWARDEN_CALL_LIMIT", 1200, least=10
+)  # calls per credential in 5 minutes; the service allows 1,200
+SEARCH_DEADLINE = number("MAILWARDEN_SEARCH_DEADLINE", 900, least=10)  # seconds until a slow search is given up
+PAGE_PATIENCE = number("MAILWARDEN_PAGE_PATIENCE", 4, least=1)  # seconds a page waits before a worker takes over
+PARALLEL_READS = True  # a page asks for its parts side by side
+QUIET_SECONDS = number("MAILWARDEN_QUIET_SECONDS", 30)  # before an unanswered write is looked up
+UNDO_SECONDS = number("MAILWARDEN_UNDO_SECONDS", 8)  # undo window of members who have not chosen their own
+BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
+
+# --- Django -------------------------------------------------------------------------------------------------------
+
+ROOT_URLCONF = "dashboard.urls"
+WSGI_APPLICATION = "dashboard.wsgi.application"
+AUTH_USER_MODEL = "access.Member"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "dashboard",
+    "dashboard.access",
+    "dashboard.audit",
+    "dashboard.upstream",
+    "investigate",
+    "settings_ui",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "dashboard.web.proxy.ClientAddressMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "dashboard.web.middleware.SafeHeadersMiddleware",
+    "dashboard.upstream.health.HealthMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.web.middleware.RequestLogMiddleware",
+    "dashboard.web.middleware.HtmxSignInMiddleware",
+    "dashboard.web.middleware.ErrorPagesMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "dashboard.web.context.frame",
+            ],
+            "builtins": ["dashboard.templatetags.mailwarden"],
+            "libraries": {"django_htmx": "django_htmx.templatetags.django_htmx"},
+            "loaders": [("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"])],
+        },
+    },
+]
+
+if _database_url := text("DATABASE_URL"):
+    if not re.match(r"postgres(ql)?://[^/]*/[^/?]+", _database_url):
+        _refuse("DATABASE_URL must look like postgres://user:password@host:5432/name (nothing set means SQLite).")
+    try:
+        DATABASES = {"default": environ.Env.db_url_config(_database_url)}
+    except ValueError:  # its text may quote the password
+        raise ImproperlyConfigured("DATABASE_URL has a host or port that cannot be read.") from None
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "mailwarden.sqlite3"}}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Readers never wait for the writer; a read-then-write transaction takes its lock at once instead of failing later.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;PRAGMA cache_size=-8000;"
+        ),
+    }
+else:
+    DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c lock_timeout=5000 -c statement_timeout=30000"
+DATABASES["default"]["CONN_MAX_AGE"] = 600
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+}  # what is shared lives in tables, as JSON
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "__Host-mailwarden" if HTTPS else "mailwarden"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "dashboard.web.errors.csrf_failed"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = (
+    "same-origin"  # "no-referrer" would make Chromium send `Origin: null` and Django refuse every form
+)
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "connect-src": [SELF],
+        "frame-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+LOGIN_URL = "access:login"
+LOGIN_REDIRECT_URL = "/investigate/"
+LOGOUT_REDIRECT_URL = "access:login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+
+# --- Celery -------------------------------------------------------------------------------------------------------
+# The broker only rings the bell: rows in the database say what is to be done, and the sweep finds what nobody holds.
+
+REDIS_URL = text("REDIS_URL")
+if REDIS_URL:
+    if not re.fullmatch(r"rediss?://[^/\s]+(/[0-9]+)?(\?\S*)?", REDIS_URL):
+        _refuse("REDIS_URL must look like redis://:password@host:6379/0, or rediss:// (nothing set means plain files).")
+    CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 600,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 25,
+    }
+    CELERY_VISIBILITY_TIMEOUT = 600
+else:
+    CELERY_BROKER_URL = "embedded://localhost//"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"queue_folder": str(DATA_DIR / "queue"), "polling_interval": 0.2}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_TASK_DEFAULT_QUEUE = "people"
+CELERY_BEAT_SCHEDULER = "dashboard.scheduler:Scheduler"
+
+WORKER_THREADS = number("MAILWARDEN_WORKER_THREADS", 16, least=2, most=256)
+# Time limits of tasks are not set: the pool of threads knows none. Every call of the API carries a budget of its own.
+
+LOGGING_CONFIG = None
+configure_logging(
+    level=choice("MAILWARDEN_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+    pretty=flag("MAILWARDEN_LOG_PRETTY", default=False),
+)

@@ -1,0 +1,26 @@
+"""Every address of Mailwarden; each room keeps its own."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from dashboard.access.decorators import public
+from dashboard.upstream import health
+
+urlpatterns = [
+    path(
+        "",
+        public("only leads to the search, which asks for sign-in")(
+            RedirectView.as_view(pattern_name="investigate:search")
+        ),
+        name="home",
+    ),
+    path("investigate/", include("investigate.urls")),
+    path("account/", include("dashboard.access.urls")),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+]
+
+handler400 = "dashboard.web.errors.bad_request"
+handler403 = "dashboard.web.errors.permission_denied"
+handler404 = "dashboard.web.errors.not_found"
+handler500 = "dashboard.web.errors.server_error"

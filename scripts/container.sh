@@ -1,0 +1,26 @@
+#!/bin/sh
+# Start one part of Mailwarden in a container; secrets arrive as files and are read into the environment here.
+set -eu
+for name in SECRET_KEY CLOUDFLARE_API_TOKEN CLOUDFLARE_READ_TOKEN CLOUDFLARE_API_KEY DATABASE_URL REDIS_URL; do
+  eval "file=\${${name}_FILE:-}"
+  if [ -n "$file" ]; then
+    value=$(cat "$file")
+    export "$name=$value"
+  fi
+done
+case "$1" in
+  migrate) exec python manage.py migrate --no-input ;;
+  web)
+    python manage.py collectstatic --no-input --verbosity 0
+    exec gunicorn --config dashboard/gunicorn.py --bind 0.0.0.0:8000 dashboard.wsgi
+    ;;
+  worker)
+    # `worker people,polls` works on those queues only; without names on all of them.
+    # Celery's soft shutdown on SIGTERM: running work ends, the rest is rung again by the sweep.
+    export REMAP_SIGTERM=SIGQUIT
+    exec celery --app dashboard worker --pool threads --concurrency "${MAILWARDEN_WORKER_THREADS:-16}" \
+      --queues "${2:-people,polls,sweep}" --without-gossip --without-mingle --loglevel WARNING
+    ;;
+  scheduler) exec celery --app dashboard beat --loglevel WARNING --pidfile= ;;
+  *) exec python manage.py "$@" ;;
+esac
