@@ -1,0 +1,29 @@
+"""A thin typed client for Cloudflare's Email Security API. Knows HTTP and the API's contract, nothing of Django."""
+
+from dashboard.emailsec.client import EmailSecurityClient
+from dashboard.emailsec.credentials import Credentials, KeyCredentials, TokenCredentials
+from dashboard.emailsec.features import MissingFeatures, RememberedHere
+from dashboard.emailsec.groups import every
+from dashboard.emailsec.requests import BulkSearch, MissedDetection, Reclassification, SearchQuery
+from dashboard.emailsec.rows import MessageRow, decode_rows
+from dashboard.emailsec.transport import Meter, Priority, RetryTransport, priority_of
+
+__all__ = [
+    "BulkSearch",
+    "Credentials",
+    "EmailSecurityClient",
+    "KeyCredentials",
+    "MessageRow",
+    "Meter",
+    "MissedDetection",
+    "MissingFeatures",
+    "Priority",
+    "Reclassification",
+    "RememberedHere",
+    "RetryTransport",
+    "SearchQuery",
+    "TokenCredentials",
+    "decode_rows",
+    "every",
+    "priority_of",
+]

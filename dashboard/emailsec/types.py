@@ -1,0 +1,513 @@
+"""What the API answers, as frozen structs: today's field first, the one it replaces second, one attribute for both.
+
+Only ids are required. Anything else may be missing; then lists are empty, texts are None. Times are aware UTC.
+Attributes that begin with `legacy_` exist to read the older form and are not for callers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+from msgspec import field
+
+from dashboard.emailsec.enums import (
+    SHORT_DISPOSITIONS,
+    BulkAction,
+    BulkJobStatus,
+    BulkMessageStatus,
+    CustomerStatus,
+    DeliveryStatus,
+    Disposition,
+    MailboxDestination,
+    MessageActionFilter,
+    MessageDeliveryMode,
+    OpenEnum,
+    Operation,
+    SortDirection,
+    SubmissionOrder,
+    SubmitterType,
+    ValidationStatus,
+)
+from dashboard.emailsec.times import as_utc, parse_time
+
+__all__ = [
+    "SHORT_DISPOSITIONS",
+    "ActionEntry",
+    "ActionProperties",
+    "Answer",
+    "Attachment",
+    "BulkAction",
+    "BulkActionParams",
+    "BulkJob",
+    "BulkJobStatus",
+    "BulkMessage",
+    "BulkMessageStatus",
+    "CustomerStatus",
+    "DeliveryStatus",
+    "Detections",
+    "Disposition",
+    "Finding",
+    "Header",
+    "Link",
+    "MailboxDestination",
+    "Message",
+    "MessageActionFilter",
+    "MessageDeliveryMode",
+    "MessageProperties",
+    "MoveResult",
+    "OpenEnum",
+    "Operation",
+    "Page",
+    "PhishGuardFields",
+    "PhishGuardReport",
+    "PhishGuardTag",
+    "RawSearchPage",
+    "ReleaseResult",
+    "SearchPage",
+    "SenderInfo",
+    "SlowSearch",
+    "SortDirection",
+    "Submission",
+    "SubmissionOrder",
+    "SubmissionReceipt",
+    "SubmitterType",
+    "ThreatCategory",
+    "Trace",
+    "TraceLine",
+    "TraceSide",
+    "Validation",
+    "ValidationStatus",
+]
+
+T = TypeVar("T")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all answers: settles times to UTC and lets an old field stand in for a missing new one."""
+
+    times: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Each an attribute holding a time, followed by the older attributes (text) that may stand in for it."""
+
+    def __post_init__(self) -> None:
+        for name, *stand_ins in self.times:
+            moment: dt.datetime | None = getattr(self, name)
+            for stand_in in stand_ins:
+                if moment is None:
+                    moment = parse_time(getattr(self, stand_in))
+            if moment is not None:
+                msgspec.structs.force_setattr(self, name, _utc(moment))
+
+
+def _utc(moment: dt.datetime) -> dt.datetime | None:
+    try:
+        return as_utc(moment)
+    except OverflowError:  # a time at the edge of the calendar, in another zone
+        return None
+
+
+# Messages ------------------------------------------------------------------------------------------------------------
+
+
+class Validation(Answer, frozen=True):
+    """What SPF, DKIM and DMARC said."""
+
+    comment: str | None = None
+    dkim: ValidationStatus | None = None
+    dmarc: ValidationStatus | None = None
+    spf: ValidationStatus | None = None
+
+
+class MessageProperties(Answer, frozen=True):
+    allowlisted_pattern: str | None = None
+    allowlisted_pattern_type: str | None = None
+    blocklisted_message: bool | None = None
+    blocklisted_pattern: str | None = None
+    legacy_pattern_type: str | None = field(name="whitelisted_pattern_type", default=None)
+
+    def __post_init__(self) -> None:
+        if self.allowlisted_pattern_type is None and self.legacy_pattern_type is not None:
+            msgspec.structs.force_setattr(self, "allowlisted_pattern_type", self.legacy_pattern_type)
+
+
+class ActionProperties(Answer, frozen=True):
+    folder: str | None = None
+    requested_by: str | None = None
+    requested_disposition: str | None = None
+    service: str | None = None
+    submission_id: str | None = None
+    submission_type: str | None = None
+
+
+class ActionEntry(Answer, frozen=True):
+    """One line of a message's action log; the embedded log of the older generation has the same shape, less filled."""
+
+    times = (("started_at",), ("completed_at", "legacy_completed"))
+
+    operation: Operation | None = None
+    started_at: dt.datetime | None = None
+    completed_at: dt.datetime | None = None
+    success: bool | None = None
+    status: str | None = None
+    properties: ActionProperties = ActionProperties()
+    legacy_completed: str | None = field(name="completed_timestamp", default=None)
+
+
+class Finding(Answer, frozen=True):
+    attachment: str | None = None
+    detail: str | None = None
+    detection: Disposition | None = None
+    field_name: str | None = field(name="field", default=None)
+    name: str | None = None
+    portion: str | None = None
+    reason: str | None = None
+    score: float | None = None
+    value: str | None = None
+
+
+class Message(Answer, frozen=True):
+    """A message as search and lookup answer it: metadata only, no body and no attachments."""
+
+    times = (("scanned_at", "legacy_ts"), ("sent_at", "legacy_sent_date"))
+
+    id: str = ""
+    """The investigate id, which all other calls want."""
+    postfix_id: str | None = None
+    postfix_id_outbound: str | None = None
+    alert_id: str | None = None
+    message_id: str | None = None
+    """The RFC 5322 Message-ID header."""
+    subject: str | None = None
+    from_: str | None = field(name="from", default=None)
+    from_name: str | None = None
+    to: tuple[str, ...] = ()
+    to_name: tuple[str, ...] = ()
+    replyto: str | None = None
+    envelope_from: str | None = None
+    envelope_to: tuple[str, ...] = ()
+    client_recipients: tuple[str, ...] = ()
+    final_disposition: Disposition | None = None
+    detection_reasons: tuple[str, ...] = ()
+    threat_categories: tuple[str, ...] = ()
+    validation: Validation = Validation()
+    delivery_mode: MessageDeliveryMode | None = None
+    delivery_status: tuple[DeliveryStatus, ...] = ()
+    is_quarantined: bool = False
+    is_phish_submission: bool = False
+    """A copy a person reported: only `message(id, submission=True)` finds it."""
+    post_delivery_operations: tuple[Operation, ...] = ()
+    edf_hash: str | None = None
+    """Fingerprint shared by similar mail."""
+    htmltext_structure_hash: str | None = None
+    smtp_helo_server_ip: str | None = None
+    smtp_previous_hop_ip: str | None = None
+    x_originating_ip: str | None = None
+    properties: MessageProperties = MessageProperties()
+    scanned_at: dt.datetime | None = None
+    sent_at: dt.datetime | None = None
+    action_log: tuple[ActionEntry, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    legacy_ts: str | None = field(name="ts", default=None)
+    legacy_sent_date: str | None = field(name="sent_date", default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.id:
+            if not self.postfix_id:
+                raise ValueError("a message without an id")
+            msgspec.structs.force_setattr(self, "id", self.postfix_id)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who it was for: the header, else the envelope, else the mailboxes."""
+        return self.to or self.envelope_to or self.client_recipients
+
+
+class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a search. There is no total; `next_cursor` is None on the last page."""
+
+    messages: tuple[Message, ...]
+    next_cursor: str | None = None
+    ray_id: str | None = None
+
+
+class RawSearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a search as it came, for keeping; `rows.decode_rows(body)` is sure to read it."""
+
+    body: bytes
+    next_cursor: str | None = None
+    count: int = 0
+    ray_id: str | None = None
+
+
+class SlowSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """The search still runs; not an empty result. Hand `location` to `poll_search` after `retry_after` seconds."""
+
+    location: str
+    retry_after: float | None = None
+    ray_id: str | None = None
+
+
+class Header(Answer, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class Link(Answer, frozen=True):
+    href: str = ""
+    text: str | None = None
+
+
+class Attachment(Answer, frozen=True):
+    size: int | None = None
+    filename: str | None = None
+    content_type: str | None = None
+    encrypted: bool | None = None
+    detection: Disposition | None = None
+    md5: str | None = None
+    sha1: str | None = None
+    sha256: str | None = None
+    legacy_name: str | None = field(name="name", default=None)
+
+    def __post_init__(self) -> None:
+        if self.filename is None and self.legacy_name is not None:
+            msgspec.structs.force_setattr(self, "filename", self.legacy_name)
+
+
+class SenderInfo(Answer, frozen=True):
+    ip: str | None = None
+    geo: str | None = None
+    as_name: str | None = None
+    as_number: int | None = None
+    pld: str | None = None
+
+
+class ThreatCategory(Answer, frozen=True):
+    id: int | str | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class Detections(Answer, frozen=True):
+    """Why a message was judged as it was. Exists only for messages with a detection."""
+
+    action: str | None = None
+    final_disposition: Disposition | None = None
+    validation: Validation = Validation()
+    findings: tuple[Finding, ...] = ()
+    headers: tuple[Header, ...] = ()
+    links: tuple[Link, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    sender_info: SenderInfo = SenderInfo()
+    threat_categories: tuple[ThreatCategory, ...] = ()
+
+
+class TraceLine(Answer, frozen=True):
+    times = (("logged_at", "legacy_ts"),)
+
+    lineno: int | None = None
+    logged_at: dt.datetime | None = None
+    message: str | None = None
+    legacy_ts: str | None = field(name="ts", default=None)
+
+
+class TraceSide(Answer, frozen=True):
+    pending: bool = False
+    lines: tuple[TraceLine, ...] = ()
+
+
+class Trace(Answer, frozen=True):
+    """The delivery log, before and after the scan."""
+
+    inbound: TraceSide = TraceSide()
+    outbound: TraceSide = TraceSide()
+
+
+# Actions -------------------------------------------------------------------------------------------------------------
+
+
+class MoveResult(Answer, frozen=True):
+    """What became of one copy. There may be several per message, and none for some: read each one's `success`."""
+
+    times = (("completed_at", "legacy_completed"),)
+
+    success: bool | None = None
+    """None: the API does not say, so it is not known."""
+    status: str | None = None
+    recipient: str | None = None
+    message_id: str | None = None
+    destination: MailboxDestination | None = None
+    operation: str | None = None
+    completed_at: dt.datetime | None = None
+    item_count: int | None = None
+    legacy_completed: str | None = field(name="completed_timestamp", default=None)
+
+
+class ReleaseResult(Answer, frozen=True):
+    """What became of one message: addresses it reached, failed to reach, and was not delivered to. Often mixed."""
+
+    id: str = ""
+    """The investigate id; an older server may give only `postfix_id`, which then stands here too."""
+    postfix_id: str | None = None
+    delivered: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.id and self.postfix_id:
+            msgspec.structs.force_setattr(self, "id", self.postfix_id)
+
+
+class SubmissionReceipt(Answer, frozen=True):
+    """Whether one message was taken for review. The verdict comes later, in the list of submissions."""
+
+    id: str | None = None
+    """The id the API names it by; None after a fallback to reclassify, which names nothing."""
+    accepted: bool | None = None
+    """None: the API does not say, so it is not known."""
+    error: str | None = None
+    via_reclassify: bool = False
+    """Sent by the older operation, because the server lacks submissions."""
+
+
+# Bulk jobs -----------------------------------------------------------------------------------------------------------
+
+
+class BulkActionParams(Answer, frozen=True):
+    type: BulkAction | None = None
+    destination: MailboxDestination | None = None
+    client_recipient: str | None = None
+
+
+class BulkJob(Answer, frozen=True):
+    """A job that runs at the API over everything a search finds."""
+
+    times = (("created_at",), ("started_at",), ("completed_at",))
+
+    job_id: str
+    action_type: BulkAction | None = None
+    action_params: BulkActionParams = BulkActionParams()
+    search_params: dict[str, object] = {}
+    """As the API echoes it: wire names and wire texts, only what was set."""
+    status: BulkJobStatus | None = None
+    status_message: str | None = None
+    comment: str | None = None
+    created_at: dt.datetime | None = None
+    started_at: dt.datetime | None = None
+    completed_at: dt.datetime | None = None
+    total_messages_discovered: int = 0
+    messages_pending: int = 0
+    messages_successful: int = 0
+    messages_failed: int = 0
+    messages_skipped: int = 0
+    messages_cancelled: int = 0
+
+    @property
+    def counted(self) -> int:
+        """The sum of the five states; the API promises that it equals `total_messages_discovered`."""
+        return (
+            self.messages_pending
+            + self.messages_successful
+            + self.messages_failed
+            + self.messages_skipped
+            + self.messages_cancelled
+        )
+
+
+class BulkMessage(Answer, frozen=True):
+    """One recipient's copy in a bulk job."""
+
+    times = (("retry_after",), ("created_at",), ("processed_at",))
+
+    row_id: str = field(name="message_id")
+    """The job's own row, called `message_id` by the API; the header is `email_message_id`."""
+    email_message_id: str | None = None
+    postfix_id: str | None = None
+    alert_id: str | None = None
+    action_type: BulkAction | None = None
+    action_params: BulkActionParams = BulkActionParams()
+    status: BulkMessageStatus | None = None
+    status_message: str | None = None
+    retry_count: int = 0
+    retry_after: dt.datetime | None = None
+    created_at: dt.datetime | None = None
+    processed_at: dt.datetime | None = None
+    message: Message | None = None
+
+
+# Submissions and reports ---------------------------------------------------------------------------------------------
+
+
+class Submission(Answer, frozen=True):
+    """A request for review, by the team or by a user."""
+
+    times = (("requested_at", "legacy_requested"), ("escalated_at",))
+
+    submission_id: str
+    requested_at: dt.datetime | None = None
+    requested_by: str | None = None
+    type: SubmitterType | None = None
+    subject: str | None = None
+    status: str | None = None
+    """How far it is processed: free text, not what the `status` filter filters."""
+    customer_status: CustomerStatus | None = None
+    original_disposition: Disposition | None = None
+    requested_disposition: Disposition | None = None
+    outcome_disposition: Disposition | None = None
+    escalated_as: Disposition | None = None
+    outcome: str | None = None
+    original_edf_hash: str | None = None
+    original_postfix_id: str | None = None
+    escalated_at: dt.datetime | None = None
+    escalated_by: str | None = None
+    escalated_submission_id: str | None = None
+    legacy_requested: str | None = field(name="requested_ts", default=None)
+
+
+class PhishGuardFields(Answer, frozen=True):
+    times = (("occurred_at", "legacy_ts"),)
+
+    to: tuple[str, ...] = ()
+    from_: str | None = field(name="from", default=None)
+    occurred_at: dt.datetime | None = None
+    postfix_id: str | None = None
+    legacy_ts: str | None = field(name="ts", default=None)
+
+
+class PhishGuardTag(Answer, frozen=True):
+    category: str = ""
+    value: str = ""
+
+
+class PhishGuardReport(Answer, frozen=True):
+    """A report of the managed service. `content` comes from outside: escape it."""
+
+    times = (("created_at", "legacy_ts"), ("updated_at",))
+
+    wire_id: int | str = field(name="id")
+    title: str | None = None
+    content: str | None = None
+    priority: str | None = None
+    disposition: Disposition | None = None
+    fields: PhishGuardFields = PhishGuardFields()
+    tags: tuple[PhishGuardTag, ...] = ()
+    created_at: dt.datetime | None = None
+    updated_at: dt.datetime | None = None
+    legacy_ts: str | None = field(name="ts", default=None)
+
+    @property
+    def id(self) -> str:
+        """The one id the API gives as a number; opaque text like all others here."""
+        return str(self.wire_id)
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One page of a page-style list. Go on until `is_last`; `total_hint` counts everything *before* filters."""
+
+    items: tuple[T, ...]
+    page: int
+    per_page: int
+    is_last: bool
+    total_hint: int | None = None
+    ray_id: str | None = None
