@@ -1,0 +1,115 @@
+"""/healthz says that the process answers; /readyz names what the work needs, each by itself.
+
+Both say nothing about the account: monitoring reads them without signing in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError
+
+from dashboard.access.decorators import public
+from dashboard.celery import app
+from dashboard.upstream.connection import shared_meter
+from dashboard.upstream.models import Heartbeat
+
+STALE = dt.timedelta(seconds=35)  # two missed beats, which come every 15 s, and the time one takes to be carried out
+
+
+class HealthMiddleware:
+    """Answer monitoring before anything asks for the name of the host: containers are checked by their addresses."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        view = {"/healthz": alive, "/readyz": ready}.get(request.path)
+        return view(request) if view else self.get_response(request)
+
+
+@public("monitoring asks whether the process is alive")
+@require_safe
+def alive(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return HttpResponse("alive\n", content_type="text/plain; charset=utf-8")
+
+
+@public("monitoring asks whether everything the work needs is there")
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    checks = {
+        "database": _database(),
+        "broker": broker_state(settings.CELERY_BROKER_URL),
+        "scheduler": _beats("scheduler"),
+        "worker": _beats("worker"),
+        "people": _beats("people"),
+        "upstream": _upstream(),
+    }
+    good = all(answer == "ok" for answer in checks.values())
+    return JsonResponse({"ready": good, **checks}, status=200 if good else 503)
+
+
+def worker_is_alive(name: str = "worker") -> bool:
+    """Whether a task came back lately from this worker ("people" carries out what people asked for)."""
+    return Heartbeat.objects.filter(name=name, beat_at__gt=timezone.now() - STALE).exists()
+
+
+def worker_beat(name: str = "worker") -> dt.datetime | None:
+    """When this worker last gave a sign of life; None where it never has."""
+    return Heartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "does not answer"
+    return "ok"
+
+
+def broker_state(url: str) -> str:
+    """ "ok", or what is wrong with the broker at this address."""
+    try:
+        with app.connection_for_write(url, connect_timeout=2) as broker:
+            broker.ensure_connection(max_retries=0, timeout=2)
+            # Any other policy throws queued work away in silence when the memory is full.
+            evicts = url.startswith("redis") and _eviction(broker.default_channel.client) != "noeviction"
+    except (OperationalError, redis.RedisError, OSError):
+        return "does not answer"
+    return "evicts work: set maxmemory-policy noeviction" if evicts else "ok"
+
+
+def _eviction(server: redis.Redis) -> str:
+    """What Redis does when it is full; taken for right where the server does not tell."""
+    try:
+        return str(server.info("memory").get("maxmemory_policy", "noeviction"))
+    except redis.ResponseError:  # INFO is not granted to everybody everywhere
+        return "noeviction"
+
+
+def _beats(name: str) -> str:
+    try:
+        beat = Heartbeat.objects.filter(name=name).first()
+    except DatabaseError:
+        return "cannot be told without the database"
+    if beat is None:
+        return "has not been seen yet"
+    silent = timezone.now() - beat.beat_at
+    return "ok" if silent < STALE else f"silent for {int(silent.total_seconds())} s"
+
+
+def _upstream() -> str:
+    """Told from what the last calls saw: a health check spends no call of the budget."""
+    try:
+        frozen = shared_meter().view().frozen_for
+    except DatabaseError:
+        return "cannot be told without the database"
+    return f"calls are paused for {frozen} s" if frozen else "ok"

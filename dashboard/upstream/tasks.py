@@ -1,0 +1,54 @@
+"""The worker's own pulse, and clearing away what has expired."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_init, worker_ready
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from dashboard.embedded_broker import remove_leftovers
+from dashboard.upstream.models import Copy, Heartbeat, MissingFeature
+
+
+def record_beat(name: str) -> None:
+    Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": timezone.now()})
+
+
+@worker_ready.connect
+def record_first_beat(sender: Any, **_: object) -> None:
+    """A worker that has just come up need not wait for the schedule to be seen."""
+    for queue, name in {"sweep": "worker", "people": "people"}.items():
+        if queue in sender.app.amqp.queues.consume_from:
+            record_beat(name)
+
+
+@worker_init.connect
+def clear_queue_folder(**_: object) -> None:
+    """Killed processes leave files behind in the embedded broker; Redis needs none of this."""
+    if not settings.REDIS_URL:
+        remove_leftovers(Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["queue_folder"]))
+
+
+@shared_task
+def beat(name: str = "worker") -> None:
+    """Sent by the scheduler and carried out by a worker: its coming back proves the worker and the broker before it.
+
+    It goes through two queues, as "worker" and as "people", because each may have a worker of its own.
+    """
+    record_beat(name)
+
+
+@shared_task
+def purge() -> None:
+    """Delete copies and sessions that are over."""
+    now = timezone.now()
+    Copy.objects.filter(expires_at__lt=now).delete()
+    Copy.objects.filter(fetched_at__lt=now - dt.timedelta(hours=settings.BODY_RETENTION_HOURS)).delete()
+    MissingFeature.objects.filter(until__lt=now).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
