@@ -1,0 +1,182 @@
+"""What the frame of every page shows: rooms, the person, what waits to be sent, the call budget, the worker.
+
+Everything is read when a template first asks for it: a fragment that shows none of it costs no query.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.urls import reverse
+
+from dashboard.access.models import Density, Member, Theme
+from dashboard.access.roles import Permission
+from dashboard.sql import fetch
+from dashboard.upstream.budget import BudgetView
+from dashboard.upstream.connection import shared_meter
+from dashboard.upstream.health import worker_beat, worker_is_alive
+from dashboard.web.times import minutes
+from investigate.models import OPEN_STATES, ActionState
+
+_OPEN = "SELECT state, count(*) FROM investigate_action WHERE actor_id = %s AND state IN %s GROUP BY state"
+LOW_BUDGET = 0.1  # below this share of the limit the status line draws attention to the budget
+
+
+@dataclass(frozen=True)
+class Room:
+    """One entry of the top bar."""
+
+    label: str
+    url: str
+    key: str
+    is_current: bool
+    badge: int = 0
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """How the page looks and behaves; the defaults are for people who are not signed in."""
+
+    theme: str = Theme.SYSTEM
+    density: str = Density.STANDARD
+    text_size: int = 13
+    has_single_keys: bool = True
+    has_auto_advance: bool = True
+    shows_local_time: bool = False
+    time_zone: str = "UTC"
+
+
+class Frame:
+    """The state around the content. A database that does not answer leaves gaps here, never a second error."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def member(self) -> Member | None:
+        try:
+            user = getattr(self.request, "user", None)
+            return user if user is not None and user.is_authenticated else None
+        except DatabaseError:
+            return None
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        member = self.member
+        if member is None:
+            return Preferences()
+        return Preferences(
+            theme=member.theme,
+            density=member.density,
+            text_size=member.text_size,
+            has_single_keys=member.has_single_keys,
+            has_auto_advance=member.has_auto_advance,
+            shows_local_time=member.shows_local_time,
+            time_zone=member.time_zone,
+        )
+
+    @cached_property
+    def menu(self) -> list[Room]:
+        """The rooms this member may open; an action's badge counts what waits."""
+        member = self.member
+        if member is None or not member.may(Permission.MESSAGE_READ):
+            return []
+        actions, search = reverse("investigate:actions"), reverse("investigate:search")
+        inside_actions = self.request.path.startswith(actions)
+        return [
+            Room("Investigate", search, "g i", self.request.path.startswith(search) and not inside_actions),
+            Room("Actions", actions, "g j", inside_actions, self.waiting or 0),
+        ]
+
+    @cached_property
+    def _open(self) -> dict[str, int] | None:
+        if self.member is None:
+            return None
+        try:
+            return {state: int(number) for state, number in fetch(_OPEN, self.member.pk, OPEN_STATES)}
+        except DatabaseError:
+            return None
+
+    @property
+    def waiting(self) -> int | None:
+        """How many of the member's own actions wait to be sent, or are being sent."""
+        if self._open is None:
+            return None
+        return self._open.get(ActionState.WAITING, 0) + self._open.get(ActionState.SENDING, 0)
+
+    @property
+    def unknown(self) -> int:
+        """How many of the member's own actions have no certain outcome."""
+        return (self._open or {}).get(ActionState.UNKNOWN, 0)
+
+    @cached_property
+    def budget(self) -> BudgetView | None:
+        if self.member is None:
+            return None
+        try:
+            return shared_meter().view()
+        except DatabaseError:
+            return None
+
+    @property
+    def budget_is_low(self) -> bool:
+        return self.budget is not None and self.budget.left < self.budget.limit * LOW_BUDGET
+
+    @property
+    def budget_back(self) -> str:
+        """When calls come back, as 3:12; "" when none is spent."""
+        if self.budget is None or not self.budget.back_in:
+            return ""
+        return minutes(self.budget.back_in)
+
+    @cached_property
+    def worker_is_alive(self) -> bool | None:
+        if self.member is None:
+            return None
+        try:
+            return worker_is_alive()
+        except DatabaseError:
+            return None
+
+    @cached_property
+    def worker_beat(self) -> dt.datetime | None:
+        """When the worker gave its last sign of life; read only where it is silent."""
+        try:
+            return worker_beat()
+        except DatabaseError:
+            return None
+
+    @property
+    def shows_actions(self) -> set[str]:
+        """Which of move, release and reclassify the member may do: hints name no key that would be refused."""
+        if self.member is None:
+            return set()
+        return {
+            name
+            for name, permission in (
+                ("move", Permission.MESSAGE_MOVE),
+                ("release", Permission.MESSAGE_RELEASE),
+                ("reclassify", Permission.MESSAGE_RECLASSIFY),
+            )
+            if self.member.may(permission)
+        }
+
+    @property
+    def zone(self) -> str:
+        """The zone in which lists show times."""
+        return self.preferences.time_zone if self.preferences.shows_local_time else "UTC"
+
+    @property
+    def here(self) -> str:
+        """The path to come back to after a switch in the top bar; never one that only takes forms."""
+        return self.request.get_full_path() if self.request.method in ("GET", "HEAD") else "/"
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `frame`."""
+    return {"frame": Frame(request)}
