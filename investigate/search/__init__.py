@@ -1,0 +1,1 @@
+"""Find messages: criteria, shared runs of searches, several answers merged into one list."""

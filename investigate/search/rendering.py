@@ -1,0 +1,88 @@
+"""The rows of a list as text: Jinja2, compiled once, because a page of 100 rows is rendered all day.
+
+A row looks the same to everybody and on every page, except while its message is open or after somebody acted on it.
+So each process remembers the rows it wrote; what a member sees in a list again and again is written once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dashboard.emailsec.rows import MessageRow
+from investigate.actions.queries import states_for
+from investigate.search.rows import day_of, row_of, say_day
+
+if TYPE_CHECKING:
+    from investigate.actions.queries import ActionView
+
+MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
+
+
+@cache
+def environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(settings.BASE_DIR / "templates" / "jinja2"),
+        autoescape=True,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+
+
+@cache
+def _macros() -> Any:
+    return environment().get_template("investigate/rows.html").module
+
+
+def render_rows(messages: Collection[MessageRow], request: HttpRequest, *, open_id: str = "", last: str = "") -> Markup:
+    """The table rows of one page, escaped. `last` is the time of the row above them, so that a day is named once.
+
+    What colleagues did is asked for the whole page at once; its cells come from the actions' own template.
+    """
+    acted = states_for([message.id for message in messages])
+    zone = timezone.get_current_timezone()
+    former_day = day_of(last, zone) if last else ""
+    pieces: list[Markup] = []
+    for message in messages:
+        day, row = _usual_row(message, zone)
+        if message.id in acted or message.id == open_id:
+            row = _row(message, zone, request, acted.get(message.id), is_open=message.id == open_id)
+        if day != former_day:
+            pieces.append(_day_line(day))
+            former_day = day
+        pieces.append(row)
+    return Markup("".join(pieces))  # noqa: S704  each piece comes from an escaping template
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _usual_row(message: MessageRow, zone: dt.tzinfo) -> tuple[str, Markup]:
+    """(day, row) of a message that is not open and that nobody acted on: most of them."""
+    row = row_of(message, zone)
+    return row.day, _macros().row(row)
+
+
+def _row(message: MessageRow, zone: dt.tzinfo, request: HttpRequest, us: ActionView | None, *, is_open: bool) -> Markup:
+    state = ""
+    if us is not None:
+        context = {"view": us, "may_undo": us.may_undo(request.user)}  # type: ignore[arg-type]
+        state = render_to_string("investigate/_action_state.html", context, request)
+    is_acted = us is not None and not us.is_open
+    written: Markup = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted)
+    return written
+
+
+@lru_cache(maxsize=64)
+def _day_line(day: str) -> Markup:
+    written: Markup = _macros().day_line(say_day(day))
+    return written
