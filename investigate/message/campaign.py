@@ -1,0 +1,177 @@
+"""Other copies of the same campaign.
+
+The API cannot be asked for a fingerprint. So we look where we can: in the searches we remember, and in one search over
+the sender's domain (or the subject's words) whose answers are compared by fingerprint here. What was looked at is said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+from django.utils import timezone
+
+from dashboard.emailsec.requests import SearchQuery
+from dashboard.emailsec.types import Disposition, Message, SlowSearch
+from dashboard.upstream.connection import get_client
+from dashboard.web.text import split_address
+from investigate.message import store
+from investigate.message.wording import is_clean, verdict_word
+from investigate.search.memory import recent_runs
+from investigate.search.runs import rows_of
+
+RUNS_ASKED = 40
+DAYS_BEFORE, DAYS_AFTER = 3, 4  # campaigns are short: around the message, never beyond now
+SEARCHED_ROWS = 500
+LIFE = dt.timedelta(minutes=5)
+MOST_SHOWN = 200
+_WORD = re.compile(r"[^\W\d_]{4,40}")
+
+
+class By(StrEnum):
+    """What the search goes by."""
+
+    SENDER = "sender"
+    SUBJECT = "subject"
+
+
+class Sibling(msgspec.Struct, frozen=True, kw_only=True):
+    """Another message with the same fingerprint."""
+
+    id: str
+    subject: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    disposition: Disposition | None = None
+    is_quarantined: bool = False
+    where: str = ""
+    scanned_at: dt.datetime | None = None
+    same: str = "same fingerprint"
+
+    @property
+    def verdict(self) -> str:
+        return verdict_word(self.disposition) if self.disposition else ""
+
+    @property
+    def others(self) -> int:
+        """Recipients beside the first."""
+        return max(0, len(self.recipients) - 1)
+
+
+class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and where it was looked for. `searched` is "" where no search could be made."""
+
+    siblings: tuple[Sibling, ...] = ()
+    remembered_messages: int = 0
+    searched: str = ""
+    searched_messages: int = 0
+    start: dt.datetime | None = None  # the days that were searched
+    end: dt.datetime | None = None
+    is_complete: bool = True  # False: the search had more rows than were compared
+    is_slow: bool = False  # the search would have taken long and was not waited for
+
+
+def search_terms(message: Message, by: By) -> str:
+    """What the upstream search would be for: the sender's domain, or the longest words of the subject."""
+    if by is By.SENDER:
+        return split_address(message.from_)[1] or split_address(message.envelope_from)[1]
+    found = _WORD.findall((message.subject or "")[:500])
+    return " ".join(sorted(dict.fromkeys(found), key=len, reverse=True)[:4])
+
+
+def find(message: Message, by: By) -> Campaign:
+    """Siblings from memory and from one search of the last days. Raises the errors of a search."""
+    remembered, asked = _remembered(message)
+    searched = _searched(message, by)
+    merged = {sibling.id: sibling for sibling in (*remembered, *searched.siblings)}
+    merged.pop(message.id, None)
+    oldest = dt.datetime.min.replace(tzinfo=dt.UTC)
+    ordered = sorted(merged.values(), key=lambda sibling: sibling.scanned_at or oldest, reverse=True)
+    return msgspec.structs.replace(searched, siblings=tuple(ordered[:MOST_SHOWN]), remembered_messages=asked)
+
+
+def _remembered(message: Message) -> tuple[list[Sibling], int]:
+    """From the pages of searches that anybody made lately; costs no call."""
+    if not message.edf_hash:
+        return [], 0
+    found: dict[str, Sibling] = {}
+    seen: set[str] = set()
+    for run in recent_runs(RUNS_ASKED):
+        for row in rows_of(run):
+            seen.add(row.id)
+            if row.edf_hash == message.edf_hash and row.id not in found:
+                found[row.id] = Sibling(
+                    id=row.id,
+                    subject=row.subject or "",
+                    sender=row.from_ or "",
+                    recipients=row.recipients,
+                    disposition=row.final_disposition,
+                    is_quarantined=row.is_quarantined,
+                    where=_where(row.is_quarantined, row.delivery_status),
+                    scanned_at=row.scanned_at_time,
+                )
+    return list(found.values()), len(seen)
+
+
+def _searched(message: Message, by: By) -> Campaign:
+    terms = search_terms(message, by)
+    if not terms or not (message.edf_hash or message.htmltext_structure_hash):
+        return Campaign()
+    part = f"campaign-{by}"
+    before = store.kept_as(Campaign, message.id, part)
+    if before is not None:
+        return before
+    now = timezone.now()
+    end = min(now, (message.scanned_at or now) + dt.timedelta(days=DAYS_AFTER))
+    query = SearchQuery(
+        start=end - dt.timedelta(days=DAYS_BEFORE + DAYS_AFTER),
+        end=end,
+        detections_only=not is_clean(message),
+        sender=terms if by is By.SENDER else None,
+        subject=terms if by is By.SUBJECT else None,
+    )
+    page = get_client().search(query, per_page=SEARCHED_ROWS)
+    if isinstance(page, SlowSearch):
+        return Campaign(searched=terms, is_slow=True)
+    found = Campaign(
+        siblings=tuple(_compared(message, page.messages)),
+        searched=terms,
+        searched_messages=len(page.messages),
+        start=query.start,
+        end=query.end,
+        is_complete=page.next_cursor is None,
+    )
+    store.keep_struct(message.id, part, found, LIFE)
+    return found
+
+
+def _compared(message: Message, others: Iterable[Message]) -> Iterable[Sibling]:
+    for other in others:
+        if other.id == message.id:
+            continue
+        if message.edf_hash and other.edf_hash == message.edf_hash:
+            same = "same fingerprint"
+        elif message.htmltext_structure_hash and other.htmltext_structure_hash == message.htmltext_structure_hash:
+            same = "same layout"
+        else:
+            continue
+        yield Sibling(
+            id=other.id,
+            subject=other.subject or "",
+            sender=other.from_ or "",
+            recipients=other.recipients,
+            disposition=other.final_disposition,
+            is_quarantined=other.is_quarantined,
+            where=_where(other.is_quarantined, other.delivery_status),
+            scanned_at=other.scanned_at,
+            same=same,
+        )
+
+
+def _where(is_quarantined: bool, statuses: Iterable[str]) -> str:  # noqa: FBT001  the two facts of one message
+    if is_quarantined:
+        return "quarantined"
+    return ", ".join(dict.fromkeys(str(status).replace("_", " ") for status in statuses))

@@ -1,0 +1,48 @@
+"""Messages of the simulated account to open, and a count of the calls that opening them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dashboard.simulator import Simulator
+from dashboard.simulator.mail.record import MailRecord
+
+
+@pytest.fixture
+def threat(emailsec: Simulator) -> MailRecord:
+    """A quarantined message with links and a detection."""
+    return next(
+        r for r in emailsec.store.records if r.final_disposition == "MALICIOUS" and r.is_quarantined and r.links()
+    )
+
+
+@pytest.fixture
+def enclosed(emailsec: Simulator) -> MailRecord:
+    """A message with a detection and an attachment."""
+    return next(r for r in emailsec.store.records if r.is_detection and r.attachments())
+
+
+@pytest.fixture
+def clean(emailsec: Simulator) -> MailRecord:
+    """Clean mail that was delivered."""
+    return next(
+        r
+        for r in emailsec.store.records
+        if not r.is_detection and r.delivery_status[0] == "delivered" and r.delivery_mode == "DIRECT"
+    )
+
+
+@pytest.fixture
+def calls(emailsec: Simulator) -> Callable[[], list[str]]:
+    """Operations asked of the API since the last time this was asked."""
+    seen = len(emailsec.calls)
+
+    def since() -> list[str]:
+        nonlocal seen
+        fresh = [call.operation for call in emailsec.calls[seen:]]
+        seen = len(emailsec.calls)
+        return fresh
+
+    return since
