@@ -1,0 +1,1 @@
+"""Act on messages: release, move, reclassify; written down first, sent once, settled by looking."""

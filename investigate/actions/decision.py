@@ -1,0 +1,50 @@
+"""What a person decided to do, before it becomes a row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.emailsec.types import Disposition, MailboxDestination
+from investigate.models import ActionKind
+
+PURGES = (MailboxDestination.RECOVERABLE_ITEMS_DELETIONS, MailboxDestination.RECOVERABLE_ITEMS_PURGES)
+LARGEST_EML = 2_000_000  # bytes of a message that goes with a submission, whoever adds it
+MALICIOUS = (Disposition.MALICIOUS, Disposition.MALICIOUS_BEC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision on one or more messages."""
+
+    kind: ActionKind
+    investigate_ids: tuple[str, ...]
+    destination: str = ""  # of a move
+    expected_disposition: str = ""  # of a submission
+    reason: str = ""
+    is_confirmed: bool = False  # the person has seen the panel that says what will happen
+    eml: bytes | None = None  # the message itself, added by the person to a submission
+
+    def fingerprint(self, actor: Member) -> str:
+        """The same form sent twice has the same one; another person, target or parameter another."""
+        content = [
+            actor.pk,
+            self.kind.value,
+            sorted(self.investigate_ids),
+            self.destination,
+            self.expected_disposition,
+            hashlib.sha256(self.eml).hexdigest() if self.eml else "",
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def permission_for(kind: str, *, destination: str = "", disposition: str = "") -> Permission:
+    """The right an action needs; releasing malicious mail and purging need one of their own."""
+    if kind == ActionKind.RELEASE:
+        return Permission.MESSAGE_RELEASE_MALICIOUS if disposition in MALICIOUS else Permission.MESSAGE_RELEASE
+    if kind == ActionKind.MOVE:
+        return Permission.MESSAGE_PURGE if destination in PURGES else Permission.MESSAGE_MOVE
+    return Permission.MESSAGE_RECLASSIFY

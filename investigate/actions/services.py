@@ -1,0 +1,264 @@
+"""What a person can do to messages, and to their own decisions. Everything is written down before anything is sent."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from dashboard.access.models import Member
+from dashboard.audit.chain import storable_text
+from dashboard.audit.recorder import record
+from dashboard.emailsec.types import Message
+from dashboard.upstream.ring import ring as ring_for
+from investigate.action_tasks import look_up_action, send_action
+from investigate.actions import transitions, words
+from investigate.actions.decision import Decision, permission_for
+from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
+from investigate.message.parts import read_message
+from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
+
+LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
+_BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
+SHORTEST_REASON = 5
+
+
+class NotPossible(Exception):
+    """The action cannot work, which is known without asking; the text says why."""
+
+
+class Conflict(Exception):
+    """Somebody, or an earlier click, was faster. `other` is the action that stands, where there is one."""
+
+    def __init__(self, told: str, other: Action | None = None) -> None:
+        super().__init__(told)
+        self.other = other
+
+
+class ConfirmationNeeded(Exception):
+    """The action is dangerous: show what it will do, to which copies, and ask for a reason first."""
+
+    def __init__(self, message: Message, offer: ActionOffer, recipients: list[str]) -> None:
+        super().__init__(offer.label)
+        self.message = message
+        self.offer = offer
+        self.recipients = recipients
+
+
+def act(*, actor: Member, decision: Decision, operation_key: str, request: HttpRequest | None) -> Action:
+    """Write a decision down and ring for a worker. Nothing has been sent when this returns.
+
+    The same key with the same content is the same action, however often it is sent. Raises NotPossible,
+    ConfirmationNeeded, Conflict, PermissionDenied, AuditNotWritten, and what reading the message raises.
+    """
+    (investigate_id,) = decision.investigate_ids
+    fingerprint = decision.fingerprint(actor)
+    again = _same(operation_key, fingerprint)
+    if again is not None:
+        return again
+    _check_right(actor, decision)
+    message = read_message(investigate_id)
+    try:
+        _check_free(message.id, actor)
+        offer = _offer(message, actor, decision)
+    except (NotPossible, Conflict):
+        again = _same(operation_key, fingerprint)  # the other half of a double click may have come in between
+        if again is not None:
+            return again
+        _check_free(message.id, actor)
+        raise
+    action = _write_down(actor, decision, operation_key, fingerprint, message, offer, request)
+    if action.state == ActionState.WAITING and not action.attempt:
+        action.bell_rang = ring(action, seconds=actor.undo_seconds)
+    return action
+
+
+def ring(action: Action, *, seconds: float = 0) -> bool:
+    """Tell a worker that the action will be due. False where the broker is away: the sweep rings again later."""
+    return ring_for(send_action.name, str(action.pk), countdown=min(seconds, LONGEST_COUNTDOWN) + _BELL_MARGIN)
+
+
+def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Action:
+    """Cancel a waiting action of one's own. Raises Conflict when it is too late, PermissionDenied when not theirs."""
+    _check_own(actor, action)
+    if not transitions.cancel(action, request=request):
+        action.refresh_from_db()
+        if action.state != ActionState.CANCELLED:
+            raise Conflict("Too late to undo.", action)
+    action.refresh_from_db()
+    return action
+
+
+def undo_last(*, actor: Member, request: HttpRequest | None) -> Action | None:
+    """Cancel one's newest waiting action; None where none waits."""
+    action = Action.objects.filter(actor=actor, state=ActionState.WAITING).order_by("-created_at").first()
+    return None if action is None else undo(actor=actor, action=action, request=request)
+
+
+def add_reason(*, actor: Member, action: Action, reason: str, request: HttpRequest | None) -> Action:
+    """Say why, afterwards. The trail keeps what was said before."""
+    _check_own(actor, action)
+    with transaction.atomic():
+        Action.objects.filter(pk=action.pk).update(reason=reason)
+        record(
+            actor=actor,
+            action="message:reason",
+            targets=action.items.values_list("investigate_id", flat=True),
+            reason=reason,
+            refers_to=action.audit_sequence,
+            detail={"action": action.pk},
+            request=request,
+        )
+    action.refresh_from_db()
+    return action
+
+
+def look_now(*, actor: Member, action: Action, request: HttpRequest | None) -> bool:
+    """Look an unknown outcome up now instead of later; True where a worker could be told."""
+    _check_kind(actor, action)
+    with transaction.atomic():
+        is_due = transitions.ask_for_look(action)
+        if is_due:
+            record(
+                actor=actor,
+                action="message:look",
+                targets=action.items.values_list("investigate_id", flat=True),
+                refers_to=action.audit_sequence,
+                detail={"action": action.pk, "attempt": action.attempt},
+                request=request,
+            )
+    if not is_due:
+        action.refresh_from_db()
+        raise Conflict("There is nothing to look up.", action)
+    return ring_for(look_up_action.name, str(action.pk))
+
+
+def settle(*, actor: Member, action: Action, as_done: bool, request: HttpRequest | None) -> Action:
+    """Decide what became of an action that looking could not settle."""
+    _check_kind(actor, action)
+    explanation = f"Settled by {actor.display_name} as {'done' if as_done else 'not done'}."
+    if not transitions.settle_by_hand(action, actor=actor, as_done=as_done, explanation=explanation, request=request):
+        action.refresh_from_db()
+        raise Conflict("This does not wait for a person any more.", action)
+    action.refresh_from_db()
+    return action
+
+
+def offer_for(message: Message, actor: Member, decision: Decision) -> ActionOffer | None:
+    """The offer this decision takes up, if there is such a thing at all."""
+    for offer in possible_actions(message, actor):
+        wanted = (decision.kind, decision.destination, decision.expected_disposition)
+        if (offer.kind, offer.destination, offer.expected_disposition) == wanted:
+            return offer
+    return None
+
+
+def _check_right(actor: Member, decision: Decision) -> None:
+    """Before anything is read: who may not act learns nothing about the message."""
+    permission = permission_for(decision.kind, destination=decision.destination)
+    if not actor.may(permission):
+        raise PermissionDenied(permission.value)
+
+
+def _offer(message: Message, actor: Member, decision: Decision) -> ActionOffer:
+    offer = offer_for(message, actor, decision)
+    if offer is None:
+        raise NotPossible("There is no such action.")
+    if not actor.may(offer.permission):
+        raise PermissionDenied(offer.permission.value)
+    if not offer.is_enabled:
+        raise NotPossible(offer.why_not)
+    if offer.needs_eml and not decision.eml:
+        raise NotPossible("On this server clean mail is submitted with its EML: add the file.")
+    has_reason = len(decision.reason.strip()) >= SHORTEST_REASON
+    if offer.is_dangerous and not (decision.is_confirmed and has_reason):
+        raise ConfirmationNeeded(message, offer, affected_recipients(message, decision.kind))
+    return offer
+
+
+def _write_down(
+    actor: Member,
+    decision: Decision,
+    operation_key: str,
+    fingerprint: str,
+    message: Message,
+    offer: ActionOffer,
+    request: HttpRequest | None,
+) -> Action:
+    """Action, item and audit row in one transaction: what cannot be recorded is not done."""
+    try:
+        with transaction.atomic():
+            action = Action.objects.create(
+                operation_key=operation_key,
+                fingerprint=fingerprint,
+                actor=actor,
+                actor_name=storable_text(actor.display_name, limit=300),
+                kind=decision.kind,
+                destination=decision.destination,
+                expected_disposition=decision.expected_disposition,
+                reason=decision.reason.strip(),
+                created_at=Now(),
+                due_at=transitions.seconds_from_now(actor.undo_seconds),
+            )
+            ActionItem.objects.create(
+                action=action,
+                investigate_id=message.id,
+                postfix_id=storable_text(message.postfix_id or "", limit=255),
+                alert_id=storable_text(message.alert_id or "", limit=255),
+                message_id=storable_text(message.message_id or ""),
+                subject=storable_text(message.subject or ""),
+                edf_hash=storable_text(message.edf_hash or "", limit=255),
+                recipients=[storable_text(name) for name in affected_recipients(message, decision.kind)],
+                disposition=storable_text(str(message.final_disposition or ""), limit=40),
+                attachment=decision.eml,
+            )
+            event = record(
+                actor=actor,
+                action=f"message:{decision.kind}",
+                phase="attempt",
+                targets=[message.id],
+                reason=action.reason,
+                request=request,
+                detail={"action": action.pk, "permission": offer.permission.value, **offer.values},
+            )
+            Action.objects.filter(pk=action.pk).update(audit_sequence=event.sequence)
+    except IntegrityError:
+        again = _same(operation_key, fingerprint)
+        if again is not None:
+            return again
+        _check_free(message.id, actor)
+        raise
+    action.refresh_from_db()
+    return action
+
+
+def _same(operation_key: str, fingerprint: str) -> Action | None:
+    """The action this form has made already, if it has; Conflict where the form's content is another one now."""
+    action = Action.objects.filter(operation_key=operation_key).first()
+    if action is not None and action.fingerprint != fingerprint:
+        raise Conflict("This form was used already, for something else. Nothing was sent.", action)
+    return action
+
+
+def _check_free(investigate_id: str, actor: Member) -> None:
+    """One open action a message; the database's index decides where two come in the same instant."""
+    item = (
+        ActionItem.objects.filter(investigate_id=investigate_id, state__in=OPEN_STATES).select_related("action").first()
+    )
+    if item is not None:
+        who = "You have" if item.action.actor_id == actor.pk else f"{item.action.actor_name} has"
+        what = words.noun(item.action.kind, item.action.destination)
+        raise Conflict(f"{who} a {what} of this message under way.", item.action)
+
+
+def _check_own(actor: Member, action: Action) -> None:
+    if action.actor_id != actor.pk:
+        raise PermissionDenied(f"This is {action.actor_name}'s action.")
+
+
+def _check_kind(actor: Member, action: Action) -> None:
+    disposition = next((item.disposition for item in action.items.all()), "")
+    permission = permission_for(action.kind, destination=action.destination, disposition=disposition)
+    if not actor.may(permission):
+        raise PermissionDenied(permission.value)
