@@ -1,0 +1,33 @@
+"""Celery tasks of this application: thin entries, named once and for all."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from dashboard.emailsec.transport import Priority
+from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
+from investigate.actions.sweep import sweep_actions
+from investigate.search import runs
+
+
+@shared_task
+def continue_search(run_id: str) -> None:
+    """Ask on for one slow search, if it is due and nobody else has it."""
+    runs.continue_run(UUID(run_id))
+
+
+@shared_task
+def refresh_search(run_id: str) -> None:
+    """Fetch a first page again so that its viewers learn of new messages; people's own searches go first."""
+    runs.continue_run(UUID(run_id), priority=Priority.REFRESH)
+
+
+@shared_task
+def sweep() -> None:
+    """Find what is due in the database and ring for it."""
+    try:
+        sweep_actions()
+    finally:  # trouble in one room must not leave the other's work lying
+        runs.sweep()

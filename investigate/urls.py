@@ -1,0 +1,35 @@
+"""Addresses below /investigate/. Literal paths come before ids."""
+
+from __future__ import annotations
+
+from django.urls import register_converter
+
+LONGEST_ID = 255
+
+
+class InvestigateIdConverter:
+    """An investigate id is opaque; it holds colons, and is one segment of the path.
+
+    What cannot be asked for (a step up the path, control characters, more than a row can hold) names nothing.
+    """
+
+    regex = r"[^/]+"
+
+    def to_python(self, value: str) -> str:
+        if value in (".", "..") or len(value) > LONGEST_ID or not value.isprintable():
+            raise ValueError(value)
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(InvestigateIdConverter, "investigate_id")
+
+# The rooms' addresses use the converter, so they are read after it is registered.
+from investigate.actions.urls import urlpatterns as action_urls  # noqa: E402
+from investigate.message.urls import urlpatterns as message_urls  # noqa: E402
+from investigate.search.urls import urlpatterns as search_urls  # noqa: E402
+
+app_name = "investigate"
+urlpatterns = [*search_urls, *action_urls, *message_urls]

@@ -1,0 +1,319 @@
+"""Acting on a message, and everything about an action afterwards.
+
+htmx gets pieces for the places that show the message (row, pane head, status line); a plain form is led to the receipt.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.emailsec.errors import EmailSecurityError
+from dashboard.emailsec.types import Message
+from dashboard.web import errors
+from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.text import dom_id
+from investigate.actions import queries, services, words
+from investigate.actions.decision import Decision
+from investigate.actions.feasibility import ActionOffer, affected_recipients
+from investigate.actions.forms import ActionForm, ReasonForm, SettleForm
+from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
+from investigate.message.parts import read_message
+from investigate.models import Action
+
+FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(Permission.MESSAGE_READ)
+def act(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """POST decides; GET shows the panel that asks for a reason, or for the message as a file."""
+    if request.method != "POST":
+        return _ask(request, investigate_id)
+    form = ActionForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _invalid(request, investigate_id, form)
+    try:
+        decision = form.decision(investigate_id)
+        action = services.act(
+            actor=_member(request), decision=decision, operation_key=form.cleaned_data["operation_key"], request=request
+        )
+    except ConfirmationNeeded as needed:
+        if decision.is_confirmed:
+            form.add_error("reason", "Say in a few words why.")
+        return _panel(request, form, needed.message, needed.offer, status=422 if decision.is_confirmed else 200)
+    except Conflict as conflict:
+        return _conflict(request, conflict)
+    except NotPossible as reason:
+        return errors.answer(request, errors.ErrorText("This cannot be done.", str(reason), "Nothing was sent.", 409))
+    return _acted(request, action)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The actions below an open message, renewed after one of them; a panel that is open stays as it is."""
+    if not wants_partial(request):
+        return _see_other(reverse("investigate:message", args=[investigate_id]))
+    try:
+        message = read_message(investigate_id)
+    except EmailSecurityError:
+        return HttpResponse(status=204)  # the old buttons stay; each of them is checked again when it is pressed
+    context = {"foot": queries.foot(message, _member(request)), "oob": True}
+    return render(request, "investigate/_action_buttons.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+    """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""
+    found = _action(action_id)
+    place = request.GET.get("part", "")
+    if wants_partial(request) and place == "notice":
+        return render(request, "investigate/_action_notice.html", _notice(request, found))
+    if wants_partial(request) and place in ("row", "head"):
+        return render(request, "investigate/_action_poll.html", _state(request, found) | {"place": place})
+    template = "investigate/_receipt.html" if wants_partial(request) else "investigate/action.html"
+    return render(request, template, _receipt(request, found))
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def actions(request: HttpRequest) -> HttpResponse:
+    """Everybody's newest actions."""
+    show = request.GET.get("show", "")
+    context = {"listed": queries.latest(_member(request), show), "show": show, "filters": FILTERS}
+    return render(request, "investigate/actions.html", context)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def undo(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, lambda member: services.undo(actor=member, action=_action(action_id), request=request))
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def undo_last(request: HttpRequest) -> HttpResponse:
+    """Undo one's newest action that still waits."""
+    try:
+        undone = services.undo_last(actor=_member(request), request=request)
+    except Conflict as conflict:
+        return _conflict(request, conflict)
+    if undone is None:
+        text = errors.ErrorText("Nothing to undo.", "None of your actions waits to be sent.", "", 409)
+        return errors.answer(request, text)
+    return _acted(request, undone)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def reason(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+    """Say why, afterwards."""
+    found, form = _action(action_id), ReasonForm(request.POST)
+    if not form.is_valid():
+        template = "investigate/_receipt.html" if wants_partial(request) else "investigate/action.html"
+        return _in_place(render(request, template, _receipt(request, found) | {"form": form}, status=422))
+    return _changed(
+        request,
+        lambda member: services.add_reason(
+            actor=member, action=found, reason=form.cleaned_data["reason"], request=request
+        ),
+        shows_receipt=True,
+    )
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def look(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+    """Look an unknown outcome up now."""
+
+    def now(member: Member) -> Action:
+        found = _action(action_id)
+        services.look_now(actor=member, action=found, request=request)
+        return found
+
+    return _changed(request, now, shows_receipt=True)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def settle(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+    """Decide what became of an action that waits for a person."""
+    form = SettleForm(request.POST)
+    if not form.is_valid():
+        return errors.bad_request(request)
+    as_done = form.cleaned_data["outcome"] == "done"
+    return _changed(
+        request,
+        lambda member: services.settle(actor=member, action=_action(action_id), as_done=as_done, request=request),
+        shows_receipt=True,
+    )
+
+
+def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) -> HttpResponse:
+    """Carry a change of an action out, and show what is true afterwards."""
+    try:
+        changed = change(_member(request))
+    except Conflict as conflict:
+        return _conflict(request, conflict)
+    if shows_receipt and wants_partial(request):
+        return render(request, "investigate/_receipt.html", _receipt(request, changed))
+    return _acted(request, changed)
+
+
+def _acted(request: HttpRequest, action: Action) -> HttpResponse:
+    if not wants_partial(request):
+        return _see_other(reverse("investigate:action", args=[action.pk]))
+    context = _state(request, action)
+    response = render(request, "investigate/_action_answer.html", context)
+    # A notice about an earlier action on this message looks again, and finds itself overtaken.
+    response["HX-Trigger-After-Settle"] = f"mw:acted-{dom_id(context['view'].investigate_id)}"
+    return response
+
+
+def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
+    """What stands instead, with its receipt; the row beside it shows the same."""
+    if not wants_partial(request) or conflict.other is None:
+        told = queries.listed(conflict.other, _member(request)).sentence if conflict.other else ""
+        return errors.answer(request, errors.ErrorText(str(conflict), told, "Nothing was sent.", 409))
+    context = _notice(request, conflict.other) | {"title": str(conflict)}
+    response = render(request, "investigate/_action_conflict.html", context, status=409)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
+    return response
+
+
+def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
+    """Context of the notice about somebody's (or one's own) action that stands in the way, while it is the newest."""
+    listed = queries.listed(other, _member(request))
+    receipts = [receipt for item in listed.items for receipt in item.receipts.all()]
+    who, then = words.to_others(other, receipts)
+    return _state(request, other) | {
+        "is_own": other.actor_id == _member(request).pk,
+        "told": listed.sentence,
+        "who": who,
+        "then": then,
+        "is_newest": queries.is_newest(other, listed.investigate_id),
+    }
+
+
+def _ask(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The panel of one action, before it is decided; without an action, as after a reload, the message."""
+    if "kind" not in request.GET:
+        return _see_other(reverse("investigate:message", args=[investigate_id]))
+    asked = request.GET.copy()
+    asked["operation_key"] = uuid.uuid4().hex
+    form = ActionForm(asked)
+    if not form.is_valid():
+        raise Http404
+    decision: Decision = form.decision(investigate_id)
+    message = read_message(investigate_id)
+    offer = services.offer_for(message, _member(request), decision)
+    if offer is None:
+        raise Http404
+    fresh = ActionForm(initial=form.cleaned_data)
+    return _panel(request, fresh, message, offer, key=form.cleaned_data["operation_key"])
+
+
+def _panel(
+    request: HttpRequest, form: ActionForm, message: Message, offer: ActionOffer, *, key: str = "", status: int = 200
+) -> HttpResponse:
+    recipients = affected_recipients(message, offer.kind)
+    context = {
+        "form": form,
+        "offer": offer,
+        "message": message,
+        "investigate_id": message.id,
+        "recipients": recipients,
+        "what": words.future(offer.kind, offer.destination, offer.expected_disposition),
+        "verb": _verb(offer, len(recipients)),
+        "help": words.FOLDER_HELP.get(offer.destination, ""),
+        "operation_key": key or form.data.get("operation_key", ""),
+    }
+    template = "investigate/_action_panel.html" if wants_partial(request) else "investigate/act.html"
+    return _in_place(render(request, template, context, status=status), "#action-panel")
+
+
+def _invalid(request: HttpRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
+    context = {"form": form, "investigate_id": investigate_id, "operation_key": uuid.uuid4().hex}
+    template = "investigate/_action_panel.html" if wants_partial(request) else "investigate/act.html"
+    return _in_place(render(request, template, context, status=422), "#action-panel")
+
+
+def _verb(offer: ActionOffer, copies: int) -> str:
+    """What the button says: it names the danger and its size."""
+    some = words.counted(copies, "copy") if copies else "the message"
+    if offer.expected_disposition:
+        return f"Submit as {offer.label}"
+    if offer.destination:
+        return {"RecoverableItemsDeletions": f"Soft-delete {some}", "RecoverableItemsPurges": f"Purge {some}"}.get(
+            offer.destination, f"Move {some} to {offer.label}"
+        )
+    return f"Release {some}"
+
+
+def _state(request: HttpRequest, action: Action) -> dict[str, Any]:
+    """Context of the small pieces, and which of them the page that asked has a place for."""
+    view = queries.view_of(action)
+    number = request.GET.get("n", "0")
+    poll = int(number) if number.isdecimal() and len(number) < 6 else 0
+    delay, following = view.poll_after(poll)
+    shows_row, shows_head = _places(request, view.investigate_id)
+    return {
+        "view": view,
+        "may_undo": view.may_undo(_member(request)),
+        "delay": delay,
+        "poll": following,
+        "announcement": queries.announcement(action, _member(request)),
+        "shows_row": shows_row,
+        "shows_head": shows_head,
+    }
+
+
+def _places(request: HttpRequest, investigate_id: str) -> tuple[bool, bool]:
+    """Whether the page behind this request shows the message as a row, and in a pane or as a page."""
+    htmx = cast("HtmxRequest", request).htmx
+    address = urlsplit(htmx.current_url_abs_path or "") if htmx else urlsplit("")
+    path = unquote(address.path)
+    if path == unquote(reverse("investigate:message", args=[investigate_id])):
+        return False, True
+    if path == reverse("investigate:search"):
+        return True, investigate_id in parse_qs(address.query).get("open", [])
+    return False, False
+
+
+def _receipt(request: HttpRequest, action: Action) -> dict[str, Any]:
+    member = _member(request)
+    return _state(request, action) | {
+        "listed": queries.listed(action, member),
+        "action": action,
+        "is_own": action.actor_id == member.pk,
+        "form": ReasonForm(initial={"reason": action.reason}),
+    }
+
+
+def _in_place(response: HttpResponse, target: str = "#receipt") -> HttpResponse:
+    response["HX-Retarget"] = target
+    response["HX-Reswap"] = "outerHTML" if target == "#receipt" else "innerHTML"
+    return response
+
+
+def _see_other(url: str) -> HttpResponse:
+    return HttpResponse(status=303, headers={"Location": url})
+
+
+def _action(action_id: uuid.UUID) -> Action:
+    return get_object_or_404(Action.objects.select_related("actor"), pk=action_id)
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)

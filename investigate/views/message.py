@@ -1,0 +1,278 @@
+"""One message: its page, its pane beside the list, its parts, and the bodies it can be handed out as."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.audit.recorder import recording
+from dashboard.emailsec.errors import EmailSecurityError, NotFound
+from dashboard.emailsec.types import Message
+from dashboard.web.errors import ErrorText, answer, explain
+from dashboard.web.htmx import wants_partial
+from dashboard.web.text import dom_id, visible
+from investigate.actions.queries import foot, states_for
+from investigate.message import parts, sample
+from investigate.message.head import head
+from investigate.message.parts import NeedsClick, NotOffered, Opened
+from investigate.message.preview import UnsafePicture
+from investigate.message.tabs import FIRST_TAB, MOST_RAW_TEXT, TABS, Context, Tab, Visit, why_of
+
+NOT_OFFERED = ErrorText("There is nothing to show.", "", "Open the message to see what there is.", 404)
+PLAIN = "text/plain; charset=utf-8"
+RAW_TEXT_ENDS = "\n\n[Mailwarden shows the first 1 MB. The .eml holds the whole message: download it.]\n"
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def message(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """A message as a page of its own, with the tab that `?tab=` names."""
+    return _opened(request, investigate_id, "investigate/message.html")
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def pane(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """A message beside the list: head and reasons in one answer; the other parts come when they are opened."""
+    return _opened(request, investigate_id, "investigate/_pane.html")
+
+
+def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpResponse:
+    tab = TABS.get(request.GET.get("tab", FIRST_TAB), TABS[FIRST_TAB])
+    try:
+        opened = parts.open_message(investigate_id)
+    except EmailSecurityError as error:
+        return _not_opened(request, investigate_id, template, error)
+    member = _member(request)
+    why = why_of(member, opened) | {"detections_failed": _failed(opened.detections_error)}
+    acted = states_for([opened.message.id]).get(opened.message.id)
+    panel_template, panel_context = "", Context()
+    if tab.name != FIRST_TAB:
+        panel_template, panel_context, _ = _state(request, opened.message, tab)
+    context = {
+        **panel_context,
+        "head": head(opened.message, opened.detections),
+        "tabs": TABS.values(),
+        "selected": tab.name,
+        "counts": _counts(opened, member),
+        "panel_template": panel_template,
+        "investigate_id": opened.message.id,
+        "foot": foot(opened.message, member),
+        "view": acted,
+        "may_undo": acted is not None and acted.may_undo(member),
+        "message": opened.message,
+        **why,
+    }
+    return render(request, template, context)
+
+
+def _not_opened(request: HttpRequest, investigate_id: str, template: str, error: EmailSecurityError) -> HttpResponse:
+    """The state of a message that is gone or cannot be read now, in the place where it was asked for."""
+    failed = explain(error)
+    context = {"explained": failed, "is_gone": isinstance(error, NotFound), "investigate_id": investigate_id}
+    is_page = template == "investigate/message.html"
+    page = "investigate/message_failed.html" if is_page else "investigate/_pane_failed.html"
+    return _in_place(render(request, page, context, status=failed.status), "#detail")
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def part(request: HttpRequest, investigate_id: str, part: str) -> HttpResponse:
+    """One part, alone: it loads, fails and is tried again by itself."""
+    tab = TABS.get(part)
+    if tab is None:
+        raise Http404
+    if not wants_partial(request):
+        return redirect(f"{reverse('investigate:message', args=[investigate_id])}?tab={tab.name}")
+    try:
+        found = parts.seen_message(investigate_id)
+    except EmailSecurityError as error:
+        return _shown(request, tab, *_failure(investigate_id, tab, error))
+    return _panel(request, found, tab)
+
+
+def _panel(request: HttpRequest, found: Message, tab: Tab) -> HttpResponse:
+    return _shown(request, tab, *_state(request, found, tab))
+
+
+def _state(request: HttpRequest, found: Message, tab: Tab) -> tuple[str, Context, int]:
+    """Template, context and status of a part: shown, not offered, forbidden, or failed."""
+    member = _member(request)
+    context: Context = {"message": found, "investigate_id": found.id}
+    if not member.may(tab.permission):
+        return "investigate/_part_forbidden.html", context, 403
+    try:
+        context |= tab.read(Visit(request, member, found))
+    except NeedsClick as needed:
+        return "investigate/_part_needs_click.html", {**context, "why_not": str(needed)}, 200
+    except NotOffered as reason:
+        return "investigate/_part_not_offered.html", {**context, "why_not": str(reason)}, 200
+    except UnsafePicture as unsafe:
+        return "investigate/_part_unsafe.html", {**context, "sentence": str(unsafe)}, 200
+    except EmailSecurityError as error:
+        return _failure(found.id, tab, error)
+    # Errors that leave a part standing become words here, because only views know how errors are worded.
+    context["detections_failed"] = _failed(context.get("detections_error"))
+    context["log_failed"] = _failed(context.get("log_error"))
+    return tab.template, context, 200
+
+
+def _failure(investigate_id: str, tab: Tab, error: EmailSecurityError) -> tuple[str, Context, int]:
+    failed = explain(error)
+    url = reverse("investigate:part", args=[investigate_id, tab.name])
+    return (
+        "errors/_upstream.html",
+        {"explained": failed, "retry_url": url, "target": f"#panel-{tab.name}"},
+        failed.status,
+    )
+
+
+def _shown(request: HttpRequest, tab: Tab, template: str, context: Context, status: int) -> HttpResponse:
+    response = render(request, template, context, status=status)
+    return response if status == 200 else _in_place(response, f"#panel-{tab.name}")
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ_BODY)
+def render_preview(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """Ask Cloudflare to render clean mail, which its log and ours keep."""
+    tab = TABS["preview"]
+    is_partial = wants_partial(request)
+    try:
+        found = parts.seen_message(investigate_id)
+        with recording(_member(request), "message:render_preview", targets=[found.id], request=request) as event:
+            try:
+                picture = parts.render(found)
+            except UnsafePicture as unsafe:
+                event.phase, event.detail = "failed", {"refused": str(unsafe)}
+                if is_partial:
+                    return render(request, "investigate/_part_unsafe.html", {"sentence": str(unsafe)})
+                return answer(request, replace(NOT_OFFERED, sentence=str(unsafe)))
+    except EmailSecurityError as error:
+        if not is_partial:
+            raise
+        return _shown(request, tab, *_failure(investigate_id, tab, error))
+    if not is_partial:
+        page = f"{reverse('investigate:message', args=[found.id])}?tab=preview"
+        return HttpResponse(status=303, headers={"Location": page})
+    return render(request, tab.template, {"picture": picture, "message": found, "investigate_id": found.id, "tab": tab})
+
+
+@require_GET
+@requires(Permission.MESSAGE_READ_BODY)
+def preview_image(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The picture, drawn anew by us."""
+    found = parts.seen_message(investigate_id)
+    if why_not := parts.why_no_preview(found):
+        return answer(request, replace(NOT_OFFERED, sentence=why_not))
+    with recording(_member(request), "message:preview", targets=[found.id], request=request) as event:
+        try:
+            picture = parts.preview(found)
+        except UnsafePicture as unsafe:
+            event.phase, event.detail = "failed", {"refused": str(unsafe)}
+            return answer(request, replace(NOT_OFFERED, sentence=str(unsafe)))
+        event.detail = {"width": picture.width, "height": picture.height}
+    return _body(picture.png, "image/png", 'inline; filename="preview.png"')
+
+
+@require_GET
+@requires(Permission.MESSAGE_READ_BODY)
+def raw_text(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The raw message as text for the sandboxed frame, with invisible characters shown as marks."""
+    return _raw_as(request, investigate_id, "message:raw", _as_text)
+
+
+@require_GET
+@requires(Permission.MESSAGE_READ_BODY)
+def download_eml(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The message byte for byte."""
+    return _raw_as(request, investigate_id, "message:download_eml", _as_eml)
+
+
+@require_GET
+@requires(Permission.MESSAGE_READ_BODY)
+def download_sample(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The message in an AES zip with the usual password."""
+    return _raw_as(request, investigate_id, "message:download_sample", _as_sample)
+
+
+def _raw_as(
+    request: HttpRequest, investigate_id: str, action: str, handed_out: Callable[[Visit, bytes], HttpResponse]
+) -> HttpResponse:
+    """The raw message in one of its forms, written down before it is fetched."""
+    found = parts.seen_message(investigate_id)
+    if why_not := parts.why_no_raw(found):
+        return answer(request, replace(NOT_OFFERED, sentence=why_not))
+    with recording(_member(request), action, targets=[found.id], request=request) as event:
+        raw = parts.raw(found)
+        event.detail = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    return handed_out(Visit(request, _member(request), found), raw)
+
+
+def _as_text(visit: Visit, raw: bytes) -> HttpResponse:
+    """The first megabyte: a browser shows more of it badly, and marks make text up to eight times as long."""
+    is_cut = len(raw) > MOST_RAW_TEXT
+    whole_characters = codecs.getincrementaldecoder("utf-8")("replace")
+    shown = whole_characters.decode(raw[:MOST_RAW_TEXT], final=not is_cut)
+    text = visible(shown.replace("\r\n", "\n"))
+    if "numbers" in visit.request.GET:
+        lines = text.split("\n")
+        width = len(str(len(lines)))
+        text = "\n".join(f"{number:>{width}}  {line}" for number, line in enumerate(lines, start=1))
+    if is_cut:
+        text += RAW_TEXT_ENDS
+    return _body(text.encode("utf-8", "replace"), PLAIN, 'inline; filename="raw.txt"', framed=True)
+
+
+def _as_eml(visit: Visit, raw: bytes) -> HttpResponse:
+    return _body(raw, "message/rfc822", f'attachment; filename="message-{dom_id(visit.message.id)}.eml"')
+
+
+def _as_sample(visit: Visit, raw: bytes) -> HttpResponse:
+    archive = sample.pack(raw).archive
+    return _body(archive, "application/zip", f'attachment; filename="sample-{dom_id(visit.message.id)}.zip"')
+
+
+def _body(content: bytes, content_type: str, disposition: str, *, framed: bool = False) -> HttpResponse:
+    """What a sender wrote, in a form no browser runs: sandboxed, never sniffed, never shown inside another site."""
+    response = HttpResponse(content, content_type=content_type)
+    ancestors = "'self'" if framed else "'none'"
+    response["Content-Security-Policy"] = f"sandbox; default-src 'none'; frame-ancestors {ancestors}"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Disposition"] = disposition
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    response["X-Frame-Options"] = "SAMEORIGIN" if framed else "DENY"
+    return response
+
+
+def _counts(opened: Opened, member: Member) -> dict[str, int]:
+    """Numbers on the tabs, where they are known already."""
+    if opened.detections is None or not member.may(Permission.MESSAGE_READ_BODY):
+        return {}
+    return {"links": len(opened.detections.links), "attachments": len(opened.detections.attachments)}
+
+
+def _failed(error: EmailSecurityError | None) -> ErrorText | None:
+    return None if error is None else explain(error)
+
+
+def _in_place(response: HttpResponse, target: str) -> HttpResponse:
+    """An error swaps into the place it belongs to, not into the notice line where htmx puts other errors."""
+    response["HX-Retarget"] = target
+    response["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)

@@ -1,0 +1,165 @@
+"""The investigate page: the list of messages a search finds."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.emailsec.times import parse_time
+from dashboard.web.htmx import wants_partial
+from investigate.forms import SearchForm
+from investigate.search import arrivals as new_mail
+from investigate.search import presenting, results, runs, watching
+from investigate.search.criteria import Criteria
+from investigate.search.merging import BadToken
+
+MOST_OPEN_ID = 255
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def search(request: HttpRequest) -> HttpResponse:
+    """The investigate page; htmx asks the same URL for the results alone, and with `more` for the rows below them."""
+    form = SearchForm(request.GET)
+    criteria = form.criteria()
+    if not form.is_valid():
+        return _page(request, form, None)
+    if "line" in request.GET and not wants_partial(request) and not criteria.ignored:
+        return HttpResponseRedirect(_address(criteria))
+    if "cancelled" in request.GET:
+        return _left(request, form, _run_ids(request.GET.getlist("cancelled")))
+    if "more" in request.GET:
+        return _more(request, form)
+    found = results.resume(criteria, _run_ids(request.GET.getlist("run"))) if "run" in request.GET else None
+    if found is None:
+        found = results.search(criteria, is_forced="fresh" in request.GET)
+    watching.note(found.open_runs, _member(request))
+    return _page(request, form, presenting.shown(request, criteria, found, open_id=_open_id(request)))
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def arrivals(request: HttpRequest) -> HttpResponse:
+    """How many messages came since the list was read; asked every 15 s, never a call of its own."""
+    form = SearchForm(request.GET)
+    since = request.GET.get("since", "")
+    if not form.is_valid() or parse_time(since) is None or not new_mail.can_grow(form.criteria()):
+        return HttpResponse(status=204)
+    number, is_full = new_mail.count(form.criteria(), since)
+    new_mail.keep_current(form.criteria())
+    if not number:
+        return HttpResponse(status=204)
+    context = {"number": number, "is_full": is_full, "query": form.criteria().query()}
+    return render(request, "investigate/_arrivals.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def filters(request: HttpRequest) -> HttpResponse:
+    """The panel of fields, filled from what stands in the filter line at this moment."""
+    return render(request, "investigate/_filters.html", {"form": SearchForm(request.GET)})
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def cancel_search(request: HttpRequest) -> HttpResponse:
+    """Stop waiting for a slow search; it ends once nobody else waits for it."""
+    form = SearchForm(request.GET)
+    ids = _run_ids(request.POST.getlist("run"))
+    member = _member(request)
+    if unwatched := watching.leave(ids, member):
+        runs.cancel(unwatched, by=member.display_name)
+    marks = [f"&cancelled={run_id}" for run_id in ids] or ["&cancelled=-"]
+    address = _address(form.criteria()) + "".join(marks)
+    if not wants_partial(request):
+        return HttpResponseRedirect(address, status=303)
+    response = _left(request, form, ids)
+    response["HX-Replace-Url"] = f"{address}{_place(request)}"  # so that loading the page again does not ask again
+    return response
+
+
+def _left(request: HttpRequest, form: SearchForm, ids: list[UUID]) -> HttpResponse:
+    """The page of somebody who stopped waiting; it asks nothing."""
+    if not form.is_valid():
+        return _page(request, form, None)
+    found = results.left(form.criteria(), ids)
+    waiting = watching.others([run.pk for run in found.open_runs], _member(request))
+    return _page(request, form, presenting.shown(request, form.criteria(), found, waiting=waiting))
+
+
+def _place(request: HttpRequest) -> str:
+    """The open message and tab of the page an htmx request came from, as the end of a query string."""
+    url = request.htmx.current_url or ""  # type: ignore[attr-defined]
+    kept = [(name, value) for name, value in parse_qsl(urlsplit(url).query) if name in ("open", "tab")]
+    return f"&{urlencode(kept)}" if kept else ""
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)  # `requires` let nobody else in
+
+
+def _page(request: HttpRequest, form: SearchForm, shown: presenting.Shown | None) -> HttpResponse:
+    is_partial = wants_partial(request)
+    context = {
+        "form": form,
+        "shown": shown,
+        "oob": is_partial,
+        "open_id": _open_id(request),
+        "open_tab": request.GET.get("tab", ""),
+        "examples": presenting.examples() if form.is_first_visit else (),
+        "shows_filters": request.GET.get("filters") == "open",
+    }
+    # An invalid search is a sentence where the rows would be; htmx swaps a 422 like any other answer.
+    status = 200 if form.is_valid() else 422
+    if not is_partial:
+        return render(request, "investigate/search.html", context, status=status)
+    response = render(request, "investigate/_results.html", context, status=status)
+    if form.is_valid() and ("line" in request.GET or "panel" in request.GET):
+        response["HX-Push-Url"] = _address(form.criteria())  # the short form instead of the form's empty fields
+    return response
+
+
+def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
+    """The rows below; a whole page of their own where no script is there to put them into the list."""
+    criteria = form.criteria()
+    is_row = wants_partial(request) and request.htmx.target != "results"  # type: ignore[attr-defined]
+    try:
+        found = results.more(criteria, request.GET["more"], is_forced="fresh" in request.GET)
+    except BadToken:
+        if not is_row:
+            return HttpResponseRedirect(_address(criteria))
+        return render(request, "investigate/_no_more.html", {"query": criteria.query()}, status=422)
+    watching.note(found.open_runs, _member(request))
+    shown = presenting.shown(request, criteria, found, open_id=_open_id(request))
+    if not is_row:
+        return _page(request, form, shown)
+    return render(request, "investigate/_more_rows.html", {"shown": shown})
+
+
+def _address(criteria: Criteria) -> str:
+    return f"{reverse('investigate:search')}?{criteria.query()}"
+
+
+def _open_id(request: HttpRequest) -> str:
+    """The message whose pane the URL asks for; "" where the value cannot be an id."""
+    open_id = request.GET.get("open", "")
+    return open_id if len(open_id) <= MOST_OPEN_ID and "/" not in open_id and open_id not in (".", "..") else ""
+
+
+def _run_ids(values: list[str]) -> list[UUID]:
+    found = []
+    for value in values[:50]:
+        try:
+            found.append(UUID(value))
+        except ValueError:
+            continue
+    return found
