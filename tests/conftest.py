@@ -1,0 +1,134 @@
+"""Fixtures for the whole suite: the simulator behind the real client, one member for each role, signed-in browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from bs4 import BeautifulSoup
+from django.conf import settings
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client, TransactionTestCase
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Role
+from dashboard.audit import guards
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied_between_tests() -> Iterator[None]:
+    """Transactional tests end with every table emptied, which the audit trail's triggers would refuse."""
+    original = TransactionTestCase._fixture_teardown
+
+    def teardown(case: TransactionTestCase) -> None:
+        guards.remove(connection)
+        original(case)
+        guards.install(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
+
+
+HTMX = {"HX-Request": "true"}
+
+MEMBERS = {
+    "ana": Role.ANALYST,
+    "ben": Role.RESPONDER,
+    "pia": Role.POLICY_MANAGER,
+    "otto": Role.AUDITOR,
+    "ada": Role.ADMIN,
+    "vera": Role.VIEWER,
+}
+
+
+@pytest.fixture
+def emailsec(db: None) -> Iterator[object]:
+    """The simulator behind the real client; what tests ask `get_client()` for reaches it without a socket."""
+    from dashboard.simulator import Simulator
+    from dashboard.upstream.connection import build_client, use_client
+
+    simulator = Simulator(
+        messages=300, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN
+    )
+    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+        yield simulator
+
+
+def _member(name: str) -> Member:
+    return Member.objects.create_user(
+        name, f"{name}@corp.example", "correct horse battery", role=MEMBERS[name], first_name=name.title()
+    )
+
+
+@pytest.fixture
+def ana(db: None) -> Member:
+    return _member("ana")
+
+
+@pytest.fixture
+def ben(db: None) -> Member:
+    return _member("ben")
+
+
+@pytest.fixture
+def pia(db: None) -> Member:
+    return _member("pia")
+
+
+@pytest.fixture
+def otto(db: None) -> Member:
+    return _member("otto")
+
+
+@pytest.fixture
+def ada(db: None) -> Member:
+    return _member("ada")
+
+
+@pytest.fixture
+def vera(db: None) -> Member:
+    return _member("vera")
+
+
+def _browser(member: Member) -> Client:
+    client = Client()
+    client.force_login(member)
+    return client
+
+
+@pytest.fixture
+def analyst(ana: Member) -> Client:
+    return _browser(ana)
+
+
+@pytest.fixture
+def responder(ben: Member) -> Client:
+    return _browser(ben)
+
+
+@pytest.fixture
+def policy_manager(pia: Member) -> Client:
+    return _browser(pia)
+
+
+@pytest.fixture
+def auditor(otto: Member) -> Client:
+    return _browser(otto)
+
+
+@pytest.fixture
+def admin(ada: Member) -> Client:
+    return _browser(ada)
+
+
+@pytest.fixture
+def viewer(vera: Member) -> Client:
+    return _browser(vera)
+
+
+@pytest.fixture
+def soup() -> Callable[[HttpResponse], BeautifulSoup]:
+    return lambda response: BeautifulSoup(response.content, "html.parser")

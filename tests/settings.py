@@ -1,0 +1,25 @@
+"""Settings of the test-suite: the real ones, with an account that does not exist and a scratch data folder."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests")
+os.environ.setdefault("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef")
+os.environ.setdefault("CLOUDFLARE_API_TOKEN", "write-token-of-the-tests")
+os.environ.setdefault("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4")
+os.environ.setdefault("MAILWARDEN_HTTPS", "false")
+os.environ.setdefault("MAILWARDEN_DATA_DIR", tempfile.mkdtemp(prefix="mailwarden-tests-"))
+os.environ.setdefault("MAILWARDEN_LOG_LEVEL", "WARNING")
+# Playwright keeps an event loop in the thread of the tests, which Django would take for asynchronous code.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+from dashboard.settings import *  # noqa: F403  the environment must be complete before the settings are read
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+WHITENOISE_AUTOREFRESH = True
+WHITENOISE_USE_FINDERS = True
+PARALLEL_READS = False  # most tests run inside one transaction, which other threads cannot see
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # In a file: several connections to SQLite's database in memory lock each other out, and races could not be tested.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "tests.sqlite3")}  # noqa: F405

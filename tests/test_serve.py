@@ -1,0 +1,106 @@
+"""scripts/serve.py: what a start may delete, which port it takes, and what it refuses with a sentence."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import serve
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(serve, "ROOT", tmp_path)
+
+
+def test_a_demo_never_uses_the_data_folder_of_the_environment(monkeypatch, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "mailwarden.sqlite3").write_text("everything we know")
+    monkeypatch.setenv("MAILWARDEN_DATA_DIR", str(precious))
+
+    with serve.data_folder("demo", 8001) as folder:
+        assert folder == tmp_path / "var" / "demo-8001"
+
+    assert (precious / "mailwarden.sqlite3").read_text() == "everything we know"
+
+
+def test_a_demo_begins_anew_in_the_folder_of_an_earlier_one(tmp_path):
+    with serve.data_folder("demo", 8001) as folder:
+        (folder / "logs").mkdir()
+        (folder / "mailwarden.sqlite3").write_text("yesterday")
+
+    with serve.data_folder("demo", 8001) as folder:
+        assert [path.name for path in folder.iterdir()] == [serve.DEMO_MARKER]
+
+
+def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path):
+    folder = tmp_path / "var" / "demo-8001"
+    folder.mkdir(parents=True)
+    (folder / "notes").write_text("mine")
+
+    with pytest.raises(serve.StartFailed, match="no demo has written"), serve.data_folder("demo", 8001):
+        pass
+
+    assert (folder / "notes").read_text() == "mine"
+
+
+def test_a_running_demo_keeps_its_folder(tmp_path):
+    with serve.data_folder("demo", 8001) as running:
+        (running / "mailwarden.sqlite3").write_text("in use")
+
+        with pytest.raises(serve.StartFailed, match="Another demo is using"), serve.data_folder("demo", 8001):
+            pass
+        with serve.data_folder("demo", 8002) as beside:
+            assert beside != running
+
+        assert (running / "mailwarden.sqlite3").read_text() == "in use"
+
+
+def test_a_link_in_a_demos_folder_is_removed_and_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "letter").write_text("kept")
+    with serve.data_folder("demo", 8001) as folder:
+        (folder / "link").symlink_to(outside)
+
+    with serve.data_folder("demo", 8001) as folder:
+        assert not (folder / "link").exists()
+
+    assert (outside / "letter").read_text() == "kept"
+
+
+def test_a_taken_port_is_told_before_any_folder_is_touched(monkeypatch, capsys, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        monkeypatch.setattr(serve.sys, "argv", ["serve.py", "demo"])
+
+        assert serve.main() == 1
+
+    assert "is taken. Choose another one" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "80 80", "-1"])
+def test_a_port_that_is_none_is_refused(monkeypatch, port):
+    monkeypatch.setenv("PORT", port)
+
+    with pytest.raises(serve.StartFailed, match="PORT must be a number from 1 to 65535"):
+        serve.wanted_port()
+
+
+def test_an_installation_of_ones_own_keeps_its_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAILWARDEN_DATA_DIR", str(tmp_path / "desk"))
+
+    with serve.data_folder("run", 8000) as folder:
+        assert folder == tmp_path / "desk"
+
+
+def test_a_demo_knows_no_real_account(monkeypatch, tmp_path):
+    for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_READ_TOKEN", "CLOUDFLARE_API_KEY", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.setenv(name, "real")
+
+    assert "real" not in serve.environment("demo", tmp_path).values()
