@@ -19,6 +19,9 @@ app.conf.task_routes = {
     "investigate.tasks.look_up_action": {"queue": "people"},
     "investigate.tasks.continue_search": {"queue": "polls"},
     "investigate.tasks.refresh_search": {"queue": "polls"},
+    "investigate.tasks.collect_job": {"queue": "bulk"},
+    "investigate.tasks.step_job": {"queue": "bulk"},
+    "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "*": {"queue": "sweep"},
 }
 # Due times are columns in the database; the schedule only says how often somebody looks at them.

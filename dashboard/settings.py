@@ -90,6 +90,11 @@ PAGE_PATIENCE = number("MAILWARDEN_PAGE_PATIENCE", 4, least=1)  # seconds a page
 PARALLEL_READS = True  # a page asks for its parts side by side
 QUIET_SECONDS = number("MAILWARDEN_QUIET_SECONDS", 30)  # before an unanswered write is looked up
 UNDO_SECONDS = number("MAILWARDEN_UNDO_SECONDS", 8)  # undo window of members who have not chosen their own
+CALL_SECONDS = number(
+    "MAILWARDEN_CALL_SECONDS", 45, least=2, most=120
+)  # everything about one write; a claim lasts twice
+LARGE_JOB = number("MAILWARDEN_LARGE_JOB", 1000)  # messages; more in one job need a right of their own
+BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
 
 # --- Django -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Things only we know: searches in flight and their answers, and what people did with messages."""
+"""Things only we know: searches in flight and their answers, what people did with messages, work on many at once."""
 
 from __future__ import annotations
 
@@ -92,9 +92,94 @@ class ActionState(models.TextChoices):
     FAILED = "failed"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
+    QUEUED = "queued"  # only messages of a job: their turn has not come, and nobody is kept from acting on them
+    SKIPPED = "skipped"  # only messages of a job: it cannot work, or somebody else was faster
 
 
 OPEN_STATES = [ActionState.AWAITING_APPROVAL, ActionState.WAITING, ActionState.SENDING, ActionState.UNKNOWN]
+
+
+class JobSource(models.TextChoices):
+    SELECTION = "selection"  # ticked rows
+    SEARCH = "search"  # everything a search finds
+    PASTE = "paste"  # ids, hashes, addresses out of a text
+    JOB = "job"  # the messages of an earlier job
+
+
+class JobState(models.TextChoices):
+    """A job begins as a rehearsal: its messages are collected and looked at; nothing is sent before it is decided."""
+
+    COLLECTING = "collecting"
+    REHEARSAL = "rehearsal"  # collected; waits for its owner to look and decide
+    WAITING = "waiting"  # decided; its undo window runs
+    RUNNING = "running"
+    PAUSED = "paused"  # goes on by a click
+    DONE = "done"  # every message has its end, or waits for a person
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # its messages could not be collected
+
+
+LIVE_JOBS = [JobState.WAITING, JobState.RUNNING, JobState.PAUSED]
+
+
+class BulkJob(models.Model):
+    """One decision on many messages, carried out in chunks: each chunk is an `Action` of up to 1,000 `ActionItem`s.
+
+    Messages wait as items without an action; when their turn comes they are packed into the next chunk, which is then
+    sent like any other action. Every change raises `version`, so that a page can tell whether it is current.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account_id = models.CharField(max_length=64)
+    operation_key = models.CharField(max_length=64, unique=True)  # made with the form that began the job
+    decision_key = models.CharField(max_length=64, blank=True)  # made with the form that decided it
+    fingerprint = models.CharField(max_length=64)  # of what the beginning form held: same key, other content is refused
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=300)
+    kind = models.CharField(max_length=12, choices=ActionKind)
+    destination = models.CharField(max_length=40, blank=True)  # move
+    expected_disposition = models.CharField(max_length=20, blank=True)  # reclassify
+    reason = models.CharField(max_length=1000, blank=True)  # or the ticket
+    source = models.CharField(max_length=12, choices=JobSource)
+    query = models.TextField(blank=True)  # of a search: as in the address of the search page, with exact start and end
+    state = models.CharField(max_length=12, choices=JobState, default=JobState.COLLECTING)
+    explanation = models.CharField(max_length=500, blank=True)  # one sentence: why it pauses, waits, or failed
+    version = models.PositiveIntegerField(default=1)
+    counts = models.JSONField(default=dict)  # messages by state, as of the last change: {"queued": 9000, "done": 1000}
+    copies = models.JSONField(default=dict)  # recipients' copies by end: {"done": 1200, "failed": 3, "unknown": 0}
+    progress = models.JSONField(default=dict)  # where collecting stands; only `bulk.collecting` reads it
+    not_found = models.JSONField(default=list)  # of a paste: [{"text", "kind", "why"}], the first thousand
+    not_found_count = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    collected_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)  # when a worker takes the next step; None: not by itself
+    claimed_at = models.DateTimeField(null=True)  # of the collecting step that runs
+    attempt = models.PositiveIntegerField(default=0)  # of collecting; a step that was overtaken stores nothing
+    dead_attempts = models.PositiveSmallIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)  # when its owner was shown that it had finished
+    audit_sequence = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "due_at"]), models.Index(fields=["actor", "-created_at"])]
+        constraints = [
+            models.UniqueConstraint(fields=["decision_key"], condition=~Q(decision_key=""), name="each_decision_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.id} {self.state}"
+
+
+class JobInput(models.Model):
+    """What a job was begun with, apart from it because it may be long: ids of ticked rows, or the terms of a paste."""
+
+    job = models.OneToOneField(BulkJob, on_delete=models.CASCADE, related_name="input")
+    terms = models.JSONField(default=list)  # [[kind, text], ...] in their order, each once
+
+    def __str__(self) -> str:
+        return f"input of {self.job_id}"
 
 
 class Action(models.Model):
@@ -107,6 +192,9 @@ class Action(models.Model):
     operation_key = models.CharField(
         max_length=64, unique=True
     )  # made with the form; the same key is the same decision
+    job = models.ForeignKey(BulkJob, null=True, on_delete=models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField(default=0)  # of a chunk within its job, from 1
+    counts = models.JSONField(default=dict)  # of a chunk: its messages by state when it came to its end
     fingerprint = models.CharField(max_length=64)  # of kind, targets and parameters: same key, other content is refused
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=300)
@@ -134,15 +222,24 @@ class Action(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["state", "due_at"]), models.Index(fields=["actor", "-created_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "number"], condition=Q(job__isnull=False), name="each_chunk_number_once_per_job"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} {self.state}"
 
 
 class ActionItem(models.Model):
-    """One message of an action. While it is open, nobody can start another action on the same message."""
+    """One message of an action. While it is open, nobody can start another action on the same message.
 
-    action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="items")
+    Messages of a job belong to it from the day they are collected, and to a chunk once they are packed.
+    """
+
+    action = models.ForeignKey(Action, null=True, on_delete=models.CASCADE, related_name="items")
+    job = models.ForeignKey(BulkJob, null=True, on_delete=models.CASCADE, related_name="items", db_index=False)
     investigate_id = models.CharField(max_length=255, db_index=True)
     postfix_id = models.CharField(max_length=255, blank=True)
     alert_id = models.CharField(max_length=255, blank=True)
@@ -154,8 +251,10 @@ class ActionItem(models.Model):
     attachment = models.BinaryField(null=True)  # the EML that goes with a submission; cleared once it is settled
     state = models.CharField(max_length=20, choices=ActionState, default=ActionState.WAITING)
     explanation = models.CharField(max_length=500, blank=True)
+    facts = models.JSONField(default=dict)  # of a job's message: what `bulk.facts` keeps of it
 
     class Meta:
+        indexes = [models.Index(fields=["job", "state", "id"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["investigate_id"],
@@ -163,6 +262,10 @@ class ActionItem(models.Model):
                 name="one_open_action_per_message",
             ),
             models.UniqueConstraint(fields=["action", "investigate_id"], name="each_message_once_per_action"),
+            models.UniqueConstraint(fields=["job", "investigate_id"], name="each_message_once_per_job"),
+            models.CheckConstraint(
+                condition=Q(action__isnull=False) | Q(job__isnull=False), name="every_item_has_an_action_or_a_job"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -187,3 +290,44 @@ class Receipt(models.Model):
     @property
     def state(self) -> str:
         return "unknown" if self.is_done is None else "done" if self.is_done else "failed"
+
+
+class UpstreamJob(models.Model):
+    """A bulk job that Cloudflare itself carries out over a search. Written down before it is asked for.
+
+    Its key stands in the job's comment, so that a job whose answer was lost is found again instead of made twice.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account_id = models.CharField(max_length=64)
+    operation_key = models.CharField(max_length=64, unique=True)
+    fingerprint = models.CharField(max_length=64)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=300)
+    kind = models.CharField(max_length=12, choices=ActionKind)  # move or release
+    destination = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(max_length=1000, blank=True)
+    query = models.TextField(blank=True)  # as in the address of the search page, with exact start and end
+    request = models.JSONField(default=dict)  # exactly what is sent
+    counted = models.JSONField(default=dict)  # what a look at the search found before
+    state = models.CharField(max_length=20, choices=ActionState, default=ActionState.WAITING)  # of asking for the job
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempt = models.PositiveIntegerField(default=0)
+    claimed_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    looks = models.PositiveIntegerField(default=0)
+    next_look_at = models.DateTimeField(null=True)
+    needs_person = models.BooleanField(default=False)
+    explanation = models.CharField(max_length=500, blank=True)
+    upstream_id = models.CharField(max_length=100, blank=True, db_index=True)
+    snapshot = models.JSONField(null=True)  # the job as Cloudflare last showed it
+    snapshot_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    audit_sequence = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return f"upstream job {self.id} {self.state}"

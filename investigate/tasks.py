@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from uuid import UUID
 
 from celery import shared_task
@@ -9,6 +10,8 @@ from celery import shared_task
 from dashboard.emailsec.transport import Priority
 from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
 from investigate.actions.sweep import sweep_actions
+from investigate.bulk.sweep import sweep_jobs
+from investigate.bulk_tasks import collect_job, look_up_chunk, step_job  # noqa: F401  the same
 from investigate.search import runs
 
 
@@ -27,7 +30,6 @@ def refresh_search(run_id: str) -> None:
 @shared_task
 def sweep() -> None:
     """Find what is due in the database and ring for it."""
-    try:
-        sweep_actions()
-    finally:  # trouble in one room must not leave the other's work lying
-        runs.sweep()
+    with ExitStack() as rooms:  # trouble in one room must not leave the others' work lying
+        for look_around in (runs.sweep, sweep_jobs, sweep_actions):
+            rooms.callback(look_around)

@@ -196,7 +196,7 @@ def start_processes(stack: Stack, port: int) -> None:
     stack.start(
         "worker", PYTHON, "-m", "celery", "--app", "dashboard", "worker", "--pool", "threads",
         "--concurrency", stack.env.get("MAILWARDEN_WORKER_THREADS", WORKER_THREADS),
-        "--queues", "people,polls,sweep", "--without-gossip", "--without-mingle", "--without-heartbeat",
+        "--queues", "people,polls,bulk,sweep", "--without-gossip", "--without-mingle", "--without-heartbeat",
         "--loglevel", "WARNING",
     )  # fmt: skip
     stack.start(

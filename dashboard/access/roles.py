@@ -20,6 +20,8 @@ class Permission(StrEnum):
 
     ACCOUNT_OWN = "account:own"  # one's own password and preferences
     AUDIT_READ = "audit:read"
+    JOB_RUN = "job:run"  # act on many messages at once
+    JOB_RUN_LARGE = "job:run_large"  # on more than MAILWARDEN_LARGE_JOB of them, and stop or mend anybody's job
     MESSAGE_MOVE = "message:move"
     MESSAGE_PURGE = "message:purge"  # both RecoverableItems folders
     MESSAGE_READ = "message:read"
@@ -41,6 +43,7 @@ class Role(StrEnum):
 
 _SEE = frozenset({Permission.ACCOUNT_OWN, Permission.MESSAGE_READ})
 _TRIAGE = _SEE | {
+    Permission.JOB_RUN,
     Permission.MESSAGE_MOVE,
     Permission.MESSAGE_READ_BODY,
     Permission.MESSAGE_RECLASSIFY,
@@ -50,7 +53,8 @@ _TRIAGE = _SEE | {
 ROLES: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _SEE,
     Role.ANALYST: _TRIAGE,
-    Role.RESPONDER: _TRIAGE | {Permission.MESSAGE_PURGE, Permission.MESSAGE_RELEASE_MALICIOUS},
+    Role.RESPONDER: _TRIAGE
+    | {Permission.JOB_RUN_LARGE, Permission.MESSAGE_PURGE, Permission.MESSAGE_RELEASE_MALICIOUS},
     Role.POLICY_MANAGER: _SEE,
     Role.AUDITOR: _SEE | {Permission.AUDIT_READ},
     Role.ADMIN: frozenset(Permission),

@@ -39,8 +39,9 @@ class Priority(IntEnum):
 
     ACTION = 0
     READ = 1
-    REFRESH = 2
-    BACKGROUND = 3
+    BULK = 2
+    REFRESH = 3
+    BACKGROUND = 4
 
 
 class Meter(Protocol):

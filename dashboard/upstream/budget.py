@@ -31,7 +31,13 @@ SLOTS = WINDOW_SECONDS // SLOT_SECONDS
 UNREADABLE = 5.0  # seconds until another try where the count itself cannot be read
 
 # The part of the budget each kind of work may use up: what is left above it is kept for those before it.
-SHARES = {Priority.ACTION: 1.0, Priority.READ: 0.95, Priority.REFRESH: 0.75, Priority.BACKGROUND: 0.5}
+SHARES = {
+    Priority.ACTION: 1.0,
+    Priority.READ: 0.95,
+    Priority.BULK: 0.85,
+    Priority.REFRESH: 0.75,
+    Priority.BACKGROUND: 0.5,
+}
 
 
 @dataclass(frozen=True)

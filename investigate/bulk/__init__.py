@@ -1,0 +1,1 @@
+"""Work on many messages at once: collected, rehearsed, decided, carried out in chunks."""

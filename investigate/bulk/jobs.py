@@ -1,0 +1,487 @@
+"""What becomes of a job: what people decide about it, and the only place where its state changes.
+
+Each change is a conditional update that says which state it leaves and raises `version`, so that pages can tell
+whether they are current. Messages wait as items; `engine` packs them into chunks and sends those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+from django.db.models import Count, F, Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.audit.chain import storable_text
+from dashboard.audit.recorder import record
+from dashboard.upstream.ring import ring
+from investigate.actions import transitions
+from investigate.actions.decision import permission_for
+from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.models import (
+    Action,
+    ActionItem,
+    ActionKind,
+    ActionState,
+    BulkJob,
+    JobInput,
+    JobSource,
+    JobState,
+    Receipt,
+)
+
+log = structlog.get_logger("mailwarden.jobs")
+
+COLLECT_TASK = "investigate.tasks.collect_job"
+STEP_TASK = "investigate.tasks.step_job"
+COLLECT_CLAIM = 120.0  # seconds; a collecting step takes a fraction of it
+MOST_NOT_FOUND = 1000  # terms of a paste that are kept by name; the rest is counted
+SHORTEST_REASON = 5
+LEAST_UNDO = 5  # seconds; a job always has an undo window, also for members who want none for single actions
+_BELL_MARGIN = 0.3
+
+_CANCELLABLE = (JobState.COLLECTING, JobState.REHEARSAL, JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
+_RETRYABLE = (JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.CANCELLED)
+
+
+class NotPossible(Exception):
+    """The job cannot do this; the text says why and what to do instead."""
+
+
+class Conflict(Exception):
+    """The job is not what the page showed any more. `job` is as it is now."""
+
+    def __init__(self, told: str, job: BulkJob) -> None:
+        super().__init__(told)
+        self.job = job
+
+
+# --- what people do ---------------------------------------------------------------------------------------------------
+
+
+def begin(
+    *,
+    actor: Member,
+    source: JobSource,
+    kind: ActionKind,
+    destination: str = "",
+    expected_disposition: str = "",
+    reason: str = "",
+    query: str = "",
+    terms: Sequence[tuple[str, str]] = (),
+    operation_key: str,
+    request: HttpRequest | None,
+) -> BulkJob:
+    """Begin a rehearsal: a worker collects the messages, and nothing is sent before it is decided.
+
+    `terms` are (kind, text): ("investigate_id", ...) of ticked rows, what a paste holds, or ("job", ...) of an earlier
+    job. The same key with the same content is the same job. Raises PermissionDenied, Conflict, AuditNotWritten.
+    """
+    for permission in (Permission.JOB_RUN, permission_for(kind, destination=destination)):
+        if not actor.may(permission):
+            raise PermissionDenied(permission.value)
+    fingerprint = _fingerprint(actor, source, kind, destination, expected_disposition, query, terms)
+    again = _same(operation_key, fingerprint)
+    if again is not None:
+        return again
+    try:
+        with transaction.atomic():
+            job = BulkJob.objects.create(
+                account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+                operation_key=operation_key,
+                fingerprint=fingerprint,
+                actor=actor,
+                actor_name=storable_text(actor.display_name, limit=300),
+                kind=kind,
+                destination=destination,
+                expected_disposition=expected_disposition,
+                reason=reason.strip(),
+                source=source,
+                query=storable_text(query),
+                created_at=Now(),
+                due_at=Now(),
+            )
+            JobInput.objects.create(job=job, terms=[[name, storable_text(text)] for name, text in terms])
+            event = _record(job, "job:begin", actor=actor, request=request, detail={"terms": len(terms)})
+            BulkJob.objects.filter(pk=job.pk).update(audit_sequence=event.sequence)
+    except IntegrityError:
+        again = _same(operation_key, fingerprint)
+        if again is None:
+            raise
+        return again
+    job.refresh_from_db()
+    ring(COLLECT_TASK, str(job.pk))
+    return job
+
+
+def decide(
+    *, actor: Member, job: BulkJob, reason: str, decision_key: str, expected_count: int, request: HttpRequest | None
+) -> BulkJob:
+    """Let a rehearsed job happen after its undo window.
+
+    `expected_count` is the number of messages the person read on the button. Raises PermissionDenied, NotPossible,
+    Conflict, AuditNotWritten.
+    """
+    if BulkJob.objects.filter(pk=job.pk, decision_key=decision_key).exists():
+        job.refresh_from_db()
+        return job
+    _check_own(actor, job)
+    _check_rights(actor, job)
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise NotPossible("Say in a few words why, or name the ticket.")
+    seconds = max(LEAST_UNDO, actor.undo_seconds)
+    with transaction.atomic():
+        held = _held(job)
+        queued = held.items.filter(state=ActionState.QUEUED).count()
+        if held.state == JobState.REHEARSAL and queued == 0:
+            raise NotPossible("None of these messages can be acted on.")
+        if held.state == JobState.REHEARSAL and queued != expected_count:
+            raise Conflict(f"The job has {queued:,} messages now, not {expected_count:,}. Nothing was sent.", held)
+        changed = _move(
+            job,
+            [JobState.REHEARSAL],
+            JobState.WAITING,
+            reason=reason.strip(),
+            decision_key=decision_key,
+            decided_at=Now(),
+            due_at=seconds_from_now(seconds),
+        )
+        if not changed:
+            raise Conflict("This job was decided or discarded already.", held)
+        job.refresh_from_db()
+        _record(job, "job:decide", actor=actor, request=request, detail={"messages": queued})
+    ring(STEP_TASK, str(job.pk), countdown=min(seconds, 30) + _BELL_MARGIN)
+    return job
+
+
+def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
+    """Stop a job: what is being sent ends, and nothing more is sent. Raises PermissionDenied, Conflict."""
+    _check_control(actor, job)
+    with transaction.atomic():
+        held = _held(job)
+        if not _move(job, _CANCELLABLE, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=""):
+            raise Conflict("This job has ended already.", held)
+        _cancel_unsent(job)
+        job.refresh_from_db()
+        recount(job)
+        _record(job, "job:cancel", actor=actor, request=request, detail={"messages": job.counts})
+    return job
+
+
+def pause(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
+    """Send nothing more until somebody says so. Raises PermissionDenied, Conflict."""
+    _check_control(actor, job)
+    with transaction.atomic():
+        held = _held(job)
+        told = storable_words(f"Paused by {actor.display_name}.")
+        if not _move(job, [JobState.WAITING, JobState.RUNNING], JobState.PAUSED, due_at=None, explanation=told):
+            raise Conflict("This job is not running.", held)
+        job.refresh_from_db()
+        _record(job, "job:pause", actor=actor, request=request)
+    return job
+
+
+def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
+    """Go on with a paused job; who resumes one whose owner lost the right takes it over.
+
+    Raises PermissionDenied, Conflict.
+    """
+    _check_control(actor, job)
+    _check_rights(actor, job)
+    with transaction.atomic():
+        held = _held(job)
+        heir: dict[str, Any] = {}
+        if not owner_may(held):
+            heir = {"actor": actor, "actor_name": storable_text(actor.display_name, limit=300)}
+        changed = _move(job, [JobState.PAUSED], JobState.RUNNING, due_at=Now(), explanation="", dead_attempts=0, **heir)
+        if not changed:
+            raise Conflict("This job is not paused.", held)
+        Action.objects.filter(job=job, state=ActionState.WAITING).update(due_at=Now())
+        job.refresh_from_db()
+        _record(job, "job:resume", actor=actor, request=request)
+    ring(STEP_TASK, str(job.pk))
+    return job
+
+
+def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
+    """Take the messages that provably were not done into the queue again; copies that were done stay done.
+
+    Raises PermissionDenied, NotPossible, Conflict.
+    """
+    _check_control(actor, job)
+    _check_rights(actor, job)
+    with transaction.atomic():
+        held = _held(job)
+        failed = ActionItem.objects.filter(job=job, state__in=[ActionState.FAILED, ActionState.PARTLY_DONE])
+        again = failed.update(state=ActionState.QUEUED, action=None, explanation="")
+        if not again:
+            raise NotPossible("No message of this job failed.")
+        # A job that was cancelled keeps its cancelled messages; only what failed is taken up again.
+        changed = _move(job, _RETRYABLE, JobState.RUNNING, due_at=Now(), finished_at=None, seen_at=None, explanation="")
+        if not changed:
+            raise Conflict("This job cannot be retried now.", held)
+        job.refresh_from_db()
+        recount(job)
+        _record(job, "job:retry", actor=actor, request=request, detail={"messages": again})
+    ring(STEP_TASK, str(job.pk))
+    return job
+
+
+def look_now(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
+    """Look unknown chunks up now instead of later. Raises PermissionDenied, NotPossible."""
+    _check_control(actor, job)
+    with transaction.atomic():
+        chunks = [
+            chunk
+            for chunk in Action.objects.filter(job=job, state=ActionState.UNKNOWN)
+            if transitions.ask_for_look(chunk)
+        ]
+        if not chunks:
+            raise NotPossible("There is nothing to look up.")
+        _record(job, "job:look", actor=actor, request=request, detail={"chunks": [chunk.number for chunk in chunks]})
+    for chunk in chunks:
+        ring("investigate.tasks.look_up_chunk", str(chunk.pk))
+    return job
+
+
+def mark_seen(*, actor: Member, job: BulkJob) -> None:
+    """The owner was shown that the job has finished."""
+    BulkJob.objects.filter(pk=job.pk, actor=actor, seen_at=None, finished_at__isnull=False).update(seen_at=Now())
+
+
+def may_control(actor: Member, job: BulkJob) -> bool:
+    """Whether this member may stop, pause or mend the job."""
+    return actor.may(Permission.JOB_RUN) and (job.actor_id == actor.pk or actor.may(Permission.JOB_RUN_LARGE))
+
+
+def owner_may(job: BulkJob) -> bool:
+    """Whether who the job belongs to may do this now, by the rights in the database now."""
+    actor = Member.objects.filter(pk=job.actor_id).first() if job.actor_id else None
+    return actor is not None and not missing_rights(actor, job)
+
+
+def missing_rights(actor: Member, job: BulkJob) -> list[Permission]:
+    """The rights the job needs, as far as this member does not have them."""
+    needed = {Permission.JOB_RUN, permission_for(job.kind, destination=job.destination)}
+    left = (ActionState.QUEUED, ActionState.WAITING, ActionState.SENDING)
+    if job.kind == ActionKind.RELEASE:
+        held = job.items.filter(state__in=left)
+        needed |= {
+            permission_for(job.kind, disposition=value)
+            for value in held.values_list("disposition", flat=True).distinct()
+        }
+    if job.items.filter(state__in=[*left, *transitions.FINAL, ActionState.UNKNOWN]).count() > settings.LARGE_JOB:
+        needed.add(Permission.JOB_RUN_LARGE)
+    return sorted(permission for permission in needed if not actor.may(permission))
+
+
+# --- collecting -------------------------------------------------------------------------------------------------------
+
+
+def collecting_claimed(job_id: uuid.UUID | str) -> BulkJob | None:
+    """Take a job for one step of collecting; None where it is not due, not collecting, or somebody else has it."""
+    free = Q(claimed_at=None) | Q(claimed_at__lte=seconds_from_now(-COLLECT_CLAIM))
+    taken = BulkJob.objects.filter(free, pk=job_id, state=JobState.COLLECTING, due_at__lte=Now()).update(
+        claimed_at=Now(), attempt=F("attempt") + 1
+    )
+    return BulkJob.objects.get(pk=job_id) if taken else None
+
+
+def store_step(
+    job: BulkJob,
+    *,
+    items: Sequence[ActionItem],
+    progress: Mapping[str, Any],
+    not_found: Sequence[Mapping[str, str]] = (),
+    due_in: float = 0.0,
+    explanation: str = "",
+) -> bool:
+    """Store what one step of collecting found, and when the next is due. False where another worker has taken over.
+
+    Messages the job has already are ignored.
+    """
+    with transaction.atomic():
+        kept = [*job.not_found, *not_found][:MOST_NOT_FOUND]
+        changed = _collecting(job).update(
+            progress=dict(progress),
+            not_found=kept,
+            not_found_count=F("not_found_count") + len(not_found),
+            due_at=seconds_from_now(due_in),
+            claimed_at=None,
+            explanation=storable_words(explanation),
+            version=F("version") + 1,
+        )
+        if not changed:
+            return _overtaken(job, "store_step")
+        ActionItem.objects.bulk_create(items, batch_size=500, ignore_conflicts=True)
+        recount(job)
+    return True
+
+
+def collected(job: BulkJob) -> bool:
+    """All messages are known: the job waits for its owner."""
+    with transaction.atomic():
+        changed = _collecting(job).update(
+            state=JobState.REHEARSAL,
+            collected_at=Now(),
+            due_at=None,
+            claimed_at=None,
+            explanation="",
+            version=F("version") + 1,
+        )
+        if not changed:
+            return _overtaken(job, "collected")
+        recount(job)
+    return True
+
+
+def collecting_failed(job: BulkJob, explanation: str) -> bool:
+    """The messages could not be collected; what was found stays to be looked at."""
+    changed = _collecting(job).update(
+        state=JobState.FAILED,
+        finished_at=Now(),
+        due_at=None,
+        claimed_at=None,
+        explanation=storable_words(explanation),
+        version=F("version") + 1,
+    )
+    return bool(changed) or _overtaken(job, "collecting_failed")
+
+
+def _collecting(job: BulkJob) -> Any:
+    return BulkJob.objects.filter(pk=job.pk, attempt=job.attempt, state=JobState.COLLECTING)
+
+
+# --- what happens to a running job; `engine` decides when -------------------------------------------------------------
+
+
+def start(job: BulkJob) -> bool:
+    """The undo window is over."""
+    due = BulkJob.objects.filter(pk=job.pk, state=JobState.WAITING, due_at__lte=Now())
+    return bool(due.update(state=JobState.RUNNING, started_at=Now(), version=F("version") + 1))
+
+
+def hold(job: BulkJob, explanation: str) -> bool:
+    """Pause a job by itself, because it needs a person."""
+    with transaction.atomic():
+        changed = _move(job, [JobState.RUNNING], JobState.PAUSED, due_at=None, explanation=storable_words(explanation))
+        if changed:
+            _record(job, "job:pause", actor=None, detail={"explanation": explanation})
+    return bool(changed)
+
+
+def wait(job: BulkJob, *, seconds: float, explanation: str = "") -> bool:
+    """Let a running job rest until then."""
+    changed = BulkJob.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
+        due_at=seconds_from_now(seconds), explanation=storable_words(explanation), version=F("version") + 1
+    )
+    return bool(changed)
+
+
+def finish(job: BulkJob) -> bool:
+    """Every message has its end, or waits for a person."""
+    with transaction.atomic():
+        if not _move(job, [JobState.RUNNING], JobState.DONE, due_at=None, finished_at=Now(), explanation=""):
+            return False
+        job.refresh_from_db()
+        recount(job)
+        _record(job, "job:done", actor=None, detail={"messages": job.counts, "copies": job.copies})
+    return True
+
+
+def recount(job: BulkJob) -> None:
+    """Count the job's messages and copies anew; part of the transaction that changed them."""
+    counted = job.items.order_by().values_list("state").annotate(number=Count("pk"))
+    counts = {str(state): number for state, number in counted}
+    copies = {"done": 0, "failed": 0, "unknown": 0}
+    ends = Receipt.objects.filter(item__job=job).order_by().values_list("is_done").annotate(number=Count("pk"))
+    for is_done, number in ends:
+        copies["unknown" if is_done is None else "done" if is_done else "failed"] += number
+    BulkJob.objects.filter(pk=job.pk).update(counts=counts, copies=copies, version=F("version") + 1)
+    job.counts, job.copies = counts, copies
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def _fingerprint(actor: Member, *content: object) -> str:
+    whole = json.dumps([actor.pk, *content], default=list)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _same(operation_key: str, fingerprint: str) -> BulkJob | None:
+    job = BulkJob.objects.filter(operation_key=operation_key).first()
+    if job is not None and job.fingerprint != fingerprint:
+        raise Conflict("This form was used already, for something else. Nothing was sent.", job)
+    return job
+
+
+def _held(job: BulkJob) -> BulkJob:
+    """The job's row as it is now; nobody else changes it before this transaction ends."""
+    return BulkJob.objects.select_for_update().get(pk=job.pk)
+
+
+def _move(job: BulkJob, leaves: Iterable[str], state: JobState, **values: Any) -> int:
+    return BulkJob.objects.filter(pk=job.pk, state__in=list(leaves)).update(
+        state=state, version=F("version") + 1, **values
+    )
+
+
+def _cancel_unsent(job: BulkJob) -> None:
+    """Messages whose turn has not come, also those of a chunk that was packed and waits to be sent."""
+    waiting = Action.objects.filter(job=job, state=ActionState.WAITING)
+    for chunk in waiting:
+        transitions.cancel(chunk)
+    job.items.filter(state=ActionState.QUEUED).update(state=ActionState.CANCELLED)
+
+
+def _record(
+    job: BulkJob,
+    action: str,
+    *,
+    actor: Member | None,
+    request: HttpRequest | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Any:
+    what = {"job": job.pk, "kind": job.kind, "destination": job.destination, "source": job.source, "query": job.query}
+    if job.expected_disposition:
+        what["expected_disposition"] = job.expected_disposition
+    return record(
+        actor=actor,
+        action=action,
+        reason=job.reason,
+        refers_to=job.audit_sequence,
+        detail={**what, **(detail or {})},
+        request=request,
+    )
+
+
+def _check_own(actor: Member, job: BulkJob) -> None:
+    if job.actor_id != actor.pk:
+        raise PermissionDenied(f"This is {job.actor_name}'s job.")
+
+
+def _check_control(actor: Member, job: BulkJob) -> None:
+    if not may_control(actor, job):
+        raise PermissionDenied(f"This is {job.actor_name}'s job.")
+
+
+def _check_rights(actor: Member, job: BulkJob) -> None:
+    missing = missing_rights(actor, job)
+    if missing:
+        raise PermissionDenied(missing[0].value)
+
+
+def _overtaken(job: BulkJob, step: str) -> bool:
+    log.warning("job_overtaken", job=str(job.pk), attempt=job.attempt, step=step)
+    return False
