@@ -232,6 +232,8 @@ _NOWHERE = ErrorText(
 RIGHTS: Mapping[Permission, str] = {
     Permission.ACCOUNT_OWN: "change one's own account",
     Permission.AUDIT_READ: "read the audit trail",
+    Permission.JOB_RUN: "act on many messages at once",
+    Permission.JOB_RUN_LARGE: "act on very many messages at once, and stop or mend anybody's jobs",
     Permission.MESSAGE_MOVE: "move messages",
     Permission.MESSAGE_PURGE: "purge messages",
     Permission.MESSAGE_READ: "see messages",

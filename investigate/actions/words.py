@@ -256,6 +256,8 @@ def lacks(permission: Permission) -> str:
     """Who may do what this person may not."""
     roles = sorted(role.value.replace("_", " ") for role, held in ROLES.items() if permission in held)
     what = {
+        Permission.JOB_RUN: "act on many messages at once",
+        Permission.JOB_RUN_LARGE: "run a job of this size",
         Permission.MESSAGE_RELEASE_MALICIOUS: "release malicious mail",
         Permission.MESSAGE_PURGE: "delete mail for good",
         Permission.MESSAGE_RELEASE: "release mail",

@@ -1,0 +1,146 @@
+"""Every sentence about a job, in the voice of `investigate.actions.words`: numbers first, nothing claimed too early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from investigate.actions.words import counted, disposition, folder, future, noun, past
+from investigate.models import ActionKind, ActionState, BulkJob, JobSource, JobState
+
+OPEN = (ActionState.QUEUED, ActionState.AWAITING_APPROVAL, ActionState.WAITING, ActionState.SENDING)
+LEFT_OUT = (ActionState.SKIPPED, ActionState.CANCELLED)  # nothing was, or will be, sent for these
+
+STATES = {
+    JobState.COLLECTING: "collecting",
+    JobState.REHEARSAL: "rehearsal",
+    JobState.WAITING: "waiting",
+    JobState.RUNNING: "running",
+    JobState.PAUSED: "paused",
+    JobState.DONE: "done",
+    JobState.CANCELLED: "cancelled",
+    JobState.FAILED: "failed",
+}
+SOURCES = {
+    JobSource.SELECTION: "ticked rows",
+    JobSource.SEARCH: "a search",
+    JobSource.PASTE: "a pasted list",
+    JobSource.JOB: "an earlier job",
+}
+
+
+def command(kind: str, destination: str = "", expected: str = "", *, messages: int) -> str:
+    """ "Move 9,214 messages to Junk": what a button, or the title of a job, says."""
+    some = counted(messages, "message")
+    match kind, destination:
+        case ActionKind.MOVE, "RecoverableItemsDeletions":
+            return f"Soft-delete {some}"
+        case ActionKind.MOVE, "RecoverableItemsPurges":
+            return f"Purge {some}"
+        case ActionKind.MOVE, _:
+            return f"Move {some} to {folder(destination)}"
+        case ActionKind.RELEASE, _:
+            return f"Release {some}"
+    return f"Submit {some} as {disposition(expected)}"
+
+
+def title(job: BulkJob) -> str:
+    """The job as a command, with the messages it acts on; what cannot work is not among them."""
+    return command(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
+
+
+def taken_on(counts: Mapping[str, int]) -> int:
+    """The messages of a job that were to be acted on, those cancelled since among them."""
+    return sum(counts.values()) - counts.get(ActionState.SKIPPED, 0)
+
+
+def still_open(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in OPEN)
+
+
+def progress(job: BulkJob) -> str:
+    """ "Moved 9,180 of 9,214 messages. 34 refused.": true at any time."""
+    counts, did = job.counts, past(job.kind, job.destination).capitalize()
+    said = [f"{did} {counts.get(ActionState.DONE, 0):,} of {counted(taken_on(counts), 'message')}."]
+    for state, told in (
+        (ActionState.PARTLY_DONE, f"{counts.get(ActionState.PARTLY_DONE, 0):,} in part"),
+        (ActionState.FAILED, f"{counts.get(ActionState.FAILED, 0):,} refused"),
+        (ActionState.UNKNOWN, f"{counts.get(ActionState.UNKNOWN, 0):,} unknown"),
+    ):
+        if counts.get(state):
+            said.append(f"{told}.")
+    return " ".join(said)
+
+
+def sentence(job: BulkJob) -> str:
+    """What is true about the job now; a countdown stands beside it."""
+    match job.state:
+        case JobState.COLLECTING:
+            return "Its messages are being collected. Nothing was sent."
+        case JobState.REHEARSAL:
+            return "Rehearsed; waits to be decided. Nothing was sent."
+        case JobState.FAILED:
+            return f"Its messages could not be collected. {job.explanation} Nothing was sent.".replace("  ", " ")
+        case JobState.WAITING:
+            what = future(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
+            return f"{what} once its time to undo is over. Nothing was sent."
+        case JobState.CANCELLED if job.decided_at is None:
+            return "Discarded. Nothing was sent."
+        case JobState.CANCELLED if job.started_at is None:
+            return "Undone before anything was sent."
+        case JobState.CANCELLED:
+            dropped = job.counts.get(ActionState.CANCELLED, 0)
+            rest = f" {counted(dropped, 'message')} {'was' if dropped == 1 else 'were'} not sent." if dropped else ""
+            return f"Cancelled. {progress(job)}{rest}"
+    return progress(job)
+
+
+def left_out(job: BulkJob) -> str:
+    """What the bar does not show, in words; "" where nothing was left out."""
+    number = job.counts.get(ActionState.SKIPPED, 0)
+    if not number:
+        return ""
+    return f"{number:,} left out: they cannot be {past(job.kind, job.destination)}, or somebody was faster."
+
+
+def looked_up(chunks: int, messages: int) -> str:
+    what = "1 chunk" if chunks == 1 else f"{chunks:,} chunks"
+    return f"{what} of {messages:,} {'is' if chunks == 1 else 'are'} being looked up. Nothing will be sent twice."
+
+
+def in_doubt(kind: str, destination: str = "") -> str:
+    """Beside a chunk that looking could not settle."""
+    return f"Nobody can tell from here whether the {noun(kind, destination)} happened. Look and decide."
+
+
+def lasting(seconds: float) -> str:
+    """How long something takes, as people say it: 40 s, 12 min, 2 h 5 min."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def of_message(job: BulkJob, state: str) -> str:
+    """What became of one message, in a few words for its row."""
+    did = past(job.kind, job.destination)
+    match state:
+        case ActionState.DONE if job.kind == ActionKind.RECLASSIFY:
+            return f"submitted as {disposition(job.expected_disposition)}"
+        case ActionState.DONE:
+            return f"moved to {folder(job.destination)}" if did == "moved" else did
+        case ActionState.PARTLY_DONE:
+            return f"partly {did}"
+        case ActionState.FAILED:
+            return f"not {did}"
+        case ActionState.UNKNOWN:
+            return "unknown, looking"
+        case ActionState.SENDING:
+            return "sending"
+        case ActionState.SKIPPED:
+            return "left out"
+        case ActionState.CANCELLED:
+            return "not sent"
+    return "queued"
