@@ -193,8 +193,8 @@ class Action(models.Model):
         max_length=64, unique=True
     )  # made with the form; the same key is the same decision
     job = models.ForeignKey(BulkJob, null=True, on_delete=models.CASCADE, related_name="chunks")
-    number = models.PositiveIntegerField(default=0)  # of a chunk within its job, from 1
-    counts = models.JSONField(default=dict)  # of a chunk: its messages by state when it came to its end
+    number = models.PositiveIntegerField(default=0, db_default=0)  # of a chunk within its job, from 1
+    counts = models.JSONField(default=dict, db_default={})  # of a chunk: its messages by state when it came to its end
     fingerprint = models.CharField(max_length=64)  # of kind, targets and parameters: same key, other content is refused
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=300)
@@ -213,6 +213,7 @@ class Action(models.Model):
     request = models.JSONField(null=True)  # exactly what was sent, attachments as their SHA-256
     looks = models.PositiveIntegerField(default=0)  # how often an unanswered write has been looked up
     next_look_at = models.DateTimeField(null=True)
+    looking = models.JSONField(default=dict, db_default={})  # of a chunk: how far the present look has come
     evidence = models.JSONField(default=list)  # what each look found: {"at": ISO 8601, "found": sentence}
     needs_person = models.BooleanField(default=False)
     explanation = models.CharField(max_length=500, blank=True)  # one sentence for the analyst
@@ -251,7 +252,7 @@ class ActionItem(models.Model):
     attachment = models.BinaryField(null=True)  # the EML that goes with a submission; cleared once it is settled
     state = models.CharField(max_length=20, choices=ActionState, default=ActionState.WAITING)
     explanation = models.CharField(max_length=500, blank=True)
-    facts = models.JSONField(default=dict)  # of a job's message: what `bulk.facts` keeps of it
+    facts = models.JSONField(default=dict, db_default={})  # of a job's message: what `bulk.facts` keeps of it
 
     class Meta:
         indexes = [models.Index(fields=["job", "state", "id"])]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -29,18 +30,83 @@ def of_move(item: ActionItem, results: Sequence[MoveResult]) -> Outcome:
     return _complete(item, copies)
 
 
-def of_release(item: ActionItem, results: Sequence[ReleaseResult]) -> Outcome:
+def of_moves(items: Sequence[ActionItem], results: Sequence[MoveResult]) -> list[Outcome]:
+    """A move of many messages answers one result for each copy, named by Message-ID and recipient, in any number.
+
+    Two messages of one Message-ID to the same recipient can be told apart only where their results say the same.
+    What nothing names stays unknown, unless as many nameless results say "no" as there are messages left.
+    """
+    by_copy: dict[tuple[str, str], list[MoveResult]] = {}
+    for result in results:
+        by_copy.setdefault((_header(result.message_id), same_copy(result.recipient or "")), []).append(result)
+    asked = Counter(
+        (_header(item.message_id), same_copy(recipient)) for item in items for recipient in item.recipients or [""]
+    )
+    for key in by_copy.keys() - asked.keys() - {("", "")}:
+        log.warning("answer_names_a_stranger", copies=len(by_copy[key]))
+    outcomes, unnamed = [], []
+    for item in items:
+        copies = [_moved(item, recipient, by_copy, asked) for recipient in item.recipients or [""]]
+        if all(copy.status == NOT_IN_ANSWER for copy in copies):
+            unnamed.append(len(outcomes))
+        outcomes.append(Outcome(item, tuple(_keep_done(item, copies))))
+    nameless = by_copy.get(("", ""), [])
+    if len(unnamed) == len(nameless) and not any(result.success for result in nameless):
+        for place in unnamed:
+            outcomes[place] = refused(items[place], "Cloudflare did not find the message.")
+    return outcomes
+
+
+def _moved(
+    item: ActionItem,
+    recipient: str,
+    by_copy: Mapping[tuple[str, str], Sequence[MoveResult]],
+    asked: Mapping[tuple[str, str], int],
+) -> Copy:
+    header = _header(item.message_id)
+    for name in dict.fromkeys((same_copy(recipient), "")):  # some answers name the message and not the recipient
+        found = by_copy.get((header, name), []) if header else []
+        if found and (len(found) <= asked.get((header, name), 0) or not name) and len({r.success for r in found}) == 1:
+            worst = found[0]
+            return Copy(recipient, worst.success, _plain(worst.status), worst.completed_at)
+    return Copy(recipient, None, NOT_IN_ANSWER)
+
+
+def _header(message_id: str | None) -> str:
+    return (message_id or "").strip().strip("<>").strip()
+
+
+def of_releases(items: Sequence[ActionItem], results: Sequence[ReleaseResult]) -> list[Outcome]:
     """A release answers for each message which recipients it reached. Other messages in the answer are ignored."""
-    ours = [result for result in results if _is_ours(item, result)]
-    for stranger in results:
-        if stranger not in ours:
-            log.warning("answer_names_a_stranger", asked=item.investigate_id, named=stranger.id)
+    by_name = {name: item.pk for item in items for name in (item.postfix_id, item.investigate_id) if name}
+    ours: dict[int, list[ReleaseResult]] = {item.pk: [] for item in items}
+    for result in results:
+        asked = by_name.get(result.id) or by_name.get(result.postfix_id or "")
+        if asked is None:
+            log.warning("answer_names_a_stranger", named=result.id)
+        else:
+            ours[asked].append(result)
+    return [_released(item, ours[item.pk]) for item in items]
+
+
+def _released(item: ActionItem, ours: Sequence[ReleaseResult]) -> Outcome:
     copies: list[Copy] = []
     for result in ours:
         copies += [Copy(recipient, is_done=True) for recipient in result.delivered]
         copies += [Copy(recipient, is_done=False, status="not released") for recipient in result.failed]
         copies += [Copy(recipient, is_done=False, status="released, not delivered") for recipient in result.undelivered]
     return _complete(item, copies)
+
+
+def of_submissions(items: Sequence[ActionItem], receipts: Sequence[SubmissionReceipt]) -> list[Outcome]:
+    """Which of many messages were taken for review, by the id each was submitted with."""
+    by_id = {receipt.id: receipt for receipt in receipts if receipt.id}
+    outcomes = []
+    for item in items:
+        receipt = by_id.get(item.alert_id) or by_id.get(item.postfix_id) or by_id.get(item.investigate_id)
+        missing = Outcome(item, (Copy("", None, NOT_IN_ANSWER),))
+        outcomes.append(missing if receipt is None else of_submission(item, receipt))
+    return outcomes
 
 
 def of_submission(item: ActionItem, receipt: SubmissionReceipt) -> Outcome:
@@ -58,11 +124,6 @@ def lost(item: ActionItem) -> Outcome:
 def refused(item: ActionItem, why: str) -> Outcome:
     """Provably not done."""
     return Outcome(item, state=ActionState.FAILED, explanation=why)
-
-
-def _is_ours(item: ActionItem, result: ReleaseResult) -> bool:
-    names = {item.investigate_id, item.postfix_id} - {""}
-    return result.id in names or (result.postfix_id in names)
 
 
 def _unnamed(item: ActionItem, results: Sequence[MoveResult]) -> list[tuple[str, MoveResult]]:

@@ -31,9 +31,10 @@ from investigate.models import Action, ActionItem, ActionKind, ActionState
 
 log = structlog.get_logger("mailwarden.actions")
 
-CALL_SECONDS = 45.0  # everything about one call; half of what a claim lasts
-SUBMIT_SECONDS = 40.0  # an old server costs a second call, and both must fit into the claim
+CALL_SECONDS = float(settings.CALL_SECONDS)  # everything about one call; half of what a claim lasts
+SUBMIT_SECONDS = 0.9 * CALL_SECONDS  # an old server costs a second call, and both must fit into the claim
 STALE_SECONDS = 1.0  # between claim and call; a worker that was held up longer may have been overtaken
+STALE_CHUNK_SECONDS = min(10.0, 0.5 * CALL_SECONDS)  # claiming a thousand messages takes a while of its own
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # what could not be sent for so long is no longer what anybody expects to happen
 RAW_SECONDS = 15.0
 _REFUSED = (
@@ -45,6 +46,9 @@ _REFUSED = (
 )
 
 
+_FOR_SOMEBODY_TO_MEND = (errors.CredentialsRefused, errors.NotPermitted)
+
+
 @dataclass(frozen=True)
 class Call:
     """One call, as it is written down and as it is made."""
@@ -53,44 +57,66 @@ class Call:
     make: Callable[[EmailSecurityClient], list[Outcome]]
 
 
-def send(action_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Send an action that is due. Harmless when it is not, when it is gone, and when another worker has it."""
+def send(
+    action_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monotonic
+) -> errors.EmailSecurityError | None:
+    """Send an action that is due. Harmless when it is not, when it is gone, and when another worker has it.
+
+    Answers what kept the call from being carried out, for whoever has to decide how a job goes on.
+    """
     _add_eml(action_id)
     claimed = clock()
     action = transitions.claim(action_id)
     if action is None:
-        return
-    items = list(action.items.filter(state=ActionState.SENDING))
+        return None
+    items = list(action.items.filter(state=ActionState.SENDING).prefetch_related("receipts"))
+    if not items:
+        transitions.end_without_call(action, "Nothing was sent: others were faster with every message of this chunk.")
+        return None
     if not _may_still(action, items):
-        who = action.actor_name
-        transitions.fail_unsent(action, f"Nothing was sent: {who} no longer has the right to do this.")
-        return
+        _without_right(action)
+        return None
     call = _call(action, items)
     if not transitions.note_request(action, call.request):
-        return
-    if clock() - claimed > STALE_SECONDS:
+        return None
+    if clock() - claimed > (STALE_SECONDS if action.job_id is None else STALE_CHUNK_SECONDS):
         transitions.give_back(action, after=0)
-        return
-    _carry_out(action, items, call)
+        return None
+    return _carry_out(action, items, call)
 
 
-def _carry_out(action: Action, items: list[ActionItem], call: Call) -> None:
+def _without_right(action: Action) -> None:
+    told = f"Nothing was sent: {action.actor_name} no longer has the right to do this."
+    if action.job_id is None:
+        transitions.fail_unsent(action, told)
+    else:  # the job pauses, and somebody who may decides
+        transitions.give_back(action, after=0, explanation=told)
+
+
+def _carry_out(action: Action, items: list[ActionItem], call: Call) -> errors.EmailSecurityError | None:
+    """Make the call and store what came of it. The problem is handed on, after it was stored."""
     quiet = float(settings.QUIET_SECONDS)
     try:
         outcomes = call.make(get_client())
     except (errors.RateLimited, errors.Unavailable) as problem:
         _wait_and_try_again(action, problem)
+        return problem
     except _REFUSED as problem:
+        if action.job_id is not None and (len(items) > 1 or isinstance(problem, _FOR_SOMEBODY_TO_MEND)):
+            transitions.give_back(action, after=0, explanation=words.refusal(problem))
+            return problem
         why = words.refusal(problem)
         log.warning("action_refused", action=str(action.pk), error=type(problem).__name__, status=problem.status)
         transitions.store_answer(
             action, [answers.refused(item, why) for item in items], look_after=quiet, explanation=why
         )
+        return problem
     except errors.EmailSecurityError as problem:
         log.warning("action_unknown", action=str(action.pk), error=type(problem).__name__, status=problem.status)
         transitions.store_answer(action, [answers.lost(item) for item in items], look_after=quiet)
-    else:
-        transitions.store_answer(action, outcomes, look_after=quiet, explanation=_left_open(outcomes))
+        return problem
+    transitions.store_answer(action, outcomes, look_after=quiet, explanation=_left_open(outcomes))
+    return None
     # Anything else is a fault of ours after the request was written down: the row stays `sending` until its claim
     # expires and is then looked up, because nobody can say how far it came.
 
@@ -104,8 +130,8 @@ def _left_open(outcomes: list[Outcome]) -> str:
 
 
 def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> None:
-    """Nothing was sent. The row waits, not the worker."""
-    if timezone.now() - action.created_at > GIVE_UP_AFTER:
+    """Nothing was sent. The row waits, not the worker; a job as long as it takes."""
+    if action.job_id is None and timezone.now() - action.created_at > GIVE_UP_AFTER:
         transitions.fail_unsent(action, f"{words.pause(problem)} It was given up after an hour of tries.")
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(action.attempt - 1, 5))
@@ -124,10 +150,14 @@ def _may_still(action: Action, items: list[ActionItem]) -> bool:
 def _call(action: Action, items: list[ActionItem]) -> Call:
     match action.kind:
         case ActionKind.MOVE:
-            return _move(action, items)
+            return _move(action, items) if len(items) == 1 else _moves(action, items)
         case ActionKind.RELEASE:
-            return _release(items)
-    return _submission(action, items)
+            return _release(action, items)
+    return _submission(action, items) if len(items) == 1 else _submissions(action, items)
+
+
+def _priority(action: Action) -> Priority:
+    return Priority.ACTION if action.job_id is None else Priority.BULK
 
 
 def _move(action: Action, items: list[ActionItem]) -> Call:
@@ -135,18 +165,29 @@ def _move(action: Action, items: list[ActionItem]) -> Call:
     destination = MailboxDestination(action.destination)
 
     def make(client: EmailSecurityClient) -> list[Outcome]:
-        results = client.move(item.investigate_id, destination, budget=CALL_SECONDS, priority=Priority.ACTION)
+        results = client.move(item.investigate_id, destination, budget=CALL_SECONDS, priority=_priority(action))
         return [answers.of_move(item, results)]
 
     return Call({"operation": "move", "id": item.investigate_id, "destination": str(destination)}, make)
 
 
-def _release(items: list[ActionItem]) -> Call:
+def _moves(action: Action, items: list[ActionItem]) -> Call:
+    ids = [item.investigate_id for item in items]
+    destination = MailboxDestination(action.destination)
+
+    def make(client: EmailSecurityClient) -> list[Outcome]:
+        results = client.move_many(ids, destination, budget=CALL_SECONDS, priority=_priority(action))
+        return answers.of_moves(items, results)
+
+    return Call({"operation": "move", "ids": ids, "destination": str(destination)}, make)
+
+
+def _release(action: Action, items: list[ActionItem]) -> Call:
     ids = [item.investigate_id for item in items]
 
     def make(client: EmailSecurityClient) -> list[Outcome]:
-        results = client.release(ids, budget=CALL_SECONDS, priority=Priority.ACTION)
-        return [answers.of_release(item, results) for item in items]
+        results = client.release(ids, budget=CALL_SECONDS, priority=_priority(action))
+        return answers.of_releases(items, results)
 
     return Call({"operation": "release", "ids": ids}, make)
 
@@ -155,33 +196,51 @@ def _submission(action: Action, items: list[ActionItem]) -> Call:
     (item,) = items
     expected = Disposition(action.expected_disposition)
     eml = bytes(item.attachment) if item.attachment else None
-    message: Reclassification | MissedDetection
-    if item.alert_id:
-        message = Reclassification(alert_id=item.alert_id, expected_disposition=expected)
-        named: dict[str, Any] = {"type": "reclassification", "alert_id": item.alert_id}
-    else:
-        message = MissedDetection(
-            postfix_id=item.postfix_id or item.investigate_id,
-            message_id=item.message_id,
-            recipient_emails=tuple(item.recipients) or ("",),
-            expected_disposition=expected,
-            eml_content=eml,
-        )
-        named = {
-            "type": "missed_detection",
-            "postfix_id": message.postfix_id,
-            "message_id": item.message_id,
-            "recipient_emails": item.recipients,
-        }
+    message, named = _submitted(item, expected, eml)
 
     def make(client: EmailSecurityClient) -> list[Outcome]:
         receipt = client.submit_or_reclassify(
-            item.investigate_id, message, eml=eml, budget=SUBMIT_SECONDS, priority=Priority.ACTION
+            item.investigate_id, message, eml=eml, budget=SUBMIT_SECONDS, priority=_priority(action)
         )
         return [answers.of_submission(item, receipt)]
 
     attached = {"eml_sha256": hashlib.sha256(eml).hexdigest()} if eml else {}
     return Call({"operation": "submit", **named, "expected_disposition": str(expected), **attached}, make)
+
+
+def _submissions(action: Action, items: list[ActionItem]) -> Call:
+    """Many messages in one call, all of one kind: that is how they were packed."""
+    expected = Disposition(action.expected_disposition)
+    messages, named = zip(*(_submitted(item, expected, None) for item in items), strict=True)
+
+    def make(client: EmailSecurityClient) -> list[Outcome]:
+        receipts = client.submit(messages, budget=SUBMIT_SECONDS, priority=_priority(action))
+        return answers.of_submissions(items, receipts)
+
+    return Call({"operation": "submit", "messages": list(named), "expected_disposition": str(expected)}, make)
+
+
+def _submitted(
+    item: ActionItem, expected: Disposition, eml: bytes | None
+) -> tuple[Reclassification | MissedDetection, dict[str, Any]]:
+    """One message as it is submitted, and as it is written down."""
+    if item.alert_id:
+        named: dict[str, Any] = {"type": "reclassification", "alert_id": item.alert_id}
+        return Reclassification(alert_id=item.alert_id, expected_disposition=expected), named
+    missed = MissedDetection(
+        postfix_id=item.postfix_id or item.investigate_id,
+        message_id=item.message_id,
+        recipient_emails=tuple(item.recipients) or ("",),
+        expected_disposition=expected,
+        eml_content=eml,
+    )
+    named = {
+        "type": "missed_detection",
+        "postfix_id": missed.postfix_id,
+        "message_id": item.message_id,
+        "recipient_emails": item.recipients,
+    }
+    return missed, named
 
 
 def _add_eml(action_id: uuid.UUID | str) -> None:
@@ -193,6 +252,7 @@ def _add_eml(action_id: uuid.UUID | str) -> None:
     item = (
         ActionItem.objects.filter(
             action_id=action_id,
+            action__job=None,
             action__kind=ActionKind.RECLASSIFY,
             action__due_at__lte=Now(),
             state=ActionState.WAITING,

@@ -3,36 +3,43 @@
 Everything after the claim also names its attempt. A worker that was overtaken (it slept, its claim expired, another
 one went on) changes no row with what it has to say; without that, its late word could reset a newer attempt.
 Due times are compared with the database's clock, because the processes' own clocks may differ.
+
+A chunk of a job is an action with many messages. Its messages rest as `queued` instead of `waiting`: then nobody is
+kept from acting on them, and whoever does so first has them. Locks are taken in one order: job, action, items.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from django.db import transaction
-from django.db.models import F, Value
+from django.conf import settings
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.db.models.expressions import Combinable, CombinedExpression
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.recorder import record
+from investigate.bulk.tally import COPY_ENDS, change, tally
 from investigate.message import store
 from investigate.message.parts import Kept
-from investigate.models import Action, ActionItem, ActionState, Receipt
+from investigate.models import OPEN_STATES, Action, ActionItem, ActionState, BulkJob, Receipt
 
 log = structlog.get_logger("mailwarden.actions")
 
 TEXT_LIMIT = 500  # characters of the columns that hold the API's words
 _EVIDENCE_LIMIT = 2000
-CLAIM_SECONDS = 90  # longer than the longest call, so that only a dead worker's claim expires
+CLAIM_SECONDS = 2 * settings.CALL_SECONDS  # longer than the longest call: only a dead worker's claim expires
+CLAIM_TRIES = 5  # of a chunk, whose messages others may take in the same instant
 MOST_DEAD_ATTEMPTS = 3
 FINAL = (ActionState.DONE, ActionState.PARTLY_DONE, ActionState.FAILED, ActionState.CANCELLED)
 _PHASES = {
@@ -80,7 +87,21 @@ def seconds_from_now(seconds: float) -> Combinable:
 
 
 def claim(action_id: uuid.UUID | str) -> Action | None:
-    """Take a due action for sending; None where it is not waiting, not due, or somebody else was faster."""
+    """Take a due action for sending; None where it is not waiting, not due, or somebody else was faster.
+
+    Messages of a chunk that others act on, or have acted on since the job was decided, are skipped.
+    """
+    for number in range(CLAIM_TRIES):
+        try:
+            return _claim(action_id)
+        except (IntegrityError, OperationalError) as problem:  # somebody took one of the messages just now
+            log.info("claim_again", action=str(action_id), error=type(problem).__name__)
+            if number == CLAIM_TRIES - 1:
+                raise
+    return None
+
+
+def _claim(action_id: uuid.UUID | str) -> Action | None:
     with transaction.atomic():
         taken = Action.objects.filter(pk=action_id, state=ActionState.WAITING, due_at__lte=Now()).update(
             state=ActionState.SENDING,
@@ -93,8 +114,34 @@ def claim(action_id: uuid.UUID | str) -> Action | None:
         )
         if not taken:
             return None
-        ActionItem.objects.filter(action_id=action_id, state=ActionState.WAITING).update(state=ActionState.SENDING)
-        return Action.objects.select_related("actor").get(pk=action_id)
+        action = Action.objects.select_related("actor", "job").get(pk=action_id)
+        if action.job is not None:
+            _skip_what_others_have(action, action.job)
+        action.items.filter(state=resting(action)).update(state=ActionState.SENDING)
+        return action
+
+
+def resting(action: Action) -> ActionState:
+    """The state of messages that were decided on and not yet sent."""
+    return ActionState.WAITING if action.job_id is None else ActionState.QUEUED
+
+
+def _skip_what_others_have(chunk: Action, job: BulkJob) -> None:
+    """The later decision on a message stands, and one that is on its way is left alone."""
+    mine = ActionItem.objects.filter(action=chunk, state=ActionState.QUEUED)
+    others = (
+        ActionItem.objects.filter(investigate_id__in=mine.values("investigate_id"), action__isnull=False)
+        .exclude(action__job=job)
+        .annotate(decided_at=Coalesce("action__job__decided_at", "action__created_at"))
+    )
+    done = (ActionState.DONE, ActionState.PARTLY_DONE)
+    found = others.filter(Q(state__in=OPEN_STATES) | Q(state__in=done, decided_at__gt=job.decided_at))
+    reasons: dict[str, list[str]] = {}
+    for name, who, state in found.values_list("investigate_id", "action__actor_name", "state"):
+        told = f"{who} acted on it after this job was decided." if state in done else f"{who} is acting on it."
+        reasons.setdefault(told, []).append(name)
+    for told, names in reasons.items():
+        mine.filter(investigate_id__in=names).update(state=ActionState.SKIPPED, explanation=storable_words(told))
 
 
 def note_request(action: Action, request: dict[str, Any]) -> bool:
@@ -116,7 +163,20 @@ def give_back(action: Action, *, after: float, explanation: str = "") -> bool:
         )
         if not given:
             return _overtaken(action, "give_back")
-        ActionItem.objects.filter(action=action, state=ActionState.SENDING).update(state=ActionState.WAITING)
+        action.items.filter(state=ActionState.SENDING).update(state=resting(action))
+    return True
+
+
+def end_without_call(action: Action, explanation: str) -> bool:
+    """End a claimed chunk none of whose messages is left to be sent."""
+    with transaction.atomic():
+        _hold_job(action)
+        ended = Action.objects.filter(pk=action.pk, attempt=action.attempt, state=ActionState.SENDING).update(
+            state=ActionState.CANCELLED, finished_at=Now(), explanation=storable_words(explanation)
+        )
+        if not ended:
+            return _overtaken(action, "end_without_call")
+        _tell_job(action)
     return True
 
 
@@ -135,7 +195,8 @@ def store_answer(action: Action, outcomes: Sequence[Outcome], *, look_after: flo
         ]
     explanation = storable_words(explanation)
     with transaction.atomic():
-        state = _together([_item_state(outcome) for outcome in outcomes])
+        _hold_job(action)
+        state = _together([*map(_item_state, outcomes), *_other_states(action, outcomes)])
         unknown = state == ActionState.UNKNOWN
         changed = Action.objects.filter(pk=action.pk, attempt=action.attempt, state=ActionState.SENDING).update(
             state=state,
@@ -146,7 +207,7 @@ def store_answer(action: Action, outcomes: Sequence[Outcome], *, look_after: flo
         )
         if not changed:
             return _overtaken(action, "store_answer")
-        _store_outcomes(outcomes)
+        _tell_job(action, _store_outcomes(outcomes))
         _record_end(action, state, explanation)
     return True
 
@@ -164,6 +225,7 @@ def expire_claim(action: Action, *, look_after: float) -> bool:
     )
     is_poison = action.dead_attempts + 1 >= MOST_DEAD_ATTEMPTS
     with transaction.atomic():
+        _hold_job(action)
         dead = {"dead_attempts": F("dead_attempts") + 1}
         if is_poison:
             tries = f"{action.dead_attempts + 1} tries ended with a worker that stopped."
@@ -180,11 +242,23 @@ def expire_claim(action: Action, *, look_after: float) -> bool:
             )
         if not changed:
             return False
-        ActionItem.objects.filter(action=action, state=ActionState.SENDING).update(state=state)
+        items = action.items.filter(state=ActionState.SENDING)
         if state == ActionState.UNKNOWN:
+            delta = _doubt_copies(items) if action.job_id else {}
+            items.update(state=state)
+            _tell_job(action, delta)
             _record_end(action, state, explanation)
+        else:
+            items.update(state=resting(action))
     log.warning("action_claim_expired", action=str(action.pk), attempt=action.attempt, state=state.value)
     return True
+
+
+def looks_due() -> QuerySet[Action]:
+    """Actions whose outcome is to be looked up now, the longest waiting first."""
+    return Action.objects.filter(state=ActionState.UNKNOWN, sent_at__isnull=False, next_look_at__lte=Now()).order_by(
+        "next_look_at"
+    )
 
 
 def take_for_look(action_id: uuid.UUID | str, *, lease: float = 60) -> Action | None:
@@ -196,9 +270,10 @@ def take_for_look(action_id: uuid.UUID | str, *, lease: float = 60) -> Action | 
         return Action.objects.get(pk=action_id) if taken else None
 
 
-def look_again(action: Action, *, after: float) -> bool:
-    """The look itself failed: it does not count."""
-    return bool(_looked_at(action).update(next_look_at=seconds_from_now(after)))
+def look_again(action: Action, *, after: float, looking: dict[str, Any] | None = None) -> bool:
+    """The look itself failed, or goes on later from `looking`: it does not count yet."""
+    values: dict[str, Any] = {} if looking is None else {"looking": looking}
+    return bool(_looked_at(action).update(next_look_at=seconds_from_now(after), **values))
 
 
 def store_look(
@@ -211,15 +286,20 @@ def store_look(
     needs_person: bool = False,
     explanation: str = "",
 ) -> bool:
-    """Store what a look found. `then`: a final state, UNKNOWN (another look, or a person), or WAITING (send again)."""
+    """Store what a look found. `then`: a final state, UNKNOWN (another look, or a person), or WAITING (send again).
+
+    Messages it settled are settled, also where others of the same chunk are not.
+    """
     explanation, found = storable_words(explanation), storable_text(found, limit=_EVIDENCE_LIMIT)
     evidence = [*action.evidence, {"at": timezone.now().isoformat(), "found": found}]
     with transaction.atomic():
+        _hold_job(action)
         if then in FINAL:
-            then = _together([_item_state(outcome) for outcome in outcomes])
+            then = _together([*map(_item_state, outcomes), *_other_states(action, outcomes)])
         changed = _looked_at(action).update(
             state=then,
             looks=F("looks") + 1,
+            looking={},
             evidence=evidence,
             needs_person=needs_person,
             explanation=explanation,
@@ -229,11 +309,12 @@ def store_look(
         )
         if not changed:
             return _overtaken(action, "store_look")
+        delta = _store_outcomes([outcome for outcome in outcomes if _item_state(outcome) in FINAL])
         if then in FINAL:
-            _store_outcomes(outcomes)
             _record_end(action, then, f"Looked up: {found}")
         elif then == ActionState.WAITING:
-            ActionItem.objects.filter(action=action, state=ActionState.UNKNOWN).update(state=then)
+            action.items.filter(state=ActionState.UNKNOWN).update(state=resting(action))
+        _tell_job(action, delta)
     return True
 
 
@@ -245,8 +326,7 @@ def cancel(action: Action, *, request: HttpRequest | None = None) -> bool:
         )
         if not changed:
             return False
-        items = ActionItem.objects.filter(action=action, state=ActionState.WAITING)
-        items.update(state=ActionState.CANCELLED, attachment=None)
+        action.items.filter(state=resting(action)).update(state=ActionState.CANCELLED, attachment=None)
         _record_end(action, ActionState.CANCELLED, "", actor=action.actor, request=request)
     return True
 
@@ -257,16 +337,18 @@ def settle_by_hand(
     """A person decides what became of an action that waits for a person."""
     state, explanation = ActionState.DONE if as_done else ActionState.FAILED, storable_words(explanation)
     with transaction.atomic():
+        _hold_job(action)
         changed = Action.objects.filter(
             pk=action.pk, attempt=action.attempt, state=ActionState.UNKNOWN, needs_person=True
         ).update(state=state, needs_person=False, finished_at=Now(), next_look_at=None, explanation=explanation)
         if not changed:
             return False
-        items = ActionItem.objects.filter(action=action, state=ActionState.UNKNOWN)
-        Receipt.objects.filter(item__in=items, is_done=None).update(
+        items = action.items.filter(state=ActionState.UNKNOWN)
+        settled = Receipt.objects.filter(item__in=items, is_done=None).update(
             is_done=as_done, status=f"{explanation.rstrip('.')}"
         )
         items.update(state=state, attachment=None)
+        _tell_job(action, {"unknown": -settled, COPY_ENDS[as_done]: settled})
         _record_end(action, state, explanation, actor=actor, request=request)
     return True
 
@@ -309,7 +391,7 @@ def _is_not_carried_out(outcome: Outcome) -> bool:
 
 def _together(states: Iterable[ActionState]) -> ActionState:
     """The state of an action from those of its messages."""
-    found = set(states)
+    found = set(states) - {ActionState.SKIPPED}
     if ActionState.UNKNOWN in found or not found:
         return ActionState.UNKNOWN
     if len(found) == 1:
@@ -317,22 +399,82 @@ def _together(states: Iterable[ActionState]) -> ActionState:
     return ActionState.PARTLY_DONE
 
 
-def _store_outcomes(outcomes: Sequence[Outcome]) -> None:
+def _other_states(action: Action, outcomes: Sequence[Outcome]) -> set[ActionState]:
+    """States of the messages a chunk has besides those an answer is about."""
+    if action.job_id is None:
+        return set()
+    about = [outcome.item.pk for outcome in outcomes]
+    found = action.items.exclude(pk__in=about).order_by().values_list("state", flat=True).distinct()
+    return {ActionState(state) for state in found}
+
+
+def _store_outcomes(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Write messages and copies in a few statements, and say how many more copies have each end now."""
+    ends: dict[tuple[ActionState, str], list[ActionItem]] = {}
     for outcome in outcomes:
-        item, state = outcome.item, _item_state(outcome)
-        item.state, item.explanation = state, storable_words(outcome.explanation)
-        if state in FINAL:
-            item.attachment = None
-        store.forget(item.investigate_id, Kept.MESSAGE)  # its delivery state is another one now
-        item.save(update_fields=["state", "explanation", "attachment"])
-        if state == ActionState.FAILED and not outcome.copies:
-            item.receipts.filter(is_done=None).update(is_done=False, status=item.explanation)
-        before = {same_copy(receipt.recipient): receipt for receipt in item.receipts.all()}
+        ends.setdefault((_item_state(outcome), storable_words(outcome.explanation)), []).append(outcome.item)
+    for (state, explanation), items in ends.items():
+        settled: dict[str, Any] = {"attachment": None} if state in FINAL else {}
+        ActionItem.objects.filter(pk__in=[item.pk for item in items]).update(
+            state=state, explanation=explanation, **settled
+        )
+    # Their delivery states are others now.
+    store.forget([outcome.item.investigate_id for outcome in outcomes], Kept.MESSAGE)
+    return _store_copies(outcomes)
+
+
+def _store_copies(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    receipts: dict[int, dict[str, Receipt]] = {outcome.item.pk: {} for outcome in outcomes}
+    for receipt in Receipt.objects.filter(item__in=list(receipts)):
+        receipts[receipt.item_id][same_copy(receipt.recipient)] = receipt
+    kept = {receipt.pk for of_item in receipts.values() for receipt in of_item.values()}
+    before = Counter(COPY_ENDS[receipt.is_done] for of_item in receipts.values() for receipt in of_item.values())
+    changed = []
+    for outcome in outcomes:
+        known = receipts[outcome.item.pk]
+        if _is_not_carried_out(outcome):
+            for receipt in known.values():
+                if receipt.is_done is None:
+                    receipt.is_done, receipt.status = False, storable_words(outcome.explanation)
+                    changed.append(receipt)
         for copy in outcome.copies:
             name, status = storable_words(copy.recipient), storable_words(copy.status)
-            receipt = before.setdefault(same_copy(name), Receipt(item=item, recipient=name))
+            receipt = known.setdefault(same_copy(name), Receipt(item=outcome.item, recipient=name))
             receipt.is_done, receipt.status, receipt.completed_at = copy.is_done, status, copy.completed_at
-            receipt.save()
+            changed.append(receipt)
+    Receipt.objects.bulk_create([receipt for receipt in changed if receipt.pk is None], batch_size=500)
+    Receipt.objects.bulk_update(
+        [receipt for receipt in changed if receipt.pk in kept],
+        ["is_done", "status", "completed_at"],
+        batch_size=200,
+    )
+    after = Counter(COPY_ENDS[receipt.is_done] for of_item in receipts.values() for receipt in of_item.values())
+    return change(before, after)
+
+
+def _doubt_copies(items: QuerySet[ActionItem]) -> dict[str, int]:
+    """Nobody knows what became of these messages: one receipt without an end for each copy, as far as there is none."""
+    outcomes = []
+    for item in items.prefetch_related("receipts"):
+        told = {same_copy(receipt.recipient) for receipt in item.receipts.all()}
+        copies = tuple(Copy(name, None, "no answer") for name in item.recipients if same_copy(name) not in told)
+        outcomes.append(Outcome(item, copies))
+    return _store_copies(outcomes)
+
+
+def _hold_job(action: Action) -> None:
+    """Lock the job of a chunk before its rows, as everybody does."""
+    if action.job_id is not None:
+        BulkJob.objects.select_for_update().get(pk=action.job_id)
+
+
+def _tell_job(action: Action, copies: Mapping[str, int] | None = None) -> None:
+    """Count a chunk and its job anew."""
+    if action.job_id is None:
+        return
+    counted = action.items.order_by().values_list("state").annotate(number=Count("pk"))
+    Action.objects.filter(pk=action.pk).update(counts={str(state): number for state, number in counted})
+    tally(action.job_id, copies)
 
 
 def _record_end(

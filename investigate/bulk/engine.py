@@ -13,44 +13,56 @@ import uuid
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.requests import MOST_IDS
+from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from dashboard.upstream.ring import ring
-from investigate.actions import sending
+from investigate.actions import reconciling, sending, words
 from investigate.bulk import jobs
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
 log = structlog.get_logger("mailwarden.jobs")
 
-MOST_RELEASED = 100  # of one call; a release has no way back, and each one that is lost has to be looked up by itself
+MOST_PER_RELEASE = 100  # messages; a release has no way back, and each one whose answer is lost is looked up by itself
+MOST_PER_SUBMISSION = 100
 STEP_SECONDS = 30.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
-_UNSETTLED = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_person=False)
+LONGEST_BELL = 30.0  # what is due later is found by the sweep
+MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
+LOOK_TASK = "investigate.tasks.look_up_chunk"
 RIGHTS_LOST = "{who} no longer has the right to do this. Somebody who has can resume the job, and takes it over."
+
+ON_ITS_WAY = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_person=False)
 
 
 def step(job_id: uuid.UUID | str) -> None:
     """Carry a job on as far as it goes now. Harmless when nothing is due, and when another worker is at it."""
     job = BulkJob.objects.filter(pk=job_id).first()
-    if job is None or not _is_under_way(job):
+    if job is None:
+        return
+    if job.state == JobState.CANCELLED:
+        jobs.cancel_leftovers(job)
+        return
+    if job.state == JobState.WAITING and not jobs.start(job):
         return
     started = time.monotonic()
     while (chunk_id := _next_chunk(job)) is not None:
-        sending.send(chunk_id)
+        problem = sending.send(chunk_id)
+        if problem is not None:
+            _answer_for(job, chunk_id, problem)
         if time.monotonic() - started > STEP_SECONDS:
             ring(jobs.STEP_TASK, str(job.pk))
             return
 
 
-def chunk_size(job: BulkJob) -> int:
-    """How many messages of this job go into one call."""
-    if job.kind == ActionKind.MOVE:
-        return MOST_IDS
-    if job.kind == ActionKind.RECLASSIFY and submits_one_by_one():
-        return 1
-    return MOST_RELEASED
+def look(chunk_id: uuid.UUID | str) -> None:
+    """Look up a chunk whose outcome is unknown, if that is due, and carry its job on."""
+    if reconciling.look_up(chunk_id):
+        step(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id))
 
 
 def submits_one_by_one() -> bool:
@@ -58,10 +70,7 @@ def submits_one_by_one() -> bool:
     return SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing("create_submissions")
 
 
-def _is_under_way(job: BulkJob) -> bool:
-    if job.state == JobState.WAITING:
-        return jobs.start(job)
-    return job.state == JobState.RUNNING
+# --- which chunk is next ----------------------------------------------------------------------------------------------
 
 
 def _next_chunk(job: BulkJob) -> uuid.UUID | None:
@@ -77,11 +86,13 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
         if held.state != JobState.RUNNING:
             return None
         chunks = Action.objects.filter(job=job)
-        if chunks.filter(_UNSETTLED).exists():
+        on_its_way = chunks.filter(ON_ITS_WAY).first()
+        if on_its_way is not None:
+            _rest_for_look(on_its_way)
             return None
         waiting = chunks.filter(state=ActionState.WAITING).order_by("number").first()
         if waiting is not None:
-            return waiting.pk if _is_due(waiting) else None
+            return waiting.pk if _is_due(waiting) else _rest_until(held, waiting)
         packed = _pack(held)
     if packed is None:
         jobs.finish(job)
@@ -92,28 +103,56 @@ def _is_due(chunk: Action) -> bool:
     return Action.objects.filter(pk=chunk.pk, due_at__lte=Now()).exists()
 
 
+def _rest_until(job: BulkJob, chunk: Action) -> None:
+    """The chunk could not be sent and waits; so does the job, and says until when."""
+    left = max(0.0, (chunk.due_at - timezone.now()).total_seconds())
+    jobs.wait(job, seconds=left, explanation=chunk.explanation)
+    if left <= LONGEST_BELL:
+        transaction.on_commit(lambda: ring(jobs.STEP_TASK, str(job.pk), countdown=left + 0.3))
+
+
+def _rest_for_look(chunk: Action) -> None:
+    """The outcome is not known yet; the look rings for the job when it is."""
+    if chunk.next_look_at is None:
+        return
+    left = max(0.0, (chunk.next_look_at - timezone.now()).total_seconds())
+    if left <= LONGEST_BELL:
+        transaction.on_commit(lambda: ring(LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
+
+
 def _pack(job: BulkJob) -> uuid.UUID | None:
     """Make the next chunk of messages whose turn it is; None where none is left."""
-    ids = list(
-        job.items.filter(state=ActionState.QUEUED, action=None)
-        .order_by("pk")
-        .values_list("pk", flat=True)[: chunk_size(job)]
-    )
+    queued = job.items.filter(state=ActionState.QUEUED, action=None).order_by("pk")
+    ids = _turn_of(job, queued)
     if not ids:
         return None
-    number = (Action.objects.filter(job=job).aggregate(last=Max("number"))["last"] or 0) + 1
-    chunk = _new_chunk(job, number)
+    chunk = _new_chunk(job)
     ActionItem.objects.filter(pk__in=ids).update(action=chunk)
     return chunk.pk
 
 
-def _new_chunk(job: BulkJob, number: int) -> Action:
+def _turn_of(job: BulkJob, queued: QuerySet[ActionItem]) -> list[int]:
+    """The messages of the next call, by their keys."""
+    if job.kind == ActionKind.MOVE:
+        return list(queued.values_list("pk", flat=True)[:MOST_IDS])
+    if job.kind == ActionKind.RELEASE:
+        return list(queued.values_list("pk", flat=True)[:MOST_PER_RELEASE])
+    first = queued.values_list("alert_id", flat=True).first()
+    if first is None:
+        return []
+    # A call takes submissions of one kind: by alert, or as a missed detection.
+    alike = queued.exclude(alert_id="") if first else queued.filter(alert_id="")
+    return list(alike.values_list("pk", flat=True)[: 1 if submits_one_by_one() else MOST_PER_SUBMISSION])
+
+
+def _new_chunk(job: BulkJob) -> Action:
+    number = (Action.objects.filter(job=job).aggregate(last=Max("number"))["last"] or 0) + 1
     return Action.objects.create(
         operation_key=f"{job.pk.hex}-{number}",
         job=job,
         number=number,
         fingerprint=job.fingerprint,
-        actor=job.actor,
+        actor_id=job.actor_id,
         actor_name=job.actor_name,
         kind=job.kind,
         destination=job.destination,
@@ -122,3 +161,70 @@ def _new_chunk(job: BulkJob, number: int) -> Action:
         created_at=Now(),
         due_at=Now(),
     )
+
+
+# --- what a refusal means for the job ---------------------------------------------------------------------------------
+
+
+def _answer_for(job: BulkJob, chunk_id: uuid.UUID, problem: errors.EmailSecurityError) -> None:
+    """A chunk came back unsent or refused as a whole: decide how the job goes on."""
+    chunk = Action.objects.filter(pk=chunk_id, state=ActionState.WAITING).first()
+    if chunk is None or isinstance(problem, (errors.RateLimited, errors.Unavailable)):
+        return  # it has its end, or waits for its time
+    if isinstance(problem, errors.NotOnThisServer) and submits_one_by_one():
+        _unpack(chunk)
+        return
+    if isinstance(problem, errors.Rejected):
+        told = _halve(job, chunk)
+        if not told:
+            return
+        jobs.hold(job, told)
+        return
+    jobs.hold(job, words.refusal(problem))
+
+
+def _unpack(chunk: Action) -> None:
+    """Put the messages back: this server takes them one at a time."""
+    with transaction.atomic():
+        BulkJob.objects.select_for_update().get(pk=chunk.job_id)
+        unpacked = Action.objects.filter(pk=chunk.pk, state=ActionState.WAITING).update(
+            state=ActionState.CANCELLED, finished_at=Now(), explanation="This server takes one submission at a time."
+        )
+        if unpacked:
+            chunk.items.filter(state=ActionState.QUEUED).update(action=None)
+
+
+def _halve(job: BulkJob, chunk: Action) -> str:
+    """Send a refused chunk again in two halves, until only what is refused by itself is left.
+
+    Answers why the job has to pause instead, if it has to.
+    """
+    if chunk.kind == ActionKind.RELEASE and (doubt := _was_released_after_all(chunk)):
+        return doubt
+    with transaction.atomic():
+        held = BulkJob.objects.select_for_update().get(pk=job.pk)
+        halvings = held.progress.get("halvings", 0) + 1
+        if halvings > MOST_HALVINGS:
+            return f"Cloudflare refuses most of it. {chunk.explanation}"
+        BulkJob.objects.filter(pk=job.pk).update(progress={**held.progress, "halvings": halvings})
+        if not Action.objects.filter(pk=chunk.pk, state=ActionState.WAITING).exists():
+            return ""
+        ids = list(chunk.items.filter(state=ActionState.QUEUED).order_by("pk").values_list("pk", flat=True))
+        second = _new_chunk(held)
+        ActionItem.objects.filter(pk__in=ids[len(ids) // 2 :]).update(action=second)
+    log.info("chunk_halved", job=str(job.pk), chunk=chunk.number, messages=len(ids))
+    return ""
+
+
+def _was_released_after_all(chunk: Action) -> str:
+    """A refusal proves that nothing was done; for releases, which have no way back, one message is looked at too."""
+    item = chunk.items.filter(state=ActionState.QUEUED).order_by("pk").first()
+    if item is None:
+        return ""
+    try:
+        message = get_client().message(item.investigate_id, priority=Priority.BULK)
+    except errors.NotFound:
+        return ""
+    except errors.EmailSecurityError as problem:
+        return f"{words.refusal(problem)} Whether anything was released could not be looked up."
+    return "" if message.is_quarantined else "Cloudflare refused a release, but a message of it is released."

@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
@@ -28,6 +28,7 @@ from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.bulk.tally import tally
 from investigate.models import (
     Action,
     ActionItem,
@@ -37,7 +38,6 @@ from investigate.models import (
     JobInput,
     JobSource,
     JobState,
-    Receipt,
 )
 
 log = structlog.get_logger("mailwarden.jobs")
@@ -173,7 +173,7 @@ def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
             raise Conflict("This job has ended already.", held)
         _cancel_unsent(job)
         job.refresh_from_db()
-        recount(job)
+        _count(job)
         _record(job, "job:cancel", actor=actor, request=request, detail={"messages": job.counts})
     return job
 
@@ -231,7 +231,7 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
         if not changed:
             raise Conflict("This job cannot be retried now.", held)
         job.refresh_from_db()
-        recount(job)
+        _count(job)
         _record(job, "job:retry", actor=actor, request=request, detail={"messages": again})
     ring(STEP_TASK, str(job.pk))
     return job
@@ -324,7 +324,7 @@ def store_step(
         if not changed:
             return _overtaken(job, "store_step")
         ActionItem.objects.bulk_create(items, batch_size=500, ignore_conflicts=True)
-        recount(job)
+        _count(job)
     return True
 
 
@@ -341,7 +341,7 @@ def collected(job: BulkJob) -> bool:
         )
         if not changed:
             return _overtaken(job, "collected")
-        recount(job)
+        _count(job)
     return True
 
 
@@ -388,27 +388,24 @@ def wait(job: BulkJob, *, seconds: float, explanation: str = "") -> bool:
     return bool(changed)
 
 
+def cancel_leftovers(job: BulkJob) -> None:
+    """A chunk of a cancelled job that was on its way came back unsent: it is not sent again."""
+    with transaction.atomic():
+        held = _held(job)
+        if held.state == JobState.CANCELLED:
+            _cancel_unsent(held)
+            tally(held.pk)
+
+
 def finish(job: BulkJob) -> bool:
     """Every message has its end, or waits for a person."""
     with transaction.atomic():
         if not _move(job, [JobState.RUNNING], JobState.DONE, due_at=None, finished_at=Now(), explanation=""):
             return False
         job.refresh_from_db()
-        recount(job)
+        _count(job)
         _record(job, "job:done", actor=None, detail={"messages": job.counts, "copies": job.copies})
     return True
-
-
-def recount(job: BulkJob) -> None:
-    """Count the job's messages and copies anew; part of the transaction that changed them."""
-    counted = job.items.order_by().values_list("state").annotate(number=Count("pk"))
-    counts = {str(state): number for state, number in counted}
-    copies = {"done": 0, "failed": 0, "unknown": 0}
-    ends = Receipt.objects.filter(item__job=job).order_by().values_list("is_done").annotate(number=Count("pk"))
-    for is_done, number in ends:
-        copies["unknown" if is_done is None else "done" if is_done else "failed"] += number
-    BulkJob.objects.filter(pk=job.pk).update(counts=counts, copies=copies, version=F("version") + 1)
-    job.counts, job.copies = counts, copies
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------
@@ -426,6 +423,12 @@ def _same(operation_key: str, fingerprint: str) -> BulkJob | None:
     return job
 
 
+def _count(job: BulkJob) -> None:
+    """Count the messages anew; part of the transaction that changed them."""
+    counted = tally(job.pk)
+    job.counts, job.copies, job.version = counted.counts, counted.copies, counted.version
+
+
 def _held(job: BulkJob) -> BulkJob:
     """The job's row as it is now; nobody else changes it before this transaction ends."""
     return BulkJob.objects.select_for_update().get(pk=job.pk)
@@ -439,10 +442,9 @@ def _move(job: BulkJob, leaves: Iterable[str], state: JobState, **values: Any) -
 
 def _cancel_unsent(job: BulkJob) -> None:
     """Messages whose turn has not come, also those of a chunk that was packed and waits to be sent."""
-    waiting = Action.objects.filter(job=job, state=ActionState.WAITING)
-    for chunk in waiting:
+    for chunk in Action.objects.filter(job=job, state=ActionState.WAITING):
         transitions.cancel(chunk)
-    job.items.filter(state=ActionState.QUEUED).update(state=ActionState.CANCELLED)
+    job.items.filter(state=ActionState.QUEUED, action=None).update(state=ActionState.CANCELLED)
 
 
 def _record(

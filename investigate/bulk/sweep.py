@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from dashboard.upstream.ring import ring
-from investigate.actions.transitions import seconds_from_now
-from investigate.bulk import jobs
+from investigate.actions.transitions import looks_due, seconds_from_now
+from investigate.bulk import engine, jobs
 from investigate.models import Action, ActionState, BulkJob, JobState
 
 MOST_AT_ONCE = 200
@@ -15,17 +17,22 @@ MOST_AT_ONCE = 200
 
 def sweep_jobs() -> None:
     """Ring for jobs that are due and held by nobody. Harmless when repeated."""
+    for task, pk in _due():
+        if not ring(task, pk):
+            return  # the broker is away; the next sweep is not far
+
+
+def _due() -> Iterator[tuple[str, str]]:
     unclaimed = Q(claimed_at=None) | Q(claimed_at__lte=seconds_from_now(-jobs.COLLECT_CLAIM))
     collecting = BulkJob.objects.filter(unclaimed, state=JobState.COLLECTING, due_at__lte=Now())
-    resting = Action.objects.filter(
-        Q(state__in=[ActionState.SENDING, ActionState.UNKNOWN], needs_person=False)
-        | Q(state=ActionState.WAITING, due_at__gt=Now()),
-        job=OuterRef("pk"),
-    )
+    chunks = Action.objects.filter(job=OuterRef("pk"))
+    resting = chunks.filter(engine.ON_ITS_WAY | Q(state=ActionState.WAITING, due_at__gt=Now()))
     going = BulkJob.objects.filter(
-        Q(state=JobState.WAITING) | Q(state=JobState.RUNNING) & ~Exists(resting), due_at__lte=Now()
+        Q(state=JobState.WAITING, due_at__lte=Now())
+        | Q(state=JobState.RUNNING) & ~Exists(resting)
+        | Q(state=JobState.CANCELLED) & Exists(chunks.filter(state=ActionState.WAITING))
     )
-    for task, due in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going)):
-        for pk in due.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE]:
-            if not ring(task, str(pk)):
-                return  # the broker is away; the next sweep is not far
+    for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going)):
+        yield from ((task, str(pk)) for pk in found.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+    looks = looks_due().filter(job__isnull=False)
+    yield from ((engine.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])

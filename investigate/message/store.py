@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
+from collections.abc import Collection
 from typing import TypeVar
 
 import msgspec
@@ -70,7 +71,7 @@ def keep_struct(investigate_id: str, part: str, value: object, life: dt.timedelt
     keep(investigate_id, part, msgspec.json.encode(value), life)
 
 
-def forget(investigate_id: str, *names: str) -> None:
-    """Drop copies of a message: those named, or all."""
-    copies = Copy.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, investigate_id=investigate_id)
+def forget(investigate_ids: Collection[str], *names: str) -> None:
+    """Drop copies of messages: the parts named, or all."""
+    copies = Copy.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, investigate_id__in=investigate_ids)
     (copies.filter(part__in=names) if names else copies).delete()

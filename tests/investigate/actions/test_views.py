@@ -637,5 +637,5 @@ def test_the_foot_is_renewed_once_the_action_has_ended(
     emailsec.faults.next("message", status=500, times=None)
     from investigate.message import store
 
-    store.forget(message.id)
+    store.forget([message.id])
     assert analyst.get(foot, headers=on_search(message)).status_code == 204

@@ -1,0 +1,86 @@
+"""Jobs for tests: begun and filled without collecting, run by stepping the engine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+
+from dashboard.access.models import Member
+from dashboard.emailsec.types import Message
+from dashboard.simulator import Simulator
+from dashboard.upstream.connection import get_client
+from investigate.actions.feasibility import affected_recipients
+from investigate.bulk import engine, jobs
+from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
+
+REASON = "ticket 4711"
+
+
+def item_for(job: BulkJob, message: Message) -> ActionItem:
+    """A message as collecting stores it, whatever could be said against acting on it."""
+    return ActionItem(
+        job=job,
+        investigate_id=message.id,
+        postfix_id=message.postfix_id or "",
+        alert_id=message.alert_id or "",
+        message_id=message.message_id or "",
+        subject=message.subject or "",
+        recipients=affected_recipients(message, job.kind),
+        disposition=str(message.final_disposition or ""),
+        state=ActionState.QUEUED,
+        facts={
+            "scanned_at": message.scanned_at.isoformat() if message.scanned_at else "",
+            "post_delivery_operations": [str(operation) for operation in message.post_delivery_operations],
+        },
+    )
+
+
+def rehearsed(actor: Member, kind: ActionKind, records: Iterable[Any], **values: Any) -> BulkJob:
+    """A job whose messages are collected."""
+    client = get_client()
+    values = {"destination": "JunkEmail"} | values if kind == ActionKind.MOVE else values
+    job = jobs.begin(
+        actor=actor, source=JobSource.SELECTION, kind=kind, operation_key=uuid.uuid4().hex, request=None, **values
+    )
+    job = jobs.collecting_claimed(job.pk) or job
+    jobs.store_step(job, items=[item_for(job, client.message(record.id)) for record in records], progress={})
+    assert jobs.collected(BulkJob.objects.get(pk=job.pk))
+    return BulkJob.objects.get(pk=job.pk)
+
+
+def decided(actor: Member, job: BulkJob) -> BulkJob:
+    """The job, decided, its undo window over."""
+    count = job.items.filter(state=ActionState.QUEUED).count()
+    jobs.decide(
+        actor=actor, job=job, reason=REASON, decision_key=uuid.uuid4().hex, expected_count=count, request=None
+    )
+    BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
+    return BulkJob.objects.get(pk=job.pk)
+
+
+@pytest.fixture
+def run(emailsec: Simulator) -> Callable[..., BulkJob]:
+    """Decide a rehearsed job and carry it on until it rests."""
+
+    def carry_on(job: BulkJob) -> BulkJob:
+        if job.state == JobState.REHEARSAL:
+            assert job.actor is not None
+            job = decided(job.actor, job)
+        engine.step(job.pk)
+        job.refresh_from_db()
+        return job
+
+    return carry_on
+
+
+def all_due(job: BulkJob) -> None:
+    """Let what waits wait no longer: pauses, looks and claims are over."""
+    Action.objects.filter(job=job).update(
+        due_at=Now(), next_look_at=Now(), claimed_at=F("claimed_at"), sent_at=F("sent_at")
+    )
+    BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
