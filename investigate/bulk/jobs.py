@@ -222,7 +222,9 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
     _check_rights(actor, job)
     with transaction.atomic():
         held = _held(job)
-        failed = ActionItem.objects.filter(job=job, state__in=[ActionState.FAILED, ActionState.PARTLY_DONE])
+        # A move of copies that were moved already changes nothing; nobody knows that of releases.
+        partly = [ActionState.PARTLY_DONE] if job.kind == ActionKind.MOVE else []
+        failed = ActionItem.objects.filter(job=job, state__in=[ActionState.FAILED, *partly])
         again = failed.update(state=ActionState.QUEUED, action=None, explanation="")
         if not again:
             raise NotPossible("No message of this job failed.")
