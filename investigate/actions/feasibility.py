@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from django.conf import settings
 
@@ -13,6 +15,7 @@ from dashboard.emailsec.types import (
     SHORT_DISPOSITIONS,
     ActionEntry,
     DeliveryStatus,
+    Disposition,
     MailboxDestination,
     Message,
     MessageDeliveryMode,
@@ -21,7 +24,7 @@ from dashboard.emailsec.types import (
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.actions import words
 from investigate.actions.decision import MALICIOUS, PURGES, permission_for
-from investigate.models import OPEN_STATES, Action, ActionItem, ActionKind, ActionState
+from investigate.models import OPEN_STATES, ActionItem, ActionKind, ActionState
 
 # Keys of the five folders and six dispositions: menus "v" and "c"; the first three folders also have keys of their own.
 MOVE_KEYS = {"DeletedItems": "d", "JunkEmail": "!", "Inbox": "i"}
@@ -31,6 +34,47 @@ _IN_A_MAILBOX = (DeliveryStatus.DELIVERED, DeliveryStatus.MOVED, DeliveryStatus.
 _RELEASED = (Operation.RELEASE, Operation.QUARANTINE_RELEASE)
 # Statuses of the embedded action log, which is free text and says nothing else about how an operation ended.
 _READS_AS_SUCCESS = frozenset({"ok", "success", "succeeded", "successful", "complete", "completed", "done", "moved"})
+_REPORTED = "This is the copy a user reported; act on the original message."
+
+
+class ActedOn(Protocol):
+    """What of a message decides whether an action on it can work."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def postfix_id(self) -> str | None: ...
+    @property
+    def alert_id(self) -> str | None: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def recipients(self) -> Sequence[str]: ...
+    @property
+    def client_recipients(self) -> Sequence[str]: ...
+    @property
+    def final_disposition(self) -> Disposition | None: ...
+    @property
+    def delivery_mode(self) -> MessageDeliveryMode | None: ...
+    @property
+    def delivery_status(self) -> Sequence[DeliveryStatus]: ...
+    @property
+    def is_quarantined(self) -> bool: ...
+    @property
+    def is_phish_submission(self) -> bool: ...
+    @property
+    def post_delivery_operations(self) -> Sequence[Operation]: ...
+    @property
+    def action_log(self) -> Sequence[ActionEntry]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What only we know, read once for however many messages."""
+
+    in_flight: Mapping[str, str] = field(default_factory=dict)  # by id: who acts on it right now, as a sentence
+    purged: frozenset[str] = frozenset()  # ids of messages we purged
+    lacks_submissions: bool = False  # the account's API has only the older way to submit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +112,47 @@ class ActionOffer:
 
 def possible_actions(message: Message, member: Member) -> list[ActionOffer]:
     """Everything one could think of doing with the message, each enabled or with the reason why not, in fixed order."""
-    why_nothing = _in_flight(message.id, member) or _reported(message)
-    why_no_move = why_nothing or _immovable(message)
-    needs_eml = not message.alert_id and _lacks_submissions()
-    offers = [_move(member, destination, why_no_move) for destination in FOLDER_ORDER]
-    offers.append(_release(message, member, why_nothing))
+    known = replace(known_about([message.id]), in_flight=_in_flight(message.id, member))
+    offers = [_move(message, member, destination, known) for destination in FOLDER_ORDER]
+    offers.append(_release(message, member, known))
     for number, value in enumerate(SHORT_DISPOSITIONS, start=1):
-        offers.append(_submission(message, member, value.value, number, why_nothing, needs_eml=needs_eml))
+        offers.append(_submission(message, member, value.value, number, known))
     return offers
 
 
-def affected_recipients(message: Message, kind: str) -> list[str]:
+def known_about(investigate_ids: Collection[str]) -> Known:
+    """Two queries for all these messages. Who acts on them now is left out: that changes while one looks."""
+    purged = ActionItem.objects.filter(
+        investigate_id__in=investigate_ids,
+        state=ActionState.DONE,
+        action__kind=ActionKind.MOVE,
+        action__destination=MailboxDestination.RECOVERABLE_ITEMS_PURGES,
+    )
+    return Known(
+        purged=frozenset(purged.values_list("investigate_id", flat=True)),
+        lacks_submissions=SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing("create_submissions"),
+    )
+
+
+def why_not(
+    message: ActedOn, member: Member, kind: str, *, destination: str = "", expected: str = "", known: Known
+) -> str:
+    """Why this member cannot do this with the message, or "". Asks nobody and reads nothing."""
+    permission = permission_for(kind, destination=destination, disposition=message.final_disposition or "")
+    if not member.may(permission):
+        return words.lacks(permission)
+    if message.id in known.in_flight:
+        return known.in_flight[message.id]
+    if message.is_phish_submission:
+        return _REPORTED
+    if kind == ActionKind.MOVE:
+        return _immovable(message, known)
+    if kind == ActionKind.RELEASE:
+        return _unreleasable(message)
+    return _unsubmittable(message, expected, known)
+
+
+def affected_recipients(message: ActedOn, kind: str) -> list[str]:
     """The recipients whose copies the action is about, each once.
 
     A release is about the copies in quarantine, where the message says which those are.
@@ -90,67 +164,54 @@ def affected_recipients(message: Message, kind: str) -> list[str]:
             for recipient, status in zip(mailboxes, message.delivery_status, strict=True)
             if status == DeliveryStatus.QUARANTINED
         ]
-        mailboxes = tuple(held) or mailboxes
+        mailboxes = held or mailboxes
     return list(dict.fromkeys(mailboxes))
 
 
-def _in_flight(investigate_id: str, member: Member) -> str:
+def _in_flight(investigate_id: str, member: Member) -> dict[str, str]:
     item = (
         ActionItem.objects.filter(investigate_id=investigate_id, state__in=OPEN_STATES).select_related("action").first()
     )
     if item is None:
-        return ""
+        return {}
     whose = "Your" if item.action.actor_id == member.pk else f"{item.action.actor_name}'s"
     what = words.noun(item.action.kind, item.action.destination)
     if item.state == ActionState.UNKNOWN:
-        return f"{whose} {what} has no certain outcome yet."
-    return f"{whose} {what} is under way."
+        return {investigate_id: f"{whose} {what} has no certain outcome yet."}
+    return {investigate_id: f"{whose} {what} is under way."}
 
 
-def _reported(message: Message) -> str:
-    return "This is the copy a user reported; act on the original message." if message.is_phish_submission else ""
-
-
-def _missing_right(member: Member, permission: Permission) -> str:
-    return "" if member.may(permission) else words.lacks(permission)
-
-
-def _move(member: Member, destination: str, why_not: str) -> ActionOffer:
-    permission = permission_for(ActionKind.MOVE, destination=destination)
+def _move(message: Message, member: Member, destination: str, known: Known) -> ActionOffer:
     return ActionOffer(
         kind=ActionKind.MOVE,
         destination=destination,
         label=words.folder(destination),
         key=MOVE_KEYS.get(destination, f"v {FOLDER_ORDER.index(destination) + 1}"),
-        permission=permission,
+        permission=permission_for(ActionKind.MOVE, destination=destination),
         is_dangerous=destination in PURGES,
-        why_not=_missing_right(member, permission) or why_not,
+        why_not=why_not(message, member, ActionKind.MOVE, destination=destination, known=known),
     )
 
 
-def _immovable(message: Message) -> str:
+def _immovable(message: ActedOn, known: Known) -> str:
     if message.is_quarantined:
         return "The message is in quarantine; release it first."
-    known = [status for status in message.delivery_status if status.is_known]
-    if known and not any(status in _IN_A_MAILBOX for status in known):
-        return f"No copy is in a mailbox ({', '.join(sorted(set(known)))})."
-    if _was_purged(message):
+    statuses = [status for status in message.delivery_status if status.is_known]
+    if statuses and not any(status in _IN_A_MAILBOX for status in statuses):
+        return f"No copy is in a mailbox ({', '.join(sorted(set(statuses)))})."
+    if message.id in known.purged or _was_purged(message):
         return "The message was purged."
     return ""
 
 
-def _was_purged(message: Message) -> bool:
+def _was_purged(message: ActedOn) -> bool:
     """Whether every copy is gone for certain. On doubt it is not: the API's own answer is better than a false lock."""
     purge = MailboxDestination.RECOVERABLE_ITEMS_PURGES
     tries = [
         entry for entry in message.action_log if entry.operation == Operation.MOVE and entry.properties.folder == purge
     ]
     # Entries do not name the copy: one that failed beside one that succeeded may be about another recipient.
-    if tries and all(_succeeded(entry) for entry in tries):
-        return True
-    return Action.objects.filter(
-        items__investigate_id=message.id, kind=ActionKind.MOVE, destination=purge, state=ActionState.DONE
-    ).exists()
+    return bool(tries) and all(_succeeded(entry) for entry in tries)
 
 
 def _succeeded(entry: ActionEntry) -> bool:
@@ -159,20 +220,19 @@ def _succeeded(entry: ActionEntry) -> bool:
     return (entry.status or "").strip().rstrip(".!").casefold() in _READS_AS_SUCCESS
 
 
-def _release(message: Message, member: Member, why_nothing: str) -> ActionOffer:
+def _release(message: Message, member: Member, known: Known) -> ActionOffer:
     disposition = message.final_disposition or ""
-    permission = permission_for(ActionKind.RELEASE, disposition=disposition)
     return ActionOffer(
         kind=ActionKind.RELEASE,
         label="Release",
         key="Shift+R",
-        permission=permission,
+        permission=permission_for(ActionKind.RELEASE, disposition=disposition),
         is_dangerous=disposition in MALICIOUS,
-        why_not=_missing_right(member, permission) or why_nothing or _unreleasable(message),
+        why_not=why_not(message, member, ActionKind.RELEASE, known=known),
     )
 
 
-def _unreleasable(message: Message) -> str:
+def _unreleasable(message: ActedOn) -> str:
     if message.is_quarantined:
         return ""
     if message.delivery_mode in _HELD:
@@ -182,29 +242,31 @@ def _unreleasable(message: Message) -> str:
     return "The message is not in quarantine."
 
 
-def _lacks_submissions() -> bool:
-    return SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing("create_submissions")
-
-
-def _submission(
-    message: Message, member: Member, expected: str, number: int, why_nothing: str, *, needs_eml: bool
-) -> ActionOffer:
-    why_not = _missing_right(member, Permission.MESSAGE_RECLASSIFY) or why_nothing
-    if not why_not and (message.final_disposition or "NONE") == expected:
-        why_not = f"Cloudflare says {words.disposition(expected)} already."
-    if not why_not and not message.alert_id and not needs_eml and not _can_be_missed(message):
-        why_not = "The message has no alert, and lacks the ids a missed detection is reported by."
+def _submission(message: Message, member: Member, expected: str, number: int, known: Known) -> ActionOffer:
     return ActionOffer(
         kind=ActionKind.RECLASSIFY,
         expected_disposition=expected,
         label=words.disposition(expected),
         key=f"c {number}",
         permission=Permission.MESSAGE_RECLASSIFY,
-        needs_eml=needs_eml,
-        why_not=why_not,
+        needs_eml=needs_eml(message, known),
+        why_not=why_not(message, member, ActionKind.RECLASSIFY, expected=expected, known=known),
     )
 
 
-def _can_be_missed(message: Message) -> bool:
+def needs_eml(message: ActedOn, known: Known) -> bool:
+    """The older way to submit takes mail without an alert only together with the message itself."""
+    return not message.alert_id and known.lacks_submissions
+
+
+def _unsubmittable(message: ActedOn, expected: str, known: Known) -> str:
+    if (message.final_disposition or "NONE") == expected:
+        return f"Cloudflare says {words.disposition(expected)} already."
+    if not message.alert_id and not needs_eml(message, known) and not _can_be_missed(message):
+        return "The message has no alert, and lacks the ids a missed detection is reported by."
+    return ""
+
+
+def _can_be_missed(message: ActedOn) -> bool:
     """Clean mail has no alert; it is reported as a missed detection, by other ids."""
     return bool(message.postfix_id and message.message_id and affected_recipients(message, ActionKind.RECLASSIFY))
