@@ -24,18 +24,6 @@ app.conf.task_routes = {
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "*": {"queue": "sweep"},
 }
-# Due times are columns in the database; the schedule only says how often somebody looks at them.
-app.conf.beat_schedule = {
-    "sweep": {"task": "investigate.tasks.sweep", "schedule": 15.0, "options": {"expires": 30}},
-    "heartbeat": {"task": "dashboard.upstream.tasks.beat", "schedule": 15.0, "options": {"expires": 30}},
-    "heartbeat of people's worker": {
-        "task": "dashboard.upstream.tasks.beat",
-        "schedule": 15.0,
-        "args": ["people"],
-        "options": {"expires": 30, "queue": "people"},
-    },
-    "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
-}
 
 
 @setup_logging.connect

@@ -95,6 +95,7 @@ CALL_SECONDS = number(
 )  # everything about one write; a claim lasts twice
 LARGE_JOB = number("MAILWARDEN_LARGE_JOB", 1000)  # messages; more in one job need a right of their own
 BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
+SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
 
 # --- Django -------------------------------------------------------------------------------------------------------
@@ -269,11 +270,36 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+# The worker for jobs has child processes, so that one that hangs or grows is replaced and the others go on. Pools of
+# threads know none of these limits: there every call of the API, the database and the broker has a deadline of its own.
+CELERY_TASK_SOFT_TIME_LIMIT = CALL_SECONDS + 45
+CELERY_TASK_TIME_LIMIT = CALL_SECONDS + 75
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 200_000  # kilobytes
 CELERY_TASK_DEFAULT_QUEUE = "people"
 CELERY_BEAT_SCHEDULER = "dashboard.scheduler:Scheduler"
+# Due times are columns in the database; the schedule only says how often somebody looks at them. The canaries go
+# through the queues: one that comes back proves the worker of its queue and the broker before it.
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "investigate.tasks.sweep",
+        "schedule": float(SWEEP_SECONDS),
+        "options": {"expires": 2 * SWEEP_SECONDS},
+    },
+    **{
+        f"canary in {queue}": {
+            "task": "dashboard.upstream.tasks.beat",
+            "schedule": float(SWEEP_SECONDS),
+            "args": [name],
+            "options": {"expires": 2 * SWEEP_SECONDS, "queue": queue},
+        }
+        for queue, name in (("people", "people"), ("sweep", "worker"), ("bulk", "bulk"))
+    },
+    "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
+}
 
-WORKER_THREADS = number("MAILWARDEN_WORKER_THREADS", 16, least=2, most=256)
-# Time limits of tasks are not set: the pool of threads knows none. Every call of the API carries a budget of its own.
+# Searches take at most half of the threads and jobs at most a quarter: three are the least that leave one for people.
+WORKER_THREADS = number("MAILWARDEN_WORKER_THREADS", 16, least=3, most=256)
 
 LOGGING_CONFIG = None
 configure_logging(

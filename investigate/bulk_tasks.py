@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from celery import shared_task
 
-from investigate.actions import reconciling
+from dashboard.upstream import places
+from dashboard.upstream.ring import ring
 from investigate.bulk import collecting, engine
 
 
 @shared_task(name="investigate.tasks.collect_job")
 def collect_job(job_id: str) -> None:
     """Do one step of collecting a job's messages, if it is due and nobody else does."""
-    collecting.collect(job_id)
+    _in_a_place(collecting.collect, collect_job.name, job_id)
 
 
 @shared_task(name="investigate.tasks.step_job")
 def step_job(job_id: str) -> None:
     """Carry a job on: send its next chunk, or find that it has ended."""
-    engine.step(job_id)
+    _in_a_place(engine.step, step_job.name, job_id)
 
 
 @shared_task(name="investigate.tasks.look_up_chunk")
 def look_up_chunk(action_id: str) -> None:
     """Look up one chunk whose outcome is unknown, if a look is due."""
-    reconciling.look_up(action_id)
+    _in_a_place(engine.look, look_up_chunk.name, action_id)
+
+
+def _in_a_place(work: Callable[[str], object], task: str, argument: str) -> None:
+    """Jobs never take more than a part of a worker's threads; what finds no place rings again in a moment."""
+    with places.JOBS.taken() as has_place:
+        if has_place:
+            work(argument)
+            return
+    ring(task, argument, countdown=1.0)

@@ -9,17 +9,24 @@ for name in SECRET_KEY CLOUDFLARE_API_TOKEN CLOUDFLARE_READ_TOKEN CLOUDFLARE_API
   fi
 done
 case "$1" in
-  migrate) exec python manage.py migrate --no-input ;;
+  migrate) exec python manage.py migrate_safely ;;
   web)
     python manage.py collectstatic --no-input --verbosity 0
     exec gunicorn --config dashboard/gunicorn.py --bind 0.0.0.0:8000 dashboard.wsgi
     ;;
   worker)
     # `worker people,polls` works on those queues only; without names on all of them.
+    # Work that mostly waits gets threads; jobs get processes, which have time limits and give their memory back.
+    queues=${2:-people,polls,bulk,sweep}
+    case $queues in
+      bulk) pool="prefork --concurrency ${MAILWARDEN_BULK_PROCESSES:-2}" ;;
+      *) pool="threads --concurrency ${MAILWARDEN_WORKER_THREADS:-16}" ;;
+    esac
     # Celery's soft shutdown on SIGTERM: running work ends, the rest is rung again by the sweep.
     export REMAP_SIGTERM=SIGQUIT
-    exec celery --app dashboard worker --pool threads --concurrency "${MAILWARDEN_WORKER_THREADS:-16}" \
-      --queues "${2:-people,polls,sweep}" --without-gossip --without-mingle --loglevel WARNING
+    # shellcheck disable=SC2086  the pool and its size are several words
+    exec celery --app dashboard worker --pool $pool --queues "$queues" \
+      --without-gossip --without-mingle --without-heartbeat --loglevel WARNING
     ;;
   scheduler) exec celery --app dashboard beat --loglevel WARNING --pidfile= ;;
   *) exec python manage.py "$@" ;;

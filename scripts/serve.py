@@ -176,7 +176,7 @@ def simulator_options() -> list[str]:
 
 def prepare(stack: Stack) -> None:
     """Bring the database and the static files up to date."""
-    stack.manage("migrate", "--no-input", "--verbosity", "0")
+    stack.manage("migrate_safely", "--verbosity", "0")
     stack.manage("collectstatic", "--no-input", "--verbosity", "0")
 
 

@@ -32,12 +32,12 @@ def test_containers_have_no_more_rights_than_they_need(name: str) -> None:
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("name", ["migrate", "web", "worker-people", "worker", "scheduler"])
+@pytest.mark.parametrize("name", ["migrate", "web", "worker-people", "worker", "worker-bulk", "scheduler"])
 def test_our_containers_cannot_change_their_own_files(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
 
 
-@pytest.mark.parametrize("name", ["web", "worker-people", "worker", "scheduler", "postgres", "redis"])
+@pytest.mark.parametrize("name", ["web", "worker-people", "worker", "worker-bulk", "scheduler", "postgres", "redis"])
 def test_every_lasting_container_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
@@ -63,7 +63,21 @@ def test_people_have_a_worker_of_their_own_and_every_queue_has_one() -> None:
     queues = {name: SERVICES[name]["command"][1].split(",") for name in SERVICES if name.startswith("worker")}
 
     assert queues["worker-people"] == ["people"]
-    assert sorted(queue for one in queues.values() for queue in one) == ["people", "polls", "sweep"]
+    assert queues["worker-bulk"] == ["bulk"]
+    assert sorted(queue for one in queues.values() for queue in one) == ["bulk", "people", "polls", "sweep"]
+
+
+def test_any_number_of_a_workers_containers_may_run() -> None:
+    for name, service in SERVICES.items():
+        assert "container_name" not in service, name
+        if name.startswith("worker"):
+            assert not {"ports", "hostname", "volumes"} & set(service), name
+
+
+def test_a_stopping_container_has_time_to_finish_its_call() -> None:
+    needed = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + settings.CALL_SECONDS
+    for name in ("worker-people", "worker", "worker-bulk"):
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > needed
 
 
 def test_all_threads_of_ours_find_a_database_connection_and_a_place_in_their_container() -> None:

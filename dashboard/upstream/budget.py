@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from dashboard.emailsec.errors import BudgetExhausted
 from dashboard.emailsec.transport import USUAL_RETRY_AFTER, Priority, priority_of, retry_after
+from dashboard.upstream.clock import note_date
 from dashboard.upstream.models import CallBudget
 
 log = structlog.get_logger("mailwarden.budget")
@@ -95,10 +96,11 @@ class SharedMeter:
             budget.save(update_fields=["calls", "observed_left"])
 
     def after(self, headers: Mapping[str, str], status: int) -> None:
-        """Learn from an answer: freeze on 429, and believe the service's own count where it gives one."""
+        """Learn from an answer: freeze on 429, and believe the service's own count and clock where it gives them."""
         if status == 429:
             self.freeze(retry_after(headers) or USUAL_RETRY_AFTER)
             return
+        note_date(headers.get("date"))
         seen = re.search(r"r=(\d+)\s*;\s*t=(\d+)", headers.get("ratelimit", ""))
         if seen is None:
             return

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable
 
 import redis
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -18,10 +19,14 @@ from kombu.exceptions import OperationalError
 
 from dashboard.access.decorators import public
 from dashboard.celery import app
+from dashboard.upstream.clock import worst_skew
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.models import Heartbeat
+from dashboard.upstream.ring import SOON
 
-STALE = dt.timedelta(seconds=35)  # two missed beats, which come every 15 s, and the time one takes to be carried out
+log = structlog.get_logger("mailwarden.health")
+
+STALE = dt.timedelta(seconds=2 * settings.SWEEP_SECONDS + 5)  # two missed beats, and the time one takes
 
 
 class HealthMiddleware:
@@ -50,20 +55,27 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
         "scheduler": _beats("scheduler"),
         "worker": _beats("worker"),
         "people": _beats("people"),
+        "bulk": _beats("bulk"),
         "upstream": _upstream(),
+        "clock": _clock(),
     }
     good = all(answer == "ok" for answer in checks.values())
     return JsonResponse({"ready": good, **checks}, status=200 if good else 503)
 
 
-def worker_is_alive(name: str = "worker") -> bool:
-    """Whether a task came back lately from this worker ("people" carries out what people asked for)."""
-    return Heartbeat.objects.filter(name=name, beat_at__gt=timezone.now() - STALE).exists()
+def worker_is_alive(name: str = "people") -> bool:
+    """Whether a task came back lately from this worker: "people" carries out what people asked for, "bulk" jobs."""
+    return Heartbeat.objects.filter(name=name, beat_at__gt=timezone.now() - _patience(name)).exists()
 
 
-def worker_beat(name: str = "worker") -> dt.datetime | None:
+def worker_beat(name: str = "people") -> dt.datetime | None:
     """When this worker last gave a sign of life; None where it never has."""
     return Heartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
+
+
+def _patience(name: str) -> dt.timedelta:
+    """All processes for jobs may be busy with a task each, and the canary of their queue waits for the first to end."""
+    return STALE + dt.timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT) if name == "bulk" else STALE
 
 
 def _database() -> str:
@@ -75,23 +87,30 @@ def _database() -> str:
     return "ok"
 
 
+EVICTS = "evicts work: set maxmemory-policy noeviction"
+
+
 def broker_state(url: str) -> str:
     """ "ok", or what is wrong with the broker at this address."""
     try:
-        with app.connection_for_write(url, connect_timeout=2) as broker:
+        with app.connection_for_write(url, transport_options=SOON) as broker:
             broker.ensure_connection(max_retries=0, timeout=2)
             # Any other policy throws queued work away in silence when the memory is full.
             evicts = url.startswith("redis") and _eviction(broker.default_channel.client) != "noeviction"
     except (OperationalError, redis.RedisError, OSError):
         return "does not answer"
-    return "evicts work: set maxmemory-policy noeviction" if evicts else "ok"
+    return EVICTS if evicts else "ok"
 
 
 def _eviction(server: redis.Redis) -> str:
-    """What Redis does when it is full; taken for right where the server does not tell."""
+    """What Redis does when it is full; taken for right where the server does not tell.
+
+    Asked of INFO, because managed servers grant CONFIG to nobody.
+    """
     try:
         return str(server.info("memory").get("maxmemory_policy", "noeviction"))
-    except redis.ResponseError:  # INFO is not granted to everybody everywhere
+    except redis.ResponseError:  # nor INFO to everybody
+        log.info("redis_policy_not_told")
         return "noeviction"
 
 
@@ -103,7 +122,7 @@ def _beats(name: str) -> str:
     if beat is None:
         return "has not been seen yet"
     silent = timezone.now() - beat.beat_at
-    return "ok" if silent < STALE else f"silent for {int(silent.total_seconds())} s"
+    return "ok" if silent < _patience(name) else f"silent for {int(silent.total_seconds())} s"
 
 
 def _upstream() -> str:
@@ -113,3 +132,12 @@ def _upstream() -> str:
     except DatabaseError:
         return "cannot be told without the database"
     return f"calls are paused for {frozen} s" if frozen else "ok"
+
+
+def _clock() -> str:
+    """Told from the times the service's last answers carried."""
+    try:
+        ahead = worst_skew()
+    except DatabaseError:
+        return "cannot be told without the database"
+    return f"a machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the service" if ahead else "ok"

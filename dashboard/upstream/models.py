@@ -62,8 +62,29 @@ class Copy(models.Model):
 class Heartbeat(models.Model):
     """When a background process last did something useful: proof that it works, not that it exists."""
 
-    name = models.CharField(max_length=40, primary_key=True)  # "scheduler", "worker"
+    name = models.CharField(max_length=40, primary_key=True)  # "scheduler", "worker", "people", "bulk"
     beat_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.name} at {self.beat_at:%H:%M:%S}"
+
+
+class Turn(models.Model):
+    """When something that happens every so often was last begun, by whichever process; see `turns`."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    taken_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.taken_at:%H:%M:%S}"
+
+
+class ClockSkew(models.Model):
+    """A machine of ours whose clock differs from the service's; see `clock`."""
+
+    machine = models.CharField(max_length=64, primary_key=True)
+    seconds = models.IntegerField()  # ahead; behind is negative
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.machine} {self.seconds:+d} s"

@@ -11,13 +11,13 @@ log = structlog.get_logger("mailwarden.ring")
 
 # A page waits 2 s at most for a broker that takes the connection and then says nothing, and not at all for one that is
 # away: the sweep rings again in any case.
-_ONE_TRY = {"socket_timeout": 2, "socket_connect_timeout": 2, "max_retries": 0, "interval_start": 0}
+SOON = {"socket_timeout": 2, "socket_connect_timeout": 2, "max_retries": 0, "interval_start": 0}
 
 
 def ring(task: str, argument: str, *, countdown: float = 0.0) -> bool:
     """Have a worker run the named task in `countdown` seconds. False where the broker is away, which is logged."""
     try:
-        with app.connection_for_write(transport_options=_ONE_TRY) as broker:
+        with app.connection_for_write(transport_options=SOON) as broker:
             app.send_task(task, args=[argument], countdown=countdown or None, connection=broker, retry=False)
     except (OperationalError, OSError) as problem:
         log.warning("bell_not_rung", task=task, argument=argument, error=type(problem).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from dashboard.embedded_broker import remove_leftovers
+from dashboard.upstream.health import EVICTS, broker_state
 from dashboard.upstream.models import Copy, Heartbeat, MissingFeature
 
 
@@ -23,9 +25,18 @@ def record_beat(name: str) -> None:
 @worker_ready.connect
 def record_first_beat(sender: Any, **_: object) -> None:
     """A worker that has just come up need not wait for the schedule to be seen."""
-    for queue, name in {"sweep": "worker", "people": "people"}.items():
+    refuse_a_forgetful_broker()  # the first time it could be asked, where it came up after this worker
+    for queue, name in {"sweep": "worker", "people": "people", "bulk": "bulk"}.items():
         if queue in sender.app.amqp.queues.consume_from:
             record_beat(name)
+
+
+@worker_init.connect
+def refuse_a_forgetful_broker(**_: object) -> None:
+    """A Redis that throws queued work away when it is full is refused; one that is still away is waited for."""
+    if settings.REDIS_URL and broker_state(settings.REDIS_URL) == EVICTS:
+        sys.stderr.write("Mailwarden cannot start. Redis throws queued work away: set maxmemory-policy noeviction.\n")
+        raise SystemExit(1)
 
 
 @worker_init.connect
@@ -39,7 +50,7 @@ def clear_queue_folder(**_: object) -> None:
 def beat(name: str = "worker") -> None:
     """Sent by the scheduler and carried out by a worker: its coming back proves the worker and the broker before it.
 
-    It goes through two queues, as "worker" and as "people", because each may have a worker of its own.
+    It goes through several queues ("people", "bulk", and "worker" for the sweep): each may have a worker of its own.
     """
     record_beat(name)
 

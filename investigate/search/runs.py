@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from dashboard.emailsec import errors
 from dashboard.emailsec.rows import MessageRow, decode_rows
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import RawSearchPage, SlowSearch
+from dashboard.upstream import places
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
 from dashboard.upstream.ring import ring
@@ -51,8 +51,6 @@ WORKER_PATIENCE = 60.0  # seconds for one call of a worker, so that a search tha
 LONGEST_BELL = 10.0  # seconds of countdown; what is due later is rung by the sweep
 REFRESH_MARK = "r:"  # keys of refreshes in flight: nobody who opens the page is made to wait for one
 NOT_FINISHED = "NotFinished"  # stands in `error` for a search given up at its deadline
-
-_places = BoundedSemaphore(settings.WORKER_THREADS // 2)
 
 
 @dataclass(frozen=True)
@@ -259,15 +257,13 @@ def continue_run(run_id: UUID, *, priority: Priority = Priority.READ) -> None:
 
     Searches never take more than half of a worker's threads: what people do must not wait behind silent searches.
     """
-    if not _places.acquire(blocking=False):
-        run = SearchRun.objects.filter(pk=run_id, state__in=OPEN).defer("body").first()
-        if run is not None:
-            _ring(run, 1.0)
-        return
-    try:
-        _continue(run_id, priority)
-    finally:
-        _places.release()
+    with places.SEARCHES.taken() as has_place:
+        if has_place:
+            _continue(run_id, priority)
+            return
+    run = SearchRun.objects.filter(pk=run_id, state__in=OPEN).defer("body").first()
+    if run is not None:
+        _ring(run, 1.0)
 
 
 def _continue(run_id: UUID, priority: Priority) -> None:

@@ -12,6 +12,10 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from investigate.actions import sending
+from investigate.bulk import engine
+from investigate.search import runs
+
 GOOD = {
     "SECRET_KEY": "k" * 40,
     "CLOUDFLARE_ACCOUNT_ID": "0123456789abcdef0123456789abcdef",
@@ -54,7 +58,13 @@ MALFORMED = [
     ({"MAILWARDEN_QUIET_SECONDS": "1.5"}, "MAILWARDEN_QUIET_SECONDS must be a whole number"),
     ({"MAILWARDEN_UNDO_SECONDS": "never"}, "MAILWARDEN_UNDO_SECONDS must be a whole number"),
     ({"MAILWARDEN_BODY_RETENTION_HOURS": "1e3"}, "MAILWARDEN_BODY_RETENTION_HOURS must be a whole number"),
-    ({"MAILWARDEN_WORKER_THREADS": "1"}, "MAILWARDEN_WORKER_THREADS must be a whole number from 2"),
+    ({"MAILWARDEN_WORKER_THREADS": "2"}, "MAILWARDEN_WORKER_THREADS must be a whole number from 3"),
+    ({"MAILWARDEN_CALL_SECONDS": "1"}, "MAILWARDEN_CALL_SECONDS must be a whole number from 2 to 120"),
+    ({"MAILWARDEN_CALL_SECONDS": "121"}, "MAILWARDEN_CALL_SECONDS must be a whole number from 2 to 120"),
+    ({"MAILWARDEN_LARGE_JOB": "many"}, "MAILWARDEN_LARGE_JOB must be a whole number"),
+    ({"MAILWARDEN_BULK_LIMIT": "0"}, "MAILWARDEN_BULK_LIMIT must be a whole number of at least 1"),
+    ({"MAILWARDEN_SWEEP_SECONDS": "0"}, "MAILWARDEN_SWEEP_SECONDS must be a whole number from 1 to 60"),
+    ({"MAILWARDEN_SWEEP_SECONDS": "61"}, "MAILWARDEN_SWEEP_SECONDS must be a whole number from 1 to 60"),
     ({"MAILWARDEN_DATA_DIR": "/dev/null/data"}, "MAILWARDEN_DATA_DIR must be a folder"),
     ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must be host names"),
     ({"ALLOWED_HOSTS": "https://desk.corp.example"}, "ALLOWED_HOSTS must be host names"),
@@ -141,6 +151,28 @@ def test_production_values_are_read(read):
     assert values["ALLOWED_HOSTS"] == ["desk.corp.example", ".example.com"]
     assert values["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
     assert values["CLOUDFLARE_BASE_URL"] == "https://api.cloudflare.com/client/v4"
+
+
+@pytest.mark.parametrize("seconds", ["2", "45", "120"])
+def test_a_task_may_take_longer_than_what_it_does(read, seconds):
+    """A step of a job sends chunks for half a minute, and the last of them may take a whole call."""
+    values = read(MAILWARDEN_CALL_SECONDS=seconds)
+
+    longest = engine.STEP_SECONDS + int(seconds) + sending.STALE_CHUNK_SECONDS
+    assert longest < values["CELERY_TASK_SOFT_TIME_LIMIT"] < values["CELERY_TASK_TIME_LIMIT"]
+
+
+def test_redis_gives_nothing_twice_that_may_still_be_running(read):
+    """Celery takes the shorter of two timeouts, and a message that is due later waits within it."""
+    values = read(REDIS_URL="redis://redis:6379/0", MAILWARDEN_CALL_SECONDS="120")
+
+    options = values["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert options["visibility_timeout"] == values["CELERY_VISIBILITY_TIMEOUT"]
+    assert options["visibility_timeout"] > 2 * (values["CELERY_TASK_TIME_LIMIT"] + runs.LONGEST_BELL)
+    assert values["CELERY_WORKER_PREFETCH_MULTIPLIER"] == 1
+    assert values["CELERY_TASK_ACKS_LATE"] is values["CELERY_TASK_REJECT_ON_WORKER_LOST"] is True
+    assert 0 < options["socket_timeout"] <= 5
+    assert 0 < options["socket_connect_timeout"] <= 5
 
 
 def run(*command: str, **values: str) -> subprocess.CompletedProcess[str]:

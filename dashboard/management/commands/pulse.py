@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Tell whether a scheduled task came back from a worker lately."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", nargs="?", default="worker", choices=["worker", "people"])
+        parser.add_argument("name", nargs="?", default="worker", choices=["worker", "people", "bulk"])
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:  # noqa: ARG002
         if not worker_is_alive(name):

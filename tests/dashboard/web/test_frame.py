@@ -32,7 +32,7 @@ def footer(response: HttpResponse, soup: Soup) -> str:
 
 
 def test_status_line(analyst: Client, soup: Soup) -> None:
-    Heartbeat.objects.create(name="worker", beat_at=timezone.now())
+    Heartbeat.objects.create(name="people", beat_at=timezone.now())
     text = footer(analyst.get(PAGE), soup)
     assert text.startswith(f"waiting 0 budget {settings.CALL_LIMIT}/{settings.CALL_LIMIT}")
     assert "worker ok" in text
@@ -40,7 +40,7 @@ def test_status_line(analyst: Client, soup: Soup) -> None:
 
 
 def test_status_line_tells_a_silent_worker_and_a_frozen_budget(analyst: Client, soup: Soup) -> None:
-    Heartbeat.objects.create(name="worker", beat_at=timezone.now() - dt.timedelta(minutes=5))
+    Heartbeat.objects.create(name="people", beat_at=timezone.now() - dt.timedelta(minutes=5))
     shared_meter().freeze(120)
     text = footer(analyst.get(PAGE), soup)
     assert "worker silent for 5 min" in text
@@ -49,7 +49,7 @@ def test_status_line_tells_a_silent_worker_and_a_frozen_budget(analyst: Client, 
 
 @pytest.mark.parametrize(("silence", "told"), [(30, "worker ok"), (36, "worker silent for 36 s")])
 def test_two_missed_beats_are_a_silent_worker(analyst: Client, soup: Soup, silence: int, told: str) -> None:
-    Heartbeat.objects.create(name="worker", beat_at=timezone.now() - dt.timedelta(seconds=silence))
+    Heartbeat.objects.create(name="people", beat_at=timezone.now() - dt.timedelta(seconds=silence))
     assert told in footer(analyst.get(PAGE), soup)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -594,11 +594,16 @@ def test_a_person_settles_the_attempt_they_saw(ana: Member, decide: Decide, clea
 
 
 @pytest.fixture
-def bell(settings: Any) -> Callable[[], list[str]]:
-    """The names of the messages that lie in the broker's folders."""
-    folder = Path(app.conf.broker_transport_options["queue_folder"])
-    before = set(folder.rglob("*.msg"))
-    return lambda: sorted(str(path.parent.name) for path in set(folder.rglob("*.msg")) - before)
+def queue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The embedded broker's folder, of this test alone."""
+    monkeypatch.setitem(app.conf.broker_transport_options, "queue_folder", str(tmp_path / "queue"))
+    return tmp_path / "queue"
+
+
+@pytest.fixture
+def bell(queue_folder: Path) -> Callable[[], list[str]]:
+    """The queues of the messages that lie in the broker's folders."""
+    return lambda: sorted(path.parent.name for path in queue_folder.rglob("*.msg"))
 
 
 def test_the_click_rings_and_the_sweep_rings_again_for_what_nobody_heard(
@@ -640,16 +645,9 @@ def test_the_tasks_do_what_their_names_say_and_do_no_harm_when_delivered_ten_tim
 
 
 @pytest.fixture
-def dead_broker() -> Iterator[None]:
+def dead_broker(queue_folder: Path) -> None:
     """A file stands where the embedded broker keeps its folders."""
-    folder = Path(app.conf.broker_transport_options["queue_folder"])
-    aside = folder.with_name("queue-aside")
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.rename(aside)
-    folder.write_text("")
-    yield
-    folder.unlink()
-    aside.rename(folder)
+    queue_folder.write_text("")
 
 
 def test_a_dead_broker_does_not_fail_the_click(ana: Member, decide: Decide, clean: Message, dead_broker: None) -> None:

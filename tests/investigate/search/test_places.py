@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from threading import BoundedSemaphore
 
 from django.utils import timezone
 
+from dashboard.upstream import places
 from investigate.models import SearchRun, SearchState
 from investigate.search import runs
 from investigate.search.criteria import Criteria
@@ -22,11 +22,10 @@ def slow_run() -> SearchRun:
 
 def test_a_search_without_a_place_is_rung_again_and_asks_nothing(emailsec, monkeypatch):
     run, rung = slow_run(), []
-    places = BoundedSemaphore(1)
-    monkeypatch.setattr(runs, "_places", places)
+    monkeypatch.setattr(places, "SEARCHES", one := places.Places(part_of_threads=0))
     monkeypatch.setattr(runs, "_ring", lambda run, delay: rung.append((run.pk, delay)))
 
-    with places:
+    with one.taken():
         runs.continue_run(run.pk)
     run.refresh_from_db()
     assert rung == [(run.pk, 1.0)]
@@ -38,8 +37,7 @@ def test_a_search_without_a_place_is_rung_again_and_asks_nothing(emailsec, monke
 
 
 def test_a_place_is_given_back_whatever_happens(emailsec, monkeypatch):
-    places = BoundedSemaphore(1)
-    monkeypatch.setattr(runs, "_places", places)
+    monkeypatch.setattr(places, "SEARCHES", one := places.Places(part_of_threads=0))
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
@@ -52,7 +50,8 @@ def test_a_place_is_given_back_whatever_happens(emailsec, monkeypatch):
             except ZeroDivisionError:
                 SearchRun.objects.all().delete()
 
-    assert places.acquire(blocking=False)
+    with one.taken() as has_place:
+        assert has_place
 
 
 def test_a_worker_waits_longer_each_time_for_a_search_that_stays_silent(emailsec, monkeypatch):
