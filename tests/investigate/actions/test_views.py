@@ -33,7 +33,7 @@ Soup = Callable[[Any], BeautifulSoup]
 
 @pytest.fixture(autouse=True)
 def worker_is_alive(db: None) -> None:
-    Heartbeat.objects.create(name="worker", beat_at=timezone.now())
+    Heartbeat.objects.create(name="people", beat_at=timezone.now())
 
 
 def on_search(message: Message | None = None) -> dict[str, str]:
