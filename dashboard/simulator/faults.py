@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,6 +21,7 @@ class Fault:
 
     operation: str
     times: int | None = 1  # None: until cleared
+    share: float = 1.0  # of the calls it strikes, drawn from the plan's seed
     applied: bool = False
     status: int | None = None
     code: int = 1500
@@ -57,6 +59,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
+        self.chance = random.Random(0)
         self.failing_recipients: set[str] = set()
         self.undeliverable_recipients: set[str] = set()
         self.unmovable_recipients: dict[str, str] = {}
@@ -80,7 +83,7 @@ class FaultPlan:
     def take(self, operation: str) -> Fault | None:
         """The fault for this call, used up by it."""
         for fault in self.pending:
-            if fnmatchcase(operation, fault.operation):
+            if fnmatchcase(operation, fault.operation) and (fault.share >= 1 or self.chance.random() < fault.share):
                 if fault.times is not None:
                     fault.times -= 1
                     if fault.times <= 0:
@@ -92,7 +95,9 @@ class FaultPlan:
         self.__init__()  # type: ignore[misc]
 
     def configure(self, plan: dict[str, Any]) -> None:
-        """Take a plan from JSON: `faults` (a list of Fault fields), and the standing settings by their names."""
+        """Take a plan from JSON: `faults` (Fault fields each), `seed`, and the standing settings by their names."""
+        if "seed" in plan:
+            self.chance = random.Random(plan["seed"])
         known = {entry.name for entry in fields(Fault)}
         for entry in plan.get("faults", []):
             self.next(**{name: value for name, value in entry.items() if name in known})
