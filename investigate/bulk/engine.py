@@ -65,6 +65,15 @@ def look(chunk_id: uuid.UUID | str) -> None:
         step(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id))
 
 
+def chunk_size(job: BulkJob) -> int:
+    """How many messages of this job go into one call at most."""
+    if job.kind == ActionKind.MOVE:
+        return MOST_IDS
+    if job.kind == ActionKind.RELEASE:
+        return MOST_PER_RELEASE
+    return 1 if submits_one_by_one() else MOST_PER_SUBMISSION
+
+
 def submits_one_by_one() -> bool:
     """Whether this server has only the older operation, which takes one message."""
     return SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing("create_submissions")
@@ -133,16 +142,14 @@ def _pack(job: BulkJob) -> uuid.UUID | None:
 
 def _turn_of(job: BulkJob, queued: QuerySet[ActionItem]) -> list[int]:
     """The messages of the next call, by their keys."""
-    if job.kind == ActionKind.MOVE:
-        return list(queued.values_list("pk", flat=True)[:MOST_IDS])
-    if job.kind == ActionKind.RELEASE:
-        return list(queued.values_list("pk", flat=True)[:MOST_PER_RELEASE])
+    if job.kind != ActionKind.RECLASSIFY:
+        return list(queued.values_list("pk", flat=True)[: chunk_size(job)])
     first = queued.values_list("alert_id", flat=True).first()
     if first is None:
         return []
     # A call takes submissions of one kind: by alert, or as a missed detection.
     alike = queued.exclude(alert_id="") if first else queued.filter(alert_id="")
-    return list(alike.values_list("pk", flat=True)[: 1 if submits_one_by_one() else MOST_PER_SUBMISSION])
+    return list(alike.values_list("pk", flat=True)[: chunk_size(job)])
 
 
 def _new_chunk(job: BulkJob) -> Action:
