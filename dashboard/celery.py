@@ -22,6 +22,7 @@ app.conf.task_routes = {
     "investigate.tasks.collect_job": {"queue": "bulk"},
     "investigate.tasks.step_job": {"queue": "bulk"},
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
+    "investigate.tasks.upstream_job": {"queue": "bulk"},
     "*": {"queue": "sweep"},
 }
 

@@ -9,6 +9,7 @@ from celery import shared_task
 from dashboard.upstream import places
 from dashboard.upstream.ring import ring
 from investigate.bulk import collecting, engine
+from investigate.bulk.upstream import sending
 
 
 @shared_task(name="investigate.tasks.collect_job")
@@ -27,6 +28,12 @@ def step_job(job_id: str) -> None:
 def look_up_chunk(action_id: str) -> None:
     """Look up one chunk whose outcome is unknown, if a look is due."""
     _in_a_place(engine.look, look_up_chunk.name, action_id)
+
+
+@shared_task(name="investigate.tasks.upstream_job")
+def upstream_job(job_id: str) -> None:
+    """Ask Cloudflare for one job, or look for one whose answer was lost, if that is due."""
+    _in_a_place(sending.step, upstream_job.name, job_id)
 
 
 def _in_a_place(work: Callable[[str], object], task: str, argument: str) -> None:

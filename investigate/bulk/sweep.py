@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 from dashboard.upstream.ring import ring
 from investigate.actions.transitions import looks_due, seconds_from_now
 from investigate.bulk import engine, jobs
+from investigate.bulk.upstream import sending as upstream
+from investigate.bulk.upstream.services import TASK as UPSTREAM_TASK
 from investigate.models import Action, ActionState, BulkJob, JobState
 
 MOST_AT_ONCE = 200
@@ -17,6 +19,7 @@ MOST_AT_ONCE = 200
 
 def sweep_jobs() -> None:
     """Ring for jobs that are due and held by nobody. Harmless when repeated."""
+    upstream.end_dead_claims()
     for task, pk in _due():
         if not ring(task, pk):
             return  # the broker is away; the next sweep is not far
@@ -32,7 +35,7 @@ def _due() -> Iterator[tuple[str, str]]:
         | Q(state=JobState.RUNNING) & ~Exists(resting)
         | Q(state=JobState.CANCELLED) & Exists(chunks.filter(state=ActionState.WAITING))
     )
-    for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going)):
+    for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going), (UPSTREAM_TASK, upstream.due())):
         yield from ((task, str(pk)) for pk in found.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
     looks = looks_due().filter(job__isnull=False)
     yield from ((engine.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])
