@@ -1,0 +1,159 @@
+"""A job before it is decided: its messages being collected, then the rehearsal, and the decision."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any, cast
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.web import errors
+from dashboard.web.htmx import wants_partial
+from investigate.bulk import jobs, progress, rehearsal
+from investigate.bulk.again import AgainForm
+from investigate.bulk.deciding import DecideForm
+from investigate.bulk.progress import JobView
+from investigate.models import BulkJob, JobState
+
+WAITS = dt.timedelta(seconds=3)  # a step that is due later than that waits for something
+PIECES = {
+    JobState.COLLECTING: "investigate/bulk/_collecting.html",
+    JobState.REHEARSAL: "investigate/bulk/_rehearsal.html",
+    JobState.FAILED: "investigate/bulk/_not_collected.html",
+}
+
+
+def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
+    """The page of a job that is not decided; `jobs.job` has asked for the right to see it."""
+    if wants_partial(request) and "sample" in request.GET and job.state == JobState.REHEARSAL:
+        return render(request, "investigate/bulk/_sample.html", _rehearsed(request, job))
+    return render(request, "investigate/bulk/rehearsal.html", _context(request, job))
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """How far collecting has come, and in the end the rehearsal; 204 where it is as the page shows it."""
+    job = _job(job_id)
+    if not wants_partial(request):
+        return HttpResponse(status=303, headers={"Location": _url(job)})
+    if job.state not in PIECES:  # decided or discarded in another tab
+        return HttpResponse(headers={"HX-Redirect": _url(job)})
+    now = timezone.now()
+    is_due = _number(request, "every") >= progress.poll_after(_since(request, now), now)
+    if request.GET.get("v") == str(job.version) and is_due:
+        return HttpResponse(status=204)
+    return render(request, PIECES[JobState(job.state)], _context(request, job) | {"oob": True})
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Let it happen: with a reason, and the number of messages the person read."""
+    job, member = _job(job_id), _member(request)
+    if job.actor_id != member.pk:
+        text = f"{job.actor_name} rehearses this and decides it."
+        return errors.answer(request, errors.ErrorText("This is not yours to do.", text, "Nothing was sent.", 403))
+    form = DecideForm(request.POST)
+    if not form.is_valid():
+        return _again(request, job, form)
+    try:
+        decided = jobs.decide(actor=member, job=job, **form.cleaned_data, request=request)
+    except jobs.NotPossible as reason:
+        form.add_error(None, str(reason))
+        return _again(request, job, form)
+    except jobs.Conflict as conflict:
+        text = errors.ErrorText(str(conflict), "", "Open the job again to see how it stands.", 409)
+        return errors.answer(request, text)
+    if wants_partial(request):
+        return HttpResponse(headers={"HX-Redirect": _url(decided)})
+    return HttpResponse(status=303, headers={"Location": _url(decided)})
+
+
+def _again(request: HttpRequest, job: BulkJob, form: DecideForm) -> HttpResponse:
+    """The form with what is wrong, and everything the person wrote."""
+    if job.state != JobState.REHEARSAL:
+        text = errors.ErrorText("This job was decided or discarded already.", "", "Open it to see how it stands.", 409)
+        return errors.answer(request, text)
+    template = "investigate/bulk/_decide.html" if wants_partial(request) else "investigate/bulk/rehearsal.html"
+    return render(request, template, _rehearsed(request, job) | {"form": form}, status=422)
+
+
+def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
+    if job.state == JobState.REHEARSAL:
+        return _rehearsed(request, job)
+    now, member = timezone.now(), _member(request)
+    since = _since(request, now)
+    found = sum(job.counts.values())
+    waits_until = job.due_at if job.due_at and job.claimed_at is None and job.due_at > now + WAITS else None
+    return {
+        "job": job,
+        "view": JobView(job, member),
+        "what": rehearsal.wanted(job),
+        "found": found,
+        "found_words": f"{found:,}",
+        "waits_until": waits_until,
+        "may_control": jobs.may_control(member, job),
+        "since": int(since.timestamp()),
+        "every": progress.poll_after(since, now),
+        "again": _other_action(member),
+    }
+
+
+def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
+    member = _member(request)
+    shown = rehearsal.rehearsal_of(job, member, sample=_number(request, "sample"))
+    return {
+        "job": job,
+        "view": JobView(job, member),
+        "rehearsal": shown,
+        "summary": shown.summary,
+        "may_control": jobs.may_control(member, job),
+        "form": DecideForm(
+            initial={
+                "reason": job.reason,
+                "decision_key": uuid.uuid4().hex,
+                "expected_count": shown.messages,
+            }
+        ),
+        "again": _other_action(member),
+    }
+
+
+def _other_action(member: Member) -> AgainForm | None:
+    """The same messages rehearsed for something else."""
+    if not member.may(Permission.JOB_RUN):
+        return None
+    return AgainForm(initial={"operation_key": uuid.uuid4().hex, "states": "all"})
+
+
+def _since(request: HttpRequest, now: dt.datetime) -> dt.datetime:
+    """When the page that polls was opened."""
+    seconds = min(_number(request, "since"), int(now.timestamp()))
+    return dt.datetime.fromtimestamp(seconds, dt.UTC) if seconds else now
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else 0
+
+
+def _url(job: BulkJob) -> str:
+    return reverse("investigate:job", args=[job.pk])
+
+
+def _job(job_id: uuid.UUID) -> BulkJob:
+    return get_object_or_404(BulkJob, pk=job_id, account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)  # `requires` let nobody else in
