@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
@@ -21,9 +22,16 @@ from dashboard.upstream.budget import BudgetView
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from dashboard.web.times import minutes
-from investigate.models import OPEN_STATES, ActionState
+from investigate.models import LIVE_JOBS, OPEN_STATES, ActionState
 
-_OPEN = "SELECT state, count(*) FROM investigate_action WHERE actor_id = %s AND state IN %s GROUP BY state"
+_OPEN = (
+    "SELECT state, count(*) FROM investigate_action"
+    " WHERE actor_id = %s AND job_id IS NULL AND state IN %s GROUP BY state"
+)
+_JOBS = (
+    "SELECT state, count(*) FROM investigate_bulkjob WHERE actor_id = %s AND account_id = %s"
+    " AND (state IN %s OR finished_at IS NOT NULL AND seen_at IS NULL) GROUP BY state"
+)
 LOW_BUDGET = 0.1  # below this share of the limit the status line draws attention to the budget
 
 
@@ -36,6 +44,7 @@ class Room:
     key: str
     is_current: bool
     badge: int = 0
+    badge_says: str = "waiting"
 
 
 @dataclass(frozen=True)
@@ -82,15 +91,17 @@ class Frame:
 
     @cached_property
     def menu(self) -> list[Room]:
-        """The rooms this member may open; an action's badge counts what waits."""
+        """The rooms this member may open; badges count their own jobs that run, and their own actions that wait."""
         member = self.member
         if member is None or not member.may(Permission.MESSAGE_READ):
             return []
         actions, search = reverse("investigate:actions"), reverse("investigate:search")
-        inside_actions = self.request.path.startswith(actions)
+        jobs = reverse("investigate:jobs")
+        here = next((room for room in (jobs, actions, search) if self.request.path.startswith(room)), "")
         return [
-            Room("Investigate", search, "g i", self.request.path.startswith(search) and not inside_actions),
-            Room("Actions", actions, "g j", inside_actions, self.waiting or 0),
+            Room("Investigate", search, "g i", here == search),
+            Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running"),
+            Room("Actions", actions, "g h", here == actions, self.waiting or 0),
         ]
 
     @cached_property
@@ -113,6 +124,30 @@ class Frame:
     def unknown(self) -> int:
         """How many of the member's own actions have no certain outcome."""
         return (self._open or {}).get(ActionState.UNKNOWN, 0)
+
+    @cached_property
+    def _jobs(self) -> dict[str, int]:
+        if self.member is None:
+            return {}
+        try:
+            return dict(fetch(_JOBS, self.member.pk, settings.CLOUDFLARE_ACCOUNT_ID, LIVE_JOBS))
+        except DatabaseError:
+            return {}
+
+    @property
+    def jobs_room(self) -> Room | None:
+        """For an answer that renews its badge."""
+        return next((room for room in self.menu if room.key == "g j"), None)
+
+    @property
+    def live_jobs(self) -> int:
+        """How many of the member's own jobs are under way, those that pause among them."""
+        return sum(number for state, number in self._jobs.items() if state in LIVE_JOBS)
+
+    @property
+    def unseen_jobs(self) -> int:
+        """How many of the member's own jobs ended without their having been told."""
+        return sum(self._jobs.values()) - self.live_jobs
 
     @cached_property
     def budget(self) -> BudgetView | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -17,13 +19,19 @@ from dashboard.sql import fetch
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from investigate.actions import words
 from investigate.actions.feasibility import MOVE_KEYS, ActionOffer, possible_actions
-from investigate.models import OPEN_STATES, Action, ActionItem, ActionKind, ActionState
+from investigate.models import LIVE_JOBS, OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob
 
 MOST_LISTED = 100
 _POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open action; the last one repeats
 _SHORT_WINDOW = 2  # seconds of waiting that are worth no poll of their own schedule
 _LONGEST_REST = 30  # seconds; a pause may be longer than that, and its owner may undo it on another page
 _LATE = 10  # seconds after its time; then the row says why it still waits
+
+_NOTHING_DONE = (ActionState.SKIPPED, ActionState.CANCELLED)  # of a job's message: what was done before still stands
+_ACTED = (
+    "SELECT id FROM investigate_actionitem WHERE investigate_id IN %s"
+    " AND (job_id IS NULL OR state NOT IN %s AND (action_id IS NOT NULL OR state = %s))"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class ActionView:
     def has_countdown(self) -> bool:
         return self.state == ActionState.WAITING and seconds_left(self.action) > 0
 
+    @property
+    def url(self) -> str:
+        return reverse("investigate:action", args=[self.action.pk])
+
     def may_undo(self, member: Member) -> bool:
         """Whether Undo is shown: while the time given for it runs."""
         return self.has_countdown and self.action.actor_id == member.pk
@@ -68,6 +80,29 @@ class ActionView:
         if left > _SHORT_WINDOW:
             return min(math.ceil(left) + 1, _LONGEST_REST), 0
         return _POLLS[min(max(number, 0), len(_POLLS) - 1)], number + 1
+
+
+@dataclass(frozen=True)
+class JobItemView:
+    """One message of a job, where an action of its own would stand. The job's page tells how it goes on."""
+
+    job: BulkJob
+    investigate_id: str
+    state: str
+    text: str
+
+    is_polling = has_countdown = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES or self.state == ActionState.QUEUED
+
+    @property
+    def url(self) -> str:
+        return reverse("investigate:job", args=[self.job.pk])
+
+    def may_undo(self, member: Member) -> bool:  # noqa: ARG002  a message has no undo of its own in a job
+        return False
 
 
 @dataclass(frozen=True)
@@ -153,21 +188,27 @@ class Foot:
         return [(", ".join(labels), reason) for reason, labels in said.items()]
 
 
-def states_for(investigate_ids: Iterable[str]) -> dict[str, ActionView]:
-    """The newest action on each of the messages; messages nobody acted on are missing."""
+def states_for(investigate_ids: Iterable[str]) -> dict[str, ActionView | JobItemView]:
+    """The newest action on each of the messages, or their place in a job; messages nobody acted on are missing."""
     # Most pages hold no message that somebody acted on, and finding that out costs a fraction of the whole question.
     ids = list(investigate_ids)
-    acted = fetch("SELECT id FROM investigate_actionitem WHERE investigate_id IN %s", ids) if ids else []
+    acted = fetch(_ACTED, ids, _NOTHING_DONE, ActionState.QUEUED) if ids else []
     if not acted:
         return {}
     items = (
-        ActionItem.objects.filter(pk__in=[key for (key,) in acted])
-        .defer("attachment", "recipients", "message_id", "subject")
-        .select_related("action")
+        ActionItem.objects.filter(
+            Q(action__isnull=False) | Q(job__state__in=LIVE_JOBS), pk__in=[key for (key,) in acted]
+        )
+        .defer("attachment", "recipients", "message_id", "subject", "facts")
+        .select_related("action", "job")
+        .defer(
+            "action__request", "action__looking", "action__evidence", "job__progress", "job__not_found", "job__query"
+        )
         .annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
-        .order_by("-action__created_at")
+        .annotate(decided=Coalesce("action__created_at", "job__decided_at"))
+        .order_by("-decided")
     )
-    found: dict[str, ActionView] = {}
+    found: dict[str, ActionView | JobItemView] = {}
     for item in items:
         if item.investigate_id not in found:
             found[item.investigate_id] = _view(item, item.copies, item.done)
@@ -181,8 +222,12 @@ def view_of(action: Action) -> ActionView:
         .order_by("pk")[:1]
         .get()
     )
-    item.action = action
-    return _view(item, item.copies, item.done)
+    return _action_view(item, action, item.copies, item.done)
+
+
+def chunk_poll(number: int) -> tuple[int, int]:
+    """(seconds until the next poll, its number) of the receipt of a chunk."""
+    return _POLLS[min(max(number, 0), len(_POLLS) - 1)], number + 1
 
 
 def seconds_left(action: Action) -> float:
@@ -204,8 +249,8 @@ def listed(action: Action, member: Member | None = None) -> Listed:
 
 
 def latest(member: Member, show: str = "") -> list[Listed]:
-    """Everybody's newest actions; `show`: mine, open, unknown, person, or anything else for all."""
-    actions: QuerySet[Action] = Action.objects.order_by("-created_at")
+    """Everybody's newest actions, those of jobs left out; `show`: mine, open, unknown, person; anything else: all."""
+    actions: QuerySet[Action] = Action.objects.filter(job=None).order_by("-created_at")
     match show:
         case "mine":
             actions = actions.filter(actor=member)
@@ -251,8 +296,18 @@ def foot(message: Message, member: Member) -> Foot:
     )
 
 
-def _view(item: ActionItem, copies: int, done: int) -> ActionView:
-    action = item.action
+def _view(item: ActionItem, copies: int, done: int) -> ActionView | JobItemView:
+    if item.job is None:
+        return _action_view(item, item.action, copies, done)
+    text = words.outcome(item.job, item.state, done=done, copies=copies)
+    if item.state == ActionState.QUEUED:
+        text = f"queued in {item.job.actor_name}'s job"
+    elif item.state == ActionState.UNKNOWN and item.action.needs_person:
+        text = "unknown, needs a person"
+    return JobItemView(item.job, item.investigate_id, item.state, text)
+
+
+def _action_view(item: ActionItem, action: Action, copies: int, done: int) -> ActionView:
     return ActionView(action, item.investigate_id, action.state, _text(action, copies, done), copies, done)
 
 

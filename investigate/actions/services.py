@@ -82,6 +82,8 @@ def ring(action: Action, *, seconds: float = 0) -> bool:
 def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Action:
     """Cancel a waiting action of one's own. Raises Conflict when it is too late, PermissionDenied when not theirs."""
     _check_own(actor, action)
+    if action.job_id is not None:
+        raise Conflict("This is part of a job: cancel the job instead.", action)
     if not transitions.cancel(action, request=request):
         action.refresh_from_db()
         if action.state != ActionState.CANCELLED:
@@ -92,7 +94,8 @@ def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Actio
 
 def undo_last(*, actor: Member, request: HttpRequest | None) -> Action | None:
     """Cancel one's newest waiting action; None where none waits."""
-    action = Action.objects.filter(actor=actor, state=ActionState.WAITING).order_by("-created_at").first()
+    waiting = Action.objects.filter(actor=actor, job=None, state=ActionState.WAITING)  # a job is undone on its own page
+    action = waiting.order_by("-created_at").first()
     return None if action is None else undo(actor=actor, action=action, request=request)
 
 

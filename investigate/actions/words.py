@@ -9,7 +9,7 @@ from dashboard.access.roles import ROLES, Permission
 from dashboard.emailsec import errors
 from dashboard.upstream.health import STALE
 from dashboard.web.times import clock, minutes
-from investigate.models import Action, ActionKind, ActionState, Receipt
+from investigate.models import Action, ActionKind, ActionState, BulkJob, Receipt
 
 SENDS_NOW_SECONDS = 3.0  # after its time an action is on its way; later than this it waits for a worker
 
@@ -80,26 +80,38 @@ def past(kind: str, destination: str = "") -> str:
 
 def short(action: Action, *, done: int = 0, copies: int = 0, is_overdue: bool = False) -> str:
     """A few words for the row: "moved to Junk", "released 2 of 3"."""
-    did = past(action.kind, action.destination)
     match action.state:
         case ActionState.WAITING if is_overdue:
             return "waiting to be sent"
         case ActionState.WAITING:
             return "waiting" if action.attempt == 0 else "waiting to try again"
+        case ActionState.UNKNOWN if action.needs_person:
+            return "unknown, needs a person"
+        case ActionState.AWAITING_APPROVAL:
+            return "awaiting approval"
+    return outcome(action, action.state, done=done, copies=copies)
+
+
+def outcome(decided: Action | BulkJob, state: str, *, done: int = 0, copies: int = 0) -> str:
+    """What became of one message of an action or a job: "moved to Junk", "released 2 of 3", "not moved"."""
+    did = past(decided.kind, decided.destination)
+    match state:
+        case ActionState.QUEUED | ActionState.WAITING:
+            return "queued"
         case ActionState.SENDING:
             return "sending"
         case ActionState.DONE:
-            if action.kind == ActionKind.RECLASSIFY:
-                return f"submitted as {disposition(action.expected_disposition)}"
-            return f"moved to {folder(action.destination)}" if did == "moved" else did
+            if decided.kind == ActionKind.RECLASSIFY:
+                return f"submitted as {disposition(decided.expected_disposition)}"
+            return f"moved to {folder(decided.destination)}" if did == "moved" else did
         case ActionState.PARTLY_DONE:
             return f"{did} {done} of {copies}"
         case ActionState.FAILED:
             return f"not {did}"
         case ActionState.UNKNOWN:
-            return "unknown, needs a person" if action.needs_person else "unknown, looking"
-        case ActionState.AWAITING_APPROVAL:
-            return "awaiting approval"
+            return "unknown, looking"
+        case ActionState.SKIPPED:
+            return "left out"
     return "undone"
 
 

@@ -121,26 +121,3 @@ def lasting(seconds: float) -> str:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
-
-
-def of_message(job: BulkJob, state: str) -> str:
-    """What became of one message, in a few words for its row."""
-    did = past(job.kind, job.destination)
-    match state:
-        case ActionState.DONE if job.kind == ActionKind.RECLASSIFY:
-            return f"submitted as {disposition(job.expected_disposition)}"
-        case ActionState.DONE:
-            return f"moved to {folder(job.destination)}" if did == "moved" else did
-        case ActionState.PARTLY_DONE:
-            return f"partly {did}"
-        case ActionState.FAILED:
-            return f"not {did}"
-        case ActionState.UNKNOWN:
-            return "unknown, looking"
-        case ActionState.SENDING:
-            return "sending"
-        case ActionState.SKIPPED:
-            return "left out"
-        case ActionState.CANCELLED:
-            return "not sent"
-    return "queued"

@@ -50,8 +50,10 @@ def timeline(message: Message, log: tuple[ActionEntry, ...]) -> list[Event]:
 def ours(message: Message) -> list[Event]:
     """Our own actions on this message."""
     items = (
-        ActionItem.objects.filter(investigate_id=message.id)
-        .select_related("action")
+        ActionItem.objects.filter(investigate_id=message.id, action__isnull=False)
+        .exclude(job__isnull=False, state__in=[ActionState.CANCELLED, ActionState.SKIPPED])
+        .select_related("action", "job")
+        .defer("action__request", "action__looking", "job__progress", "job__not_found")
         .prefetch_related("receipts")
         .order_by("-action__created_at")[:MOST_EVENTS]
     )
@@ -63,10 +65,11 @@ def seen_before(message: Message) -> list[Event]:
     if not message.edf_hash:
         return []
     items = (
-        ActionItem.objects.filter(edf_hash=message.edf_hash)
+        ActionItem.objects.filter(edf_hash=message.edf_hash, action__isnull=False)
         .exclude(investigate_id=message.id)
-        .exclude(state=ActionState.CANCELLED)
-        .select_related("action")
+        .exclude(state__in=[ActionState.CANCELLED, ActionState.SKIPPED])
+        .select_related("action", "job")
+        .defer("action__request", "action__looking", "job__progress", "job__not_found")
         .prefetch_related("receipts")
         .order_by("-action__created_at")[:MOST_SEEN]
     )
@@ -80,13 +83,19 @@ def _our_event(item: ActionItem) -> Event:
         CopyAnswer(receipt.recipient or "message", words.receipt(action.kind, receipt), receipt.state)
         for receipt in receipts
     )
+    if item.job is None:
+        sentence, state = words.sentence(action, receipts), action.state
+    else:  # its chunk says what became of a thousand others
+        done = sum(1 for receipt in receipts if receipt.is_done)
+        told = words.outcome(item.job, item.state, done=done, copies=len(receipts)).capitalize()
+        sentence, state = f"{told}. {item.explanation}".strip(), item.state
     return Event(
         at=action.created_at,
         is_ours=True,
         who=action.actor_name,
-        sentence=words.sentence(action, receipts),
+        sentence=sentence,
         reason=action.reason,
-        state=action.state,
+        state=state,
         copies=copies,
         action=action,
     )

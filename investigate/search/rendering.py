@@ -23,7 +23,7 @@ from investigate.actions.queries import states_for
 from investigate.search.rows import day_of, row_of, say_day
 
 if TYPE_CHECKING:
-    from investigate.actions.queries import ActionView
+    from investigate.actions.queries import ActionView, JobItemView
 
 MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
 
@@ -72,7 +72,9 @@ def _usual_row(message: MessageRow, zone: dt.tzinfo) -> tuple[str, Markup]:
     return row.day, _macros().row(row)
 
 
-def _row(message: MessageRow, zone: dt.tzinfo, request: HttpRequest, us: ActionView | None, *, is_open: bool) -> Markup:
+def _row(
+    message: MessageRow, zone: dt.tzinfo, request: HttpRequest, us: ActionView | JobItemView | None, *, is_open: bool
+) -> Markup:
     state = ""
     if us is not None:
         context = {"view": us, "may_undo": us.may_undo(request.user)}  # type: ignore[arg-type]

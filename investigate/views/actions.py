@@ -27,8 +27,9 @@ from investigate.actions.decision import Decision
 from investigate.actions.feasibility import ActionOffer, affected_recipients
 from investigate.actions.forms import ActionForm, ReasonForm, SettleForm
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
+from investigate.bulk.progress import JobView, chunk_views
 from investigate.message.parts import read_message
-from investigate.models import Action
+from investigate.models import Action, BulkJob
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
 
@@ -77,6 +78,8 @@ def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
 def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""
     found = _action(action_id)
+    if found.job_id is not None:
+        return _chunk(request, found)
     place = request.GET.get("part", "")
     if wants_partial(request) and place == "notice":
         return render(request, "investigate/_action_notice.html", _notice(request, found))
@@ -120,6 +123,8 @@ def undo_last(request: HttpRequest) -> HttpResponse:
 def reason(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """Say why, afterwards."""
     found, form = _action(action_id), ReasonForm(request.POST)
+    if found.job_id is not None:
+        raise Http404  # the reason of a chunk is its job's
     if not form.is_valid():
         template = "investigate/_receipt.html" if wants_partial(request) else "investigate/action.html"
         return _in_place(render(request, template, _receipt(request, found) | {"form": form}, status=422))
@@ -167,6 +172,8 @@ def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) 
     except Conflict as conflict:
         return _conflict(request, conflict)
     if shows_receipt and wants_partial(request):
+        if changed.job_id is not None:
+            return _chunk(request, changed)
         return render(request, "investigate/_receipt.html", _receipt(request, changed))
     return _acted(request, changed)
 
@@ -183,6 +190,8 @@ def _acted(request: HttpRequest, action: Action) -> HttpResponse:
 
 def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
     """What stands instead, with its receipt; the row beside it shows the same."""
+    if conflict.other is not None and conflict.other.job is not None:
+        return _conflict_with_job(request, str(conflict), conflict.other.job)
     if not wants_partial(request) or conflict.other is None:
         told = queries.listed(conflict.other, _member(request)).sentence if conflict.other else ""
         return errors.answer(request, errors.ErrorText(str(conflict), told, "Nothing was sent.", 409))
@@ -190,6 +199,26 @@ def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
     response = render(request, "investigate/_action_conflict.html", context, status=409)
     response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
     return response
+
+
+def _conflict_with_job(request: HttpRequest, told: str, job: BulkJob) -> HttpResponse:
+    """The message belongs to a chunk of a job; what becomes of that is told on the job's page."""
+    view = JobView(job, _member(request))
+    if not wants_partial(request):
+        return errors.answer(request, errors.ErrorText(told, f"Job: {view.title}.", "Nothing was sent.", 409))
+    response = render(request, "investigate/bulk/_in_job.html", {"told": told, "view": view}, status=409)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
+    return response
+
+
+def _chunk(request: HttpRequest, chunk: Action) -> HttpResponse:
+    """The receipt of a chunk: what was sent and answered as a whole. Its messages are on the job's page."""
+    number = request.GET.get("n", "0")
+    delay, poll = queries.chunk_poll(int(number) if number.isdecimal() and len(number) < 6 else 0)
+    (shown,) = chunk_views([chunk])
+    context = {"shown": shown, "view": JobView(chunk.job, _member(request)), "delay": delay, "poll": poll}
+    template = "investigate/bulk/_chunk.html" if wants_partial(request) else "investigate/bulk/chunk.html"
+    return render(request, template, context)
 
 
 def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
@@ -312,7 +341,7 @@ def _see_other(url: str) -> HttpResponse:
 
 
 def _action(action_id: uuid.UUID) -> Action:
-    return get_object_or_404(Action.objects.select_related("actor"), pk=action_id)
+    return get_object_or_404(Action.objects.select_related("actor", "job"), pk=action_id)
 
 
 def _member(request: HttpRequest) -> Member:

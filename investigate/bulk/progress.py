@@ -1,0 +1,544 @@
+"""A job as its page, the list and the notice show it.
+
+What moves is read from the job's own row, where it is kept as of the last change: a page that asks whether anything has
+changed costs one small query, however many messages the job has.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, F, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission, roles_with
+from dashboard.emailsec.requests import MOST_IDS
+from dashboard.emailsec.transport import Priority
+from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
+from dashboard.upstream.connection import shared_meter
+from investigate.actions.decision import permission_for
+from investigate.actions.words import lacks, outcome, receipt
+from investigate.bulk import engine, jobs, words
+from investigate.models import (
+    LIVE_JOBS,
+    OPEN_STATES,
+    Action,
+    ActionItem,
+    ActionKind,
+    ActionState,
+    BulkJob,
+    JobInput,
+    JobSource,
+    JobState,
+)
+
+MOST_LISTED = 100
+MOST_CHUNKS = 10  # on the page that keeps itself current; all of them have a list of their own
+PAGE = 100
+POLLS = ((10.0, 1), (120.0, 2))  # (seconds since somebody began to look, seconds between polls)
+LAST_POLL = 5
+_PACE_OF = 5  # chunks; older ones tell nothing about now
+_RESTS = 3.0  # seconds; a step that is due later than that waits for something
+_NARROWEST = 8  # thousandths of the bar: a single message of a hundred thousand can still be seen
+_ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
+SEGMENTS = (
+    ("done", "done", (ActionState.DONE,)),
+    ("partly_done", "in part", (ActionState.PARTLY_DONE,)),
+    ("failed", "refused", (ActionState.FAILED,)),
+    ("unknown", "unknown", (ActionState.UNKNOWN,)),
+    ("open", "open", words.OPEN),
+)
+FILTERS = (
+    ("", "All", None),
+    ("refused", "Refused", (ActionState.FAILED, ActionState.PARTLY_DONE)),
+    ("unknown", "Unknown", (ActionState.UNKNOWN,)),
+    ("skipped", "Left out", (ActionState.SKIPPED,)),
+    ("done", "Done", (ActionState.DONE,)),
+    ("open", "Open", words.OPEN),
+    ("cancelled", "Not sent", (ActionState.CANCELLED,)),
+)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One part of the bar; `x` and `width` in percent."""
+
+    state: str
+    label: str
+    number: int
+    x: str
+    width: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.number:,}"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One button of a job; `why_not` is empty where it works."""
+
+    verb: str
+    label: str
+    why_not: str = ""
+    key: str = ""
+    is_primary: bool = False
+
+    @property
+    def url_name(self) -> str:
+        return f"investigate:{self.verb}_job"
+
+
+@dataclass(frozen=True)
+class ChunkView:
+    """One chunk: what was sent, and what was answered."""
+
+    chunk: Action
+    counts: Mapping[str, int]
+    messages: int
+
+    @property
+    def ends(self) -> list[tuple[str, str, str]]:
+        """(state, word, number) of its messages, as far as they have an end."""
+        return [
+            (state, label, f"{number:,}")
+            for state, label, states in SEGMENTS
+            if state != "open" and (number := sum(self.counts.get(each, 0) for each in states))
+        ]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.messages:,}"
+
+    @property
+    def took(self) -> str:
+        if self.chunk.sent_at is None or self.chunk.finished_at is None:
+            return ""
+        seconds = (self.chunk.finished_at - self.chunk.sent_at).total_seconds()
+        return f"{seconds:.1f} s" if seconds < 10 else words.lasting(seconds)
+
+    @property
+    def told(self) -> str:
+        if self.chunk.needs_person:
+            return self.chunk.explanation or words.in_doubt(self.chunk.kind, self.chunk.destination)
+        return self.chunk.explanation
+
+    @property
+    def looks(self) -> list[tuple[dt.datetime, str]]:
+        """(when, what was found) of each look at an outcome that was not known."""
+        return [(dt.datetime.fromisoformat(look["at"]), look["found"]) for look in self.chunk.evidence]
+
+    @property
+    def unknown(self) -> str:
+        return f"{self.counts.get(ActionState.UNKNOWN, 0):,}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.chunk.state in OPEN_STATES
+
+    @property
+    def is_looked_up(self) -> bool:
+        return self.chunk.state == ActionState.UNKNOWN and not self.chunk.needs_person
+
+
+@dataclass(frozen=True)
+class MessageView:
+    """One message of a job as a row."""
+
+    item: ActionItem
+    text: str
+    copies: int
+    done: int
+
+    @property
+    def recipients(self) -> int:
+        return len(self.item.recipients)
+
+    @property
+    def sender(self) -> str:
+        return str(self.item.facts.get("from") or "")
+
+
+@dataclass(frozen=True)
+class MessagePage:
+    """One page of a job's messages; `next_after` 0: the last one."""
+
+    rows: list[MessageView]
+    after: int
+    next_after: int
+
+    @property
+    def is_more(self) -> bool:
+        """Whether rows stand above it already."""
+        return self.after > 0
+
+
+@dataclass(frozen=True)
+class Filter:
+    value: str
+    label: str
+    number: int
+
+    @property
+    def shown(self) -> str:
+        return f"{self.number:,}"
+
+
+class JobView:
+    """A job as `member` reads it."""
+
+    def __init__(self, job: BulkJob, member: Member) -> None:
+        self.job = job
+        self.member = member
+
+    @property
+    def url(self) -> str:
+        return reverse("investigate:job", args=[self.job.pk])
+
+    @property
+    def title(self) -> str:
+        if self.job.state == JobState.COLLECTING:
+            return words.title(self.job).replace(" 0 messages", " messages")
+        return words.title(self.job)
+
+    @property
+    def is_own(self) -> bool:
+        return self.job.actor_id == self.member.pk
+
+    @property
+    def sentence(self) -> str:
+        return words.sentence(self.job)
+
+    @property
+    def left_out(self) -> str:
+        return words.left_out(self.job)
+
+    @property
+    def state(self) -> str:
+        """In one word; a job that went on to its end and was refused in part says that too."""
+        if self.job.state == JobState.DONE and self.number("unknown"):
+            return "needs a person"
+        return "resting" if self.rests_until else words.STATES[JobState(self.job.state)]
+
+    @property
+    def mark(self) -> str:
+        """Which symbol and colour the state has: those of single actions."""
+        match self.job.state:
+            case JobState.RUNNING:
+                return "paused" if self.rests_until else "sending"
+            case JobState.DONE if self.number("unknown"):
+                return "unknown"
+            case JobState.DONE if self.number("failed") or self.number("partly_done"):
+                return "partly_done"
+        return str(self.job.state)
+
+    @property
+    def is_live(self) -> bool:
+        return self.job.state in LIVE_JOBS
+
+    @property
+    def has_ended(self) -> bool:
+        return self.job.state in _ENDED
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether something may still change by itself: also a cancelled job's last chunk is answered or looked up."""
+        return self.is_live or any(
+            chunk.is_looked_up or chunk.chunk.state == ActionState.SENDING for chunk in self.unsettled
+        )
+
+    @property
+    def messages(self) -> int:
+        return words.taken_on(self.job.counts)
+
+    @property
+    def ended(self) -> int:
+        """Messages that have their end."""
+        return sum(self.job.counts.values()) - words.still_open(self.job.counts)
+
+    @property
+    def percent(self) -> int:
+        settled = self.messages - words.still_open(self.job.counts)
+        return 100 * settled // self.messages if self.messages else 0
+
+    def number(self, segment: str) -> int:
+        states = next(states for name, _, states in SEGMENTS if name == segment)
+        return sum(self.job.counts.get(state, 0) for state in states)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The five parts, those without a message among them; wide enough to be seen where there is one."""
+        numbers = [self.number(name) for name, _, _ in SEGMENTS]
+        whole = sum(numbers)
+        widths = [max(_NARROWEST, 1000 * number / whole) if number else 0.0 for number in numbers]
+        scale = 100 / sum(widths) if whole else 0.0
+        found, x = [], 0.0
+        for (name, label, _), number, width in zip(SEGMENTS, numbers, widths, strict=True):
+            found.append(Segment(name, label, number, f"{x:.2f}%", f"{width * scale:.2f}%"))
+            x += width * scale
+        return found
+
+    @property
+    def spoken_bar(self) -> str:
+        return ", ".join(f"{segment.number:,} {segment.label}" for segment in self.segments)
+
+    # --- chunks ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def chunks(self) -> list[ChunkView]:
+        """The newest, and before them those that are still open or wait for a person."""
+        newest = list(_chunks(self.job)[:MOST_CHUNKS])
+        shown = {chunk.pk for chunk in newest}
+        older = _chunks(self.job).filter(Q(state=ActionState.UNKNOWN) | Q(needs_person=True)).exclude(pk__in=shown)
+        return chunk_views([*newest, *older[:PAGE]])
+
+    @cached_property
+    def chunk_count(self) -> int:
+        return Action.objects.filter(job=self.job).count()
+
+    @property
+    def chunks_to_come(self) -> int:
+        if self.job.state not in LIVE_JOBS:
+            return 0
+        return math.ceil(self.job.counts.get(ActionState.QUEUED, 0) / self._chunk_size)
+
+    @property
+    def unsettled(self) -> list[ChunkView]:
+        return [chunk for chunk in self.chunks if chunk.chunk.state in (ActionState.SENDING, ActionState.UNKNOWN)]
+
+    @property
+    def needs_person(self) -> list[ChunkView]:
+        return [chunk for chunk in self.chunks if chunk.chunk.needs_person]
+
+    @property
+    def looked_up(self) -> str:
+        looked = [chunk for chunk in self.chunks if chunk.is_looked_up]
+        return words.looked_up(len(looked), sum(chunk.messages for chunk in looked)) if looked else ""
+
+    @cached_property
+    def _chunk_size(self) -> int:
+        if self.job.kind == ActionKind.MOVE:
+            return MOST_IDS
+        if self.job.kind == ActionKind.RELEASE:
+            return engine.MOST_PER_RELEASE
+        return 1 if engine.submits_one_by_one() else engine.MOST_PER_SUBMISSION
+
+    # --- pace -----------------------------------------------------------------------------------------------------
+
+    @property
+    def rests_until(self) -> dt.datetime | None:
+        """When a running job goes on that waits for something, the budget most of all."""
+        due = self.job.due_at
+        if self.job.state != JobState.RUNNING or due is None or not self.job.explanation:
+            return None
+        return due if due > timezone.now() + dt.timedelta(seconds=_RESTS) else None
+
+    @property
+    def per_minute(self) -> int:
+        """Messages a minute over the last chunks; 0 where none has ended."""
+        ended = [chunk for chunk in self.chunks if chunk.chunk.finished_at and chunk.chunk.sent_at][:_PACE_OF]
+        if not ended:
+            return 0
+        first = min(chunk.chunk.sent_at for chunk in ended if chunk.chunk.sent_at)
+        last = max(chunk.chunk.finished_at for chunk in ended if chunk.chunk.finished_at)
+        seconds = max(0.1, (last - first).total_seconds())
+        return round(60 * sum(chunk.messages for chunk in ended) / seconds)
+
+    @property
+    def pace(self) -> str:
+        """ "1,180 messages a minute, about 40 s left at the present budget"; "" where nothing is being sent."""
+        left = words.still_open(self.job.counts)
+        if self.job.state != JobState.RUNNING or self.rests_until or not left:
+            return ""
+        rate = self.per_minute
+        if not rate:
+            return "The first chunk is on its way."
+        seconds = max(60 * left / rate, _budget_seconds(math.ceil(left / self._chunk_size)))
+        return f"{rate:,} messages a minute, about {words.lasting(seconds)} left at the present budget."
+
+    # --- what can be done -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def may_not(self) -> str:
+        """Why this member may not control the job at all; "" where they may."""
+        if not self.member.may(Permission.JOB_RUN):
+            return lacks(Permission.JOB_RUN)
+        if not jobs.may_control(self.member, self.job):
+            holders = " or ".join(role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN_LARGE))
+            return f"This is {self.job.actor_name}'s job; a {holders} can do this too."
+        return ""
+
+    @property
+    def controls(self) -> list[Control]:
+        state, failed = self.job.state, self.number("failed")
+        if self.job.kind == ActionKind.MOVE:  # moving a copy again changes nothing; nobody knows that of releases
+            failed += self.number("partly_done")
+        ended = "The job has ended." if self.has_ended else ""
+        may_not_send = self.may_not or self._lacks
+        if state == JobState.WAITING:
+            stop = Control("cancel", "Undo", self.may_not, key="z", is_primary=True)
+        elif state == JobState.PAUSED:
+            stop = Control("cancel", "Cancel the rest", self.may_not)
+        else:
+            stop = Control("cancel", "Cancel after this chunk", self.may_not or ended)
+        if state == JobState.PAUSED:
+            hold = Control("resume", "Resume", may_not_send, is_primary=True)
+        else:
+            hold = Control("pause", "Pause", self.may_not or ended)
+        again = f"Retry {failed:,} refused" if failed else "Retry refused"
+        return [
+            stop,
+            hold,
+            Control("retry", again, may_not_send if failed else "No message was refused."),
+            Control("look", "Look now", self.may_not if self.number("unknown") else "Nothing is unknown."),
+        ]
+
+    @property
+    def why_not(self) -> list[tuple[str, str]]:
+        """(labels, reason) of what cannot work, each reason once."""
+        said: dict[str, list[str]] = {}
+        for control in self.controls:
+            if control.why_not:
+                said.setdefault(control.why_not, []).append(control.label)
+        return [(", ".join(labels), reason) for reason, labels in said.items()]
+
+    @property
+    def _lacks(self) -> str:
+        needed = [permission_for(self.job.kind, destination=self.job.destination)]
+        if self.messages > settings.LARGE_JOB:
+            needed.append(Permission.JOB_RUN_LARGE)
+        missing = next((right for right in needed if not self.member.may(right)), None)
+        return lacks(missing) if missing else ""
+
+    # --- around it ------------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """(words, link) of where its messages came from; the link is "" where there is nothing to look at."""
+        job = self.job
+        told = words.SOURCES[JobSource(job.source)]
+        if job.source == JobSource.SEARCH and job.query:
+            return told, f"{reverse('investigate:search')}?{job.query}"
+        if job.source == JobSource.JOB:
+            terms = dict(JobInput.objects.filter(job=job).values_list("terms", flat=True).first() or [])
+            if earlier := _uuid(terms.get("job", "")):
+                return told, reverse("investigate:job", args=[earlier])
+        return told, ""
+
+    @property
+    def filters(self) -> list[Filter]:
+        counts = self.job.counts
+        found = [
+            Filter(value, label, sum(counts.values()) if states is None else sum(counts.get(one, 0) for one in states))
+            for value, label, states in FILTERS
+        ]
+        return [one for one in found if one.number or one.value not in ("open", "cancelled")]
+
+
+def newest(member: Member, show: str = "") -> list[JobView]:
+    """Jobs, those under way first; `show`: mine, running, ended, or anything else for all."""
+    found: QuerySet[BulkJob] = of_account().defer("progress", "not_found")
+    match show:
+        case "mine":
+            found = found.filter(actor=member)
+        case "running":
+            found = found.filter(state__in=LIVE_JOBS)
+        case "ended":
+            found = found.filter(state__in=_ENDED)
+    live = list(found.filter(state__in=LIVE_JOBS).order_by("-created_at")[:MOST_LISTED])
+    rest = found.exclude(state__in=LIVE_JOBS).order_by("-created_at")[: MOST_LISTED - len(live)]
+    return [JobView(job, member) for job in (*live, *rest)]
+
+
+def of_account() -> QuerySet[BulkJob]:
+    """Jobs of the account this installation works on; those of another one do not exist here."""
+    return BulkJob.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def chunk_views(chunks: Iterable[Action]) -> list[ChunkView]:
+    """What chunks show; one that has not ended counts its messages anew, and there are few of those."""
+    found = list(chunks)
+    open_ones = [chunk.pk for chunk in found if not chunk.counts or chunk.state in OPEN_STATES]
+    counted: dict[uuid.UUID, dict[str, int]] = {}
+    if open_ones:
+        held = ActionItem.objects.filter(action__in=open_ones).order_by().values_list("action", "state")
+        for chunk_id, state, number in held.annotate(number=Count("pk")):
+            counted.setdefault(chunk_id, {})[state] = number
+    views = []
+    for chunk in found:
+        counts = counted.get(chunk.pk) or chunk.counts
+        views.append(ChunkView(chunk, counts, sum(counts.values())))
+    return views
+
+
+def chunks_before(job: BulkJob, number: int) -> tuple[list[ChunkView], int]:
+    """(a page of chunks, newest first, from below `number` on; where the next page begins, 0 after the last)"""
+    earlier = _chunks(job).filter(number__lt=number) if number else _chunks(job)
+    found = list(earlier[: PAGE + 1])
+    return chunk_views(found[:PAGE]), found[PAGE - 1].number if len(found) > PAGE else 0
+
+
+def messages_of(job: BulkJob, *, show: str = "", after: int = 0) -> MessagePage:
+    """A page of the job's messages in their order."""
+    states = next((states for value, _, states in FILTERS if value == show), None)
+    items = ActionItem.objects.filter(job=job, pk__gt=after).defer("attachment")
+    if states is not None:
+        items = items.filter(state__in=states)
+    found = list(
+        items.annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
+        .annotate(needs_person=F("action__needs_person"))
+        .order_by("pk")[: PAGE + 1]
+    )
+    rows = [
+        message_view(job, item, copies=item.copies, done=item.done, needs_person=bool(item.needs_person))
+        for item in found[:PAGE]
+    ]
+    return MessagePage(rows, after, found[PAGE - 1].pk if len(found) > PAGE else 0)
+
+
+def poll_after(since: dt.datetime, now: dt.datetime) -> int:
+    """Seconds between polls of somebody who looks on since then: the longer, the calmer."""
+    seconds = (now - since).total_seconds()
+    return next((every for limit, every in POLLS if seconds < limit), LAST_POLL)
+
+
+def copies_of(job: BulkJob, item: ActionItem) -> list[tuple[str, str, str]]:
+    """(state, recipient, what became of the copy); copies nothing was answered for have none yet."""
+    answered = [(copy.state, copy.recipient, receipt(job.kind, copy)) for copy in item.receipts.all()]
+    return answered or [("", str(recipient), "") for recipient in item.recipients]
+
+
+def message_view(job: BulkJob, item: ActionItem, *, copies: int, done: int, needs_person: bool) -> MessageView:
+    text = outcome(job, item.state, done=done, copies=copies)
+    if item.state == ActionState.UNKNOWN and needs_person:
+        text = "unknown, needs a person"
+    return MessageView(item, text, copies, done)
+
+
+def _chunks(job: BulkJob) -> QuerySet[Action]:
+    return Action.objects.filter(job=job).defer("request", "looking").order_by("-number")
+
+
+def _budget_seconds(calls: int) -> float:
+    """How long the budget alone keeps a job waiting that needs so many calls."""
+    budget = shared_meter().view()
+    share = max(1, int(budget.limit * SHARES[Priority.BULK]))
+    free = max(0, share - (budget.limit - budget.left))
+    return 0.0 if calls <= free else (calls - free) / share * WINDOW_SECONDS
+
+
+def _uuid(text: Any) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(text))
+    except ValueError:
+        return None

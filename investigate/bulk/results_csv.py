@@ -1,0 +1,81 @@
+"""What became of a job as a table for a spreadsheet: one line a copy, written while it is read.
+
+RFC 4180. A cell a spreadsheet would run as a formula begins with an apostrophe: senders choose what stands in subjects.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+
+from investigate.actions import words
+from investigate.models import ActionItem, BulkJob, Receipt
+
+COLUMNS = (
+    "investigate_id", "message_id", "sender", "subject", "recipient", "state", "answer", "chunk", "time",
+)  # fmt: skip
+BYTE_ORDER_MARK = "\ufeff"  # without it some spreadsheets read UTF-8 as something else
+_STEP = 500  # messages held at a time, however many the job has
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class _Echo:
+    """What `csv` writes to: each line is handed on at once."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def lines(job: BulkJob, *, with_mark: bool = False) -> Iterator[bytes]:
+    """The file, piece by piece."""
+    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    yield _encoded((BYTE_ORDER_MARK if with_mark else "") + writer.writerow(COLUMNS))
+    for items in _steps(job):
+        rows = (row for item in items for row in _rows(job, item))
+        yield _encoded("".join(writer.writerow([inert(cell) for cell in row]) for row in rows))
+
+
+def inert(cell: object) -> str:
+    """The cell so that no spreadsheet takes it for a formula, also behind quotes and spaces that it would drop."""
+    text = "" if cell is None else str(cell)
+    # Tabs and line ends are formula marks themselves, so only plain quotes and spaces are looked behind.
+    return f"'{text}" if text.lstrip(" \"'").startswith(_STARTS_A_FORMULA) else text
+
+
+def _rows(job: BulkJob, item: ActionItem) -> Iterator[list[Any]]:
+    chunk = item.action
+    ended = chunk.finished_at if chunk else None
+    facts = [item.investigate_id, item.message_id, item.facts.get("from") or "", item.subject]
+    receipts: Iterable[Receipt] = item.receipts.all()
+    copies = [
+        (receipt.recipient, receipt.state, words.receipt(job.kind, receipt), receipt.completed_at or ended)
+        for receipt in receipts
+    ] or [(recipient, item.state, item.explanation, ended) for recipient in item.recipients or [""]]
+    for recipient, state, answer, at in copies:
+        time = at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
+        yield [*facts, recipient, state, answer, chunk.number if chunk else "", time]
+
+
+def _steps(job: BulkJob) -> Iterator[list[ActionItem]]:
+    """The job's messages in their order; by key, because a cursor held for minutes is one more thing to lose."""
+    items: QuerySet[ActionItem] = (
+        ActionItem.objects.filter(job=job)
+        .select_related("action")
+        .prefetch_related("receipts")
+        .only(
+            "job_id", "investigate_id", "message_id", "subject", "recipients", "state", "explanation", "facts",
+            "action__number", "action__finished_at",
+        )
+        .order_by("pk")
+    )  # fmt: skip
+    last = 0
+    while found := list(items.filter(pk__gt=last)[:_STEP]):
+        yield found
+        last = found[-1].pk
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

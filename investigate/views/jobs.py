@@ -1,0 +1,371 @@
+"""Jobs: the list, one job as it runs, what became of each message, and what may be done about it.
+
+Whatever a page polls here is answered from the job's own row, and with 204 where nothing has changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, Sum
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.audit.recorder import record
+from dashboard.web import errors
+from dashboard.web.htmx import wants_partial
+from investigate.bulk import jobs as services
+from investigate.bulk import progress, results_csv
+from investigate.bulk.again import STATES as AGAIN
+from investigate.bulk.again import AgainForm
+from investigate.bulk.progress import JobView
+from investigate.models import LIVE_JOBS, ActionItem, BulkJob, JobSource, JobState
+from investigate.views import rehearsal
+
+FILTERS = [("", "All"), ("mine", "Mine"), ("running", "Running"), ("ended", "Ended")]
+REHEARSED = (JobState.COLLECTING, JobState.REHEARSAL, JobState.FAILED)
+MOST_WATCHED = 20  # jobs of the list that keep themselves current
+MOST_NOTICES = 3
+_LARGEST_KEY = 2**63 - 1
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def jobs(request: HttpRequest) -> HttpResponse:
+    """Everybody's jobs, those under way first; `?part=live` is what keeps those current."""
+    if wants_partial(request) and request.GET.get("part") == "live":
+        return _live(request)
+    show, member = request.GET.get("show", ""), _member(request)
+    listed = progress.newest(member, show)
+    live = [view for view in listed if view.is_live]
+    context = {
+        **_watched(live[:MOST_WATCHED]),
+        "rest": live[MOST_WATCHED:] + [view for view in listed if not view.is_live],
+        "show": show,
+        "filters": FILTERS,
+        "may_run": member.may(Permission.JOB_RUN),
+    }
+    return render(request, "investigate/bulk/jobs.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The rehearsal while there is nothing else to see, then the job."""
+    found = _job(job_id)
+    if found.state in REHEARSED:
+        return rehearsal.show(request, found)
+    member = _member(request)
+    _seen(member, found)
+    view, show = JobView(found, member), request.GET.get("show", "")
+    context = _progress(request, view) | {
+        "page": progress.messages_of(found, show=show),
+        "show": show,
+        "listed": view.ended,
+        "again": AgainForm(initial={"operation_key": uuid.uuid4().hex}) if member.may(Permission.JOB_RUN) else None,
+    }
+    return render(request, "investigate/bulk/job.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """What moves on the page of a job; 204 where it is as the page shows it."""
+    if not wants_partial(request):
+        return _see_other(job_id)
+    if _is_unchanged(request, job_id):
+        return HttpResponse(status=204)
+    found, member = _job(job_id), _member(request)
+    _seen(member, found)
+    context = _progress(request, JobView(found, member)) | {"oob": True}
+    return render(request, "investigate/bulk/_progress.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Every chunk of a job, newest first, a page at a time."""
+    found = _job(job_id)
+    chunks, before = progress.chunks_before(found, _number(request, "before"))
+    context = {"view": JobView(found, _member(request)), "chunks": chunks, "before": before}
+    template = "investigate/bulk/_chunks.html" if wants_partial(request) else "investigate/bulk/chunks.html"
+    return render(request, template, context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The messages of a job, filtered; with `after` the rows below those that are there."""
+    found, show, after = _job(job_id), request.GET.get("show", ""), _number(request, "after")
+    if not wants_partial(request) and not after:
+        return _see_other(job_id, f"?show={show}#messages" if show in dict(_shows()) else "#messages")
+    view = JobView(found, _member(request))
+    page = progress.messages_of(found, show=show, after=after)
+    context = {"view": view, "page": page, "show": show, "listed": view.ended}
+    if not wants_partial(request):
+        return render(request, "investigate/bulk/messages.html", context)
+    template = "investigate/bulk/_message_rows.html" if after else "investigate/bulk/_messages.html"
+    return render(request, template, context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpResponse:
+    """What became of each copy of one message."""
+    found = _job(job_id)
+    if item_id > _LARGEST_KEY:
+        raise Http404
+    items = ActionItem.objects.filter(job=found).select_related("action").defer("action__request", "attachment")
+    item = get_object_or_404(items.prefetch_related("receipts"), pk=item_id)
+    receipts = list(item.receipts.all())
+    done = sum(1 for receipt in receipts if receipt.is_done)
+    context = {
+        "view": JobView(found, _member(request)),
+        "message": progress.message_view(
+            found,
+            item,
+            copies=len(receipts),
+            done=done,
+            needs_person=item.action is not None and item.action.needs_person,
+        ),
+        "copies": progress.copies_of(found, item),
+    }
+    template = "investigate/bulk/_copies.html" if wants_partial(request) else "investigate/bulk/copies.html"
+    return render(request, template, context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
+    """What became of every copy, as a file; written down in the audit trail, because it leaves with mail addresses."""
+    found, with_mark = _job(job_id), request.GET.get("bom") == "1"
+    record(
+        actor=_member(request),
+        action="job:export",
+        refers_to=found.audit_sequence,
+        detail={"job": found.pk, "messages": sum(found.counts.values())},
+        request=request,
+    )
+    response = StreamingHttpResponse(
+        results_csv.lines(found, with_mark=with_mark), content_type="text/csv; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="mailwarden-job-{found.pk}.csv"'
+    return response
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def job_notices(request: HttpRequest) -> HttpResponse:
+    """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 while there is nothing to tell."""
+    member = _member(request)
+    unseen = progress.of_account().filter(actor=member, finished_at__isnull=False, seen_at=None)
+    ended = list(unseen.defer("progress", "not_found").order_by("-finished_at")[:MOST_NOTICES])
+    if not wants_partial(request):
+        return _see_other(None)
+    is_watching = len(ended) == MOST_NOTICES or progress.of_account().filter(actor=member, state__in=LIVE_JOBS).exists()
+    if not ended and is_watching:
+        return HttpResponse(status=204)
+    for found in ended:
+        services.mark_seen(actor=member, job=found)
+    context = {"ended": [JobView(found, member) for found in ended], "is_watching": is_watching}
+    return render(request, "investigate/bulk/_notices.html", context)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, job_id, services.cancel)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def pause_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, job_id, services.pause)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def resume_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, job_id, services.resume)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def retry_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, job_id, services.retry_failed)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def look_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    return _changed(request, job_id, services.look_now)
+
+
+@require_POST
+@requires(Permission.JOB_RUN)
+def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """A new rehearsal of another action on the messages of this job."""
+    earlier, form = _job(job_id), AgainForm(request.POST)
+    if not form.is_valid():
+        return errors.bad_request(request)
+    try:
+        begun = services.begin(
+            actor=_member(request),
+            source=JobSource.JOB,
+            kind=form.cleaned_data["kind"],
+            destination=form.cleaned_data["destination"],
+            expected_disposition=form.cleaned_data["expected_disposition"],
+            terms=[("job", str(earlier.pk)), ("states", AGAIN[form.cleaned_data["states"]])],
+            operation_key=form.cleaned_data["operation_key"],
+            request=request,
+        )
+    except services.Conflict as conflict:
+        return _conflict(request, conflict)
+    return _see_other(begun.pk)
+
+
+def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., BulkJob]) -> HttpResponse:
+    """Carry out what somebody wants of a job, and show what is true afterwards."""
+    member, found = _member(request), _job(job_id)
+    try:
+        changed = change(actor=member, job=found, request=request)
+    except services.Conflict as conflict:
+        return _conflict(request, conflict)
+    except services.NotPossible as reason:
+        text = errors.ErrorText("This cannot be done.", str(reason), "Nothing was changed.", 409)
+        return errors.answer(request, text)
+    except PermissionDenied:
+        why = JobView(found, member).may_not
+        if not why:
+            raise  # names the right that is missing
+        return errors.answer(request, errors.ErrorText("This is not yours to do.", why, "Nothing was changed.", 403))
+    if not wants_partial(request):
+        return _see_other(changed.pk)
+    _seen(member, changed)
+    context = _progress(request, JobView(changed, member)) | {"oob": True, "announces": True}
+    return render(request, "investigate/bulk/_progress.html", context)
+
+
+def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse:
+    """Somebody was faster: what they made of the job stands beside the notice."""
+    view = JobView(conflict.job, _member(request))
+    if not wants_partial(request):
+        text = errors.ErrorText(str(conflict), view.sentence, "Open the job to see how it stands.", 409)
+        return errors.answer(request, text)
+    context = _progress(request, view) | {"told": str(conflict)}
+    response = render(request, "investigate/bulk/_conflict.html", context, status=409)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
+    return response
+
+
+def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
+    """Context of what moves. A page that polls says since when it looks, and how many ends its list of messages has."""
+    now = timezone.now()
+    since = _since(request, now) if request.method == "GET" else now
+    listed = request.GET.get("listed", "")
+    news = view.ended - int(listed) if listed.isdecimal() and len(listed) < 8 else 0
+    return {
+        "view": view,
+        "job": view.job,
+        "since": int(since.timestamp()),
+        "every": progress.poll_after(since, now),
+        "news": f"{news:,}" if news > 0 else "",
+    }
+
+
+def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
+    """Whether the page shows the job as it is, and need not poll more calmly from now on."""
+    row = progress.of_account().filter(pk=job_id).values_list("version", "state").first()
+    if row is None:
+        raise Http404
+    now = timezone.now()
+    is_due = _number(request, "every") >= progress.poll_after(_since(request, now), now)
+    return request.GET.get("v") == str(row[0]) and is_due
+
+
+def _since(request: HttpRequest, now: dt.datetime) -> dt.datetime:
+    """When the page that asks was opened, or last acted on."""
+    seconds = min(_number(request, "since"), int(now.timestamp()))
+    return dt.datetime.fromtimestamp(seconds, dt.UTC) if seconds else now
+
+
+def _live(request: HttpRequest) -> HttpResponse:
+    """Rows of the jobs under way, and of those a page has seen under way: they stay where they are when they end."""
+    ids = [one for text in request.GET.get("ids", "").split(",")[:MOST_WATCHED] if (one := _uuid(text))]
+    wanted = progress.of_account().filter(_wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids))
+    now = wanted.aggregate(number=Count("pk"), versions=Sum("version"))
+    if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0):
+        return HttpResponse(status=204)
+    found = wanted.defer("progress", "not_found").order_by("-created_at")[:MOST_WATCHED]
+    context = _watched([JobView(job, _member(request)) for job in found]) | {"show": request.GET.get("show", "")}
+    return render(request, "investigate/bulk/_live_jobs.html", context)
+
+
+def _wanted(request: HttpRequest) -> Q:
+    """Which jobs under way the list shows with its filter."""
+    match request.GET.get("show", ""):
+        case "mine":
+            return Q(actor=_member(request))
+        case "ended":
+            return Q(pk__in=[])
+    return Q()
+
+
+def _watched(live: list[JobView]) -> dict[str, Any]:
+    return {
+        "live": live,
+        "ids": ",".join(str(view.job.pk) for view in live),
+        "stamp": _stamp(len(live), sum(view.job.version for view in live)),
+        "is_polling": any(view.is_live for view in live),
+    }
+
+
+def _stamp(number: int, versions: int) -> str:
+    """Versions only grow, so the same number of jobs with the same sum of versions has not changed."""
+    return f"{number}-{versions}"
+
+
+def _seen(member: Member, found: BulkJob) -> None:
+    """Its owner looks at it, which is better than any notice."""
+    if found.finished_at and found.seen_at is None and found.actor_id == member.pk:
+        services.mark_seen(actor=member, job=found)
+
+
+def _shows() -> list[tuple[str, str]]:
+    return [(value, label) for value, label, _ in progress.FILTERS if value]
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else 0
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _job(job_id: uuid.UUID) -> BulkJob:
+    return get_object_or_404(BulkJob, pk=job_id, account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def _see_other(job_id: uuid.UUID | None, end: str = "") -> HttpResponse:
+    url = reverse("investigate:job", args=[job_id]) if job_id else reverse("investigate:jobs")
+    return HttpResponse(status=303, headers={"Location": f"{url}{end}"})
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)  # `requires` let nobody else in
