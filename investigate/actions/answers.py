@@ -39,6 +39,7 @@ def of_moves(items: Sequence[ActionItem], results: Sequence[MoveResult]) -> list
     by_copy: dict[tuple[str, str], list[MoveResult]] = {}
     for result in results:
         by_copy.setdefault((_header(result.message_id), same_copy(result.recipient or "")), []).append(result)
+    messages = Counter(_header(item.message_id) for item in items)
     asked = Counter(
         (_header(item.message_id), same_copy(recipient)) for item in items for recipient in item.recipients or [""]
     )
@@ -46,7 +47,7 @@ def of_moves(items: Sequence[ActionItem], results: Sequence[MoveResult]) -> list
         log.warning("answer_names_a_stranger", copies=len(by_copy[key]))
     outcomes, unnamed = [], []
     for item in items:
-        copies = [_moved(item, recipient, by_copy, asked) for recipient in item.recipients or [""]]
+        copies = [_moved(item, recipient, by_copy, asked, messages) for recipient in item.recipients or [""]]
         if all(copy.status == NOT_IN_ANSWER for copy in copies):
             unnamed.append(len(outcomes))
         outcomes.append(Outcome(item, tuple(_keep_done(item, copies))))
@@ -62,13 +63,15 @@ def _moved(
     recipient: str,
     by_copy: Mapping[tuple[str, str], Sequence[MoveResult]],
     asked: Mapping[tuple[str, str], int],
+    messages: Mapping[str, int],
 ) -> Copy:
     header = _header(item.message_id)
     for name in dict.fromkeys((same_copy(recipient), "")):  # some answers name the message and not the recipient
         found = by_copy.get((header, name), []) if header else []
-        if found and (len(found) <= asked.get((header, name), 0) or not name) and len({r.success for r in found}) == 1:
-            worst = found[0]
-            return Copy(recipient, worst.success, _plain(worst.status), worst.completed_at)
+        # As many as were asked for: one result for two messages says nothing about which of them it is.
+        are_all = len(found) == asked.get((header, name)) if name else len(found) >= messages[header]
+        if found and are_all and len({result.success for result in found}) == 1:
+            return Copy(recipient, found[0].success, _plain(found[0].status), found[0].completed_at)
     return Copy(recipient, None, NOT_IN_ANSWER)
 
 

@@ -24,17 +24,27 @@ from dashboard.upstream.parallel import side_by_side
 from investigate.actions import looking
 from investigate.actions.looking import CALL_SECONDS, LOOK_SECONDS, Finding
 from investigate.actions.transitions import Copy, Outcome, same_copy
-from investigate.models import Action, ActionItem, ActionKind
+from investigate.models import Action, ActionItem, ActionKind, ActionState
 
 PER_PAGE = 1000
 MOST_PAGES = 20  # of one search; a window in which others moved more than that is looked at message by message
 SIDE_BY_SIDE = 8
 PROBES = 20  # messages without a trace that are looked at singly before all of them count as not done
 SLOWEST_POLL = 10.0
+MOST_POLLS = 90  # of one slow search: a quarter of an hour
 _FILTERS = {
     ActionKind.MOVE: MessageActionFilter.MOVED,
     ActionKind.RELEASE: MessageActionFilter.QUARANTINE_RELEASED,
 }
+_CANNOT_TELL = {"rows": None, "is_over": True}
+# What stops a look altogether, and is not about a message.
+_NOBODYS_FAULT = (errors.RateLimited, errors.Unavailable, errors.CredentialsRefused, errors.NotPermitted)
+
+
+def _fresh() -> dict[str, Any]:
+    """Where a look stands. `rows` None: the search cannot tell; `probed`: whether single looks found more than it."""
+    search = {"cursor": "", "location": "", "pages": 0, "polls": 0, "restarts": 0, "rows": {}, "is_over": False}
+    return {**search, "probed": None, "looked": []}
 
 
 class NotYet(Exception):
@@ -48,10 +58,10 @@ class NotYet(Exception):
 
 @dataclass(frozen=True)
 class ChunkFindings:
-    """What one look found out about the messages of a chunk; `is_complete`: it had the time to look at all of them."""
+    """What one look found out about the messages of a chunk; `looking`: where it goes on, if the time was too short."""
 
     findings: list[Finding]
-    is_complete: bool = True
+    looking: Mapping[str, Any] | None = None
 
 
 def look_at_chunk(
@@ -63,11 +73,13 @@ def look_at_chunk(
     """
     deadline = time.monotonic() + LOOK_SECONDS
     kind = ActionKind(action.kind)
-    rows = _found_by_search(client, action, items)
+    place = _fresh() | action.looking
+    rows = _found_by_search(client, action, items, place)
+    touched = _touched_by_others(action, items)
     findings: dict[int, Finding] = {}
     doubtful, missing = [], []
     for item in items:
-        if rows is None:
+        if rows is None or item.investigate_id in touched:
             doubtful.append(item)
         elif item.investigate_id not in rows:
             missing.append(item)
@@ -75,16 +87,13 @@ def look_at_chunk(
             findings[item.pk] = told
         else:
             doubtful.append(item)
-    if is_last and missing:
-        probes = random.sample(missing, min(PROBES, len(missing)))
-        looked = _one_by_one(client, action, probes, deadline)
+    if is_last and missing and place["probed"] is None:
+        looked = _one_by_one(client, action, random.sample(missing, min(PROBES, len(missing))), deadline)
         findings |= looked
-        if len(looked) < len(probes) or any(finding.is_certain for finding in looked.values()):
-            doubtful += [item for item in missing if item.pk not in looked]
-    findings |= _one_by_one(client, action, doubtful, deadline)
-    is_complete = all(item.pk in findings for item in doubtful)
-    nothing = "no trace of it"
-    return ChunkFindings([findings.get(item.pk) or Finding(Outcome(item), nothing) for item in items], is_complete)
+        place["probed"] = any(finding.is_certain for finding in looked.values())
+    if place["probed"]:  # the search does not show everything that happened
+        doubtful += [item for item in missing if item.pk not in findings]
+    return _with_singly(client, action, items, doubtful, findings, place, deadline)
 
 
 def look_for_submissions(client: EmailSecurityClient, action: Action, items: Sequence[ActionItem]) -> ChunkFindings:
@@ -98,15 +107,14 @@ def look_for_submissions(client: EmailSecurityClient, action: Action, items: Seq
         }
     except errors.NotOnThisServer:
         deadline = time.monotonic() + LOOK_SECONDS
-        looked = _one_by_one(client, action, items, deadline)
-        findings = [looked.get(item.pk) or Finding(Outcome(item), "not looked at yet") for item in items]
-        return ChunkFindings(findings, is_complete=len(looked) == len(items))
+        return _with_singly(client, action, items, items, {}, _fresh() | action.looking, deadline)
     return ChunkFindings(
-        [
-            Finding(Outcome(item, (Copy("", True if item.postfix_id in submitted else None),)), "among the submissions")
-            for item in items
-        ]
+        [Finding(Outcome(item, (Copy("", True if _submitted_as(item) in submitted else None),)), "") for item in items]
     )
+
+
+def _submitted_as(item: ActionItem) -> str:
+    return item.postfix_id or item.investigate_id
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -121,7 +129,7 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def _found_by_search(
-    client: EmailSecurityClient, action: Action, items: Sequence[ActionItem]
+    client: EmailSecurityClient, action: Action, items: Sequence[ActionItem], place: dict[str, Any]
 ) -> dict[str, dict[str, Any]] | None:
     """What a search for moved (or released) messages says about ours, by id; None where it cannot tell.
 
@@ -134,29 +142,52 @@ def _found_by_search(
         start=window[0], end=window[1], message_action=_FILTERS[ActionKind(action.kind)], detections_only=False
     )
     ours = {item.investigate_id for item in items}
-    place = dict(action.looking) or {"cursor": "", "location": "", "pages": 0, "polls": 0, "rows": {}}
     started = time.monotonic()
-    while True:
+    while not place["is_over"]:
         if time.monotonic() - started > LOOK_SECONDS / 2:
             raise NotYet(place, after=0.0)
-        if place["location"]:
-            answer = client.poll_search_raw(place["location"], budget=CALL_SECONDS, priority=Priority.BULK)
-        else:
-            answer = client.search_raw(
-                query, cursor=place["cursor"] or None, per_page=PER_PAGE, budget=CALL_SECONDS, priority=Priority.BULK
-            )
+        try:
+            answer = _next_page(client, query, place)
+        except errors.SearchExpired:
+            if place["restarts"]:
+                place |= _CANNOT_TELL
+            else:
+                place |= _fresh() | {"restarts": 1}
+            continue
+        except (errors.ForeignLocation, errors.Rejected, errors.NotOnThisServer, errors.UnexpectedReply):
+            place |= _CANNOT_TELL
+            break
         if isinstance(answer, SlowSearch):
             place |= {"location": answer.location, "polls": place["polls"] + 1}
+            if place["polls"] > MOST_POLLS:
+                place |= _CANNOT_TELL
+                break
             raise NotYet(place, after=answer.retry_after or min(SLOWEST_POLL, float(place["polls"])))
         for row in decode_rows(answer.body)[0]:
             if row.id in ours:
                 place["rows"][row.id] = _kept(row)
-        place |= {"pages": place["pages"] + 1, "location": "", "polls": 0}
-        if not answer.next_cursor or answer.next_cursor == place["cursor"]:
-            return dict(place["rows"])
-        if place["pages"] >= MOST_PAGES:
-            return None
-        place["cursor"] = answer.next_cursor
+        following = answer.next_cursor if answer.next_cursor != place["cursor"] else None
+        place |= {"pages": place["pages"] + 1, "location": "", "cursor": following or "", "is_over": not following}
+        if following and place["pages"] >= MOST_PAGES:
+            place |= _CANNOT_TELL
+    rows: dict[str, dict[str, Any]] | None = place["rows"]
+    return rows
+
+
+def _next_page(client: EmailSecurityClient, query: SearchQuery, place: Mapping[str, Any]) -> Any:
+    if place["location"]:
+        return client.poll_search_raw(place["location"], budget=CALL_SECONDS, priority=Priority.BULK)
+    return client.search_raw(
+        query, cursor=place["cursor"] or None, per_page=PER_PAGE, budget=CALL_SECONDS, priority=Priority.BULK
+    )
+
+
+def _touched_by_others(action: Action, items: Sequence[ActionItem]) -> set[str]:
+    """Messages that other actions of ours reached: what the search shows of those need not come from this one."""
+    names = [item.investigate_id for item in items]
+    reached = (ActionState.DONE, ActionState.PARTLY_DONE)
+    others = ActionItem.objects.filter(investigate_id__in=names, state__in=reached).exclude(job=action.job_id)
+    return set(others.values_list("investigate_id", flat=True))
 
 
 def _window(items: Sequence[ActionItem]) -> tuple[dt.datetime, dt.datetime] | None:
@@ -186,8 +217,6 @@ def _told_by_row(kind: ActionKind, item: ActionItem, row: Mapping[str, Any]) -> 
         status = statuses.get(same_copy(recipient))
         if status in looking.ARRIVED[kind]:
             copies.append(Copy(recipient, is_done=True))
-        elif kind == ActionKind.MOVE and status == DeliveryStatus.MOVE_FAILED:
-            copies.append(Copy(recipient, is_done=False, status="move failed"))
         else:
             return None
     return Finding(Outcome(item, tuple(copies)), "found among what was done") if copies else None
@@ -201,18 +230,50 @@ def _is_first(kind: ActionKind, item: ActionItem) -> bool:
     return kind == ActionKind.RELEASE or Operation.MOVE not in before
 
 
+def _with_singly(
+    client: EmailSecurityClient,
+    action: Action,
+    items: Sequence[ActionItem],
+    doubtful: Sequence[ActionItem],
+    findings: dict[int, Finding],
+    place: Mapping[str, Any],
+    deadline: float,
+) -> ChunkFindings:
+    """The findings of a look, with those of the doubtful messages, which are looked at singly as far as the time goes.
+
+    The look goes on where it stopped: those that were looked at without a result are not looked at again by it.
+    """
+    before = set(place["looked"])
+    left = [item for item in doubtful if item.pk not in before and item.pk not in findings]
+    looked = _one_by_one(client, action, left, deadline)
+    findings |= looked
+    is_over = len(looked) == len(left)
+    return ChunkFindings(
+        [findings.get(item.pk) or Finding(Outcome(item), "no trace of it") for item in items],
+        looking=None if is_over else {**place, "looked": sorted(before | looked.keys())},
+    )
+
+
 def _one_by_one(
     client: EmailSecurityClient, action: Action, items: Sequence[ActionItem], deadline: float
 ) -> dict[int, Finding]:
-    """Look at messages singly, a few side by side, as far as the time goes."""
+    """Look at messages singly, a few side by side, as far as time and budget go; at least at some of them."""
     found: dict[int, Finding] = {}
     for first in range(0, len(items), SIDE_BY_SIDE):
-        if time.monotonic() > deadline:
+        if found and time.monotonic() > deadline:
             break
         some = items[first : first + SIDE_BY_SIDE]
         answers = side_by_side([partial(looking.look_at, client, action, item) for item in some])
+        problem = None
         for item, answer in zip(some, answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            found[item.pk] = answer
+            if isinstance(answer, _NOBODYS_FAULT):
+                problem = answer
+            elif isinstance(answer, BaseException):  # of this message alone; the others do not wait for it
+                found[item.pk] = Finding(Outcome(item), "it could not be looked at")
+            else:
+                found[item.pk] = answer
+        if problem is not None:
+            if not found:
+                raise problem
+            break
     return found

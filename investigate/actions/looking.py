@@ -59,7 +59,7 @@ def look_at(client: EmailSecurityClient, action: Action, item: ActionItem) -> Fi
         return look_for_submission(client, action, item)
     try:
         entries = _entries(client, action, item)
-        message = client.message(item.investigate_id, budget=CALL_SECONDS, priority=Priority.READ)
+        message = client.message(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action))
     except errors.NotFound:
         return Finding(_outcome(item, []), "Cloudflare no longer knows the message.")
     statuses = _statuses(message)
@@ -74,6 +74,10 @@ def look_at(client: EmailSecurityClient, action: Action, item: ActionItem) -> Fi
         verdict = _verdict(action, message, entries, status, is_alone=is_alone)
         copies.append(_copy(receipt, verdict, entries))
     return Finding(_outcome(item, copies), _found(message, entries))
+
+
+def _priority(action: Action) -> Priority:
+    return Priority.READ if action.job_id is None else Priority.BULK
 
 
 def _verdict(
@@ -112,7 +116,7 @@ def _entries(client: EmailSecurityClient, action: Action, item: ActionItem) -> l
         return []
     since = action.sent_at - CLOCK_SLACK
     found = []
-    for entry in client.action_log(item.investigate_id, budget=CALL_SECONDS, priority=Priority.READ):
+    for entry in client.action_log(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action)):
         at = entry.completed_at or entry.started_at
         folder = entry.properties.folder
         if entry.operation not in _OPERATIONS[ActionKind(action.kind)] or at is None or at < since:
@@ -152,7 +156,7 @@ def submissions_since(client: EmailSecurityClient, action: Action, since: dt.dat
             requested_disposition=Disposition(action.expected_disposition),
             page=page,
             budget=min(CALL_SECONDS, time_left(LOOK_SECONDS, started)),
-            priority=Priority.READ,
+            priority=_priority(action),
         ),
         most_pages=MOST_PAGES,
     )

@@ -19,7 +19,7 @@ from dashboard.upstream.connection import get_client
 from investigate.actions import transitions, words
 from investigate.actions.chunk_looking import ChunkFindings, NotYet, look_at_chunk, look_for_submissions, summary
 from investigate.actions.looking import look_at
-from investigate.models import Action, ActionItem, ActionKind, ActionState
+from investigate.models import LIVE_JOBS, Action, ActionItem, ActionKind, ActionState
 
 log = structlog.get_logger("mailwarden.actions")
 
@@ -59,10 +59,20 @@ def _settle(action: Action, found: ChunkFindings) -> None:
     findings = found.findings
     told = " ".join(finding.words for finding in findings) if len(findings) <= FEW else summary(findings)
     outcomes = [finding.outcome for finding in findings]
+    if found.looking:
+        transitions.store_look(
+            action,
+            outcomes,
+            found=told,
+            then=ActionState.UNKNOWN,
+            explanation=action.explanation,
+            looking=found.looking,
+        )
+        return
     if all(finding.is_certain for finding in findings):
         transitions.store_look(action, outcomes, found=told, then=ActionState.DONE)
         return
-    wait = _until_next_look(action) if found.is_complete else 0.0
+    wait = _until_next_look(action)
     if wait is not None:
         transitions.store_look(
             action, outcomes, found=told, then=ActionState.UNKNOWN, after=wait, explanation=action.explanation
@@ -70,7 +80,7 @@ def _settle(action: Action, found: ChunkFindings) -> None:
         return
     what = words.noun(action.kind, action.destination)
     looks = f"Looked {action.looks + 1} times and found no proof of the {what}."
-    if action.kind == ActionKind.MOVE and action.attempt < MOST_SENDINGS:
+    if _may_be_sent_again(action):
         transitions.store_look(action, outcomes, found=told, then=ActionState.WAITING, explanation=looks)
         return
     explanation = (
@@ -79,6 +89,13 @@ def _settle(action: Action, found: ChunkFindings) -> None:
     transitions.store_look(
         action, outcomes, found=told, then=ActionState.UNKNOWN, needs_person=True, explanation=explanation
     )
+
+
+def _may_be_sent_again(action: Action) -> bool:
+    """A move changes nothing more when it comes twice. Tries that were held back unsent do not count."""
+    sendings = {look.get("attempt") for look in action.evidence} | {action.attempt}
+    goes_on = action.job is None or action.job.state in LIVE_JOBS
+    return action.kind == ActionKind.MOVE and len(sendings) < MOST_SENDINGS and goes_on
 
 
 def _until_next_look(action: Action) -> float | None:

@@ -140,10 +140,13 @@ def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> N
 
 def _may_still(action: Action, items: list[ActionItem]) -> bool:
     """Whether the person who decided may do this now, by the rights in the database now."""
-    actor = Member.objects.filter(pk=action.actor_id).first() if action.actor_id else None
+    # A job may have been taken over since its chunk was packed.
+    owner = action.actor_id if action.job is None else action.job.actor_id
+    actor = Member.objects.filter(pk=owner).first() if owner else None
+    dispositions = {item.disposition for item in items}
     return actor is not None and all(
-        allowed(actor, permission_for(action.kind, destination=action.destination, disposition=item.disposition))
-        for item in items
+        allowed(actor, permission_for(action.kind, destination=action.destination, disposition=disposition))
+        for disposition in dispositions
     )
 
 

@@ -103,6 +103,7 @@ def claim(action_id: uuid.UUID | str) -> Action | None:
 
 def _claim(action_id: uuid.UUID | str) -> Action | None:
     with transaction.atomic():
+        _hold_job_of(action_id)
         taken = Action.objects.filter(pk=action_id, state=ActionState.WAITING, due_at__lte=Now()).update(
             state=ActionState.SENDING,
             attempt=F("attempt") + 1,
@@ -118,6 +119,7 @@ def _claim(action_id: uuid.UUID | str) -> Action | None:
         if action.job is not None:
             _skip_what_others_have(action, action.job)
         action.items.filter(state=resting(action)).update(state=ActionState.SENDING)
+        _tell_job(action)
         return action
 
 
@@ -155,6 +157,7 @@ def note_request(action: Action, request: dict[str, Any]) -> bool:
 def give_back(action: Action, *, after: float, explanation: str = "") -> bool:
     """Return a claimed action unsent: provably nothing happened. It is due again `after` seconds."""
     with transaction.atomic():
+        _hold_job(action)
         given = Action.objects.filter(pk=action.pk, attempt=action.attempt, state=ActionState.SENDING).update(
             state=ActionState.WAITING,
             due_at=seconds_from_now(after),
@@ -164,6 +167,7 @@ def give_back(action: Action, *, after: float, explanation: str = "") -> bool:
         if not given:
             return _overtaken(action, "give_back")
         action.items.filter(state=ActionState.SENDING).update(state=resting(action))
+        _tell_job(action)
     return True
 
 
@@ -171,8 +175,11 @@ def end_without_call(action: Action, explanation: str) -> bool:
     """End a claimed chunk none of whose messages is left to be sent."""
     with transaction.atomic():
         _hold_job(action)
+        before = _other_states(action, []) - {ActionState.SKIPPED}  # of an earlier try that reached some of them
         ended = Action.objects.filter(pk=action.pk, attempt=action.attempt, state=ActionState.SENDING).update(
-            state=ActionState.CANCELLED, finished_at=Now(), explanation=storable_words(explanation)
+            state=_together(before) if before else ActionState.CANCELLED,
+            finished_at=Now(),
+            explanation=storable_words(explanation),
         )
         if not ended:
             return _overtaken(action, "end_without_call")
@@ -250,6 +257,7 @@ def expire_claim(action: Action, *, look_after: float) -> bool:
             _record_end(action, state, explanation)
         else:
             items.update(state=resting(action))
+            _tell_job(action)
     log.warning("action_claim_expired", action=str(action.pk), attempt=action.attempt, state=state.value)
     return True
 
@@ -270,9 +278,9 @@ def take_for_look(action_id: uuid.UUID | str, *, lease: float = 60) -> Action | 
         return Action.objects.get(pk=action_id) if taken else None
 
 
-def look_again(action: Action, *, after: float, looking: dict[str, Any] | None = None) -> bool:
+def look_again(action: Action, *, after: float, looking: Mapping[str, Any] | None = None) -> bool:
     """The look itself failed, or goes on later from `looking`: it does not count yet."""
-    values: dict[str, Any] = {} if looking is None else {"looking": looking}
+    values: dict[str, Any] = {} if looking is None else {"looking": dict(looking)}
     return bool(_looked_at(action).update(next_look_at=seconds_from_now(after), **values))
 
 
@@ -285,22 +293,23 @@ def store_look(
     after: float = 0,
     needs_person: bool = False,
     explanation: str = "",
+    looking: Mapping[str, Any] | None = None,
 ) -> bool:
     """Store what a look found. `then`: a final state, UNKNOWN (another look, or a person), or WAITING (send again).
 
-    Messages it settled are settled, also where others of the same chunk are not.
+    Messages it settled are settled, also where others of the same chunk are not. `looking`: the look had not the time
+    for all of them and goes on from there, so it does not count yet.
     """
     explanation, found = storable_words(explanation), storable_text(found, limit=_EVIDENCE_LIMIT)
-    evidence = [*action.evidence, {"at": timezone.now().isoformat(), "found": found}]
+    evidence = [*action.evidence, {"at": timezone.now().isoformat(), "found": found, "attempt": action.attempt}]
+    part = {"looking": dict(looking)} if looking else {"looking": {}, "looks": F("looks") + 1, "evidence": evidence}
     with transaction.atomic():
         _hold_job(action)
         if then in FINAL:
             then = _together([*map(_item_state, outcomes), *_other_states(action, outcomes)])
         changed = _looked_at(action).update(
+            **part,
             state=then,
-            looks=F("looks") + 1,
-            looking={},
-            evidence=evidence,
             needs_person=needs_person,
             explanation=explanation,
             next_look_at=seconds_from_now(after) if then == ActionState.UNKNOWN and not needs_person else None,
@@ -318,8 +327,13 @@ def store_look(
     return True
 
 
-def cancel(action: Action, *, request: HttpRequest | None = None) -> bool:
-    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins."""
+def cancel(action: Action, *, actor: Member | None = None, request: HttpRequest | None = None) -> bool:
+    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins.
+
+    `actor` is who cancelled the job of a chunk; other actions are undone by whom they belong to.
+    """
+    if action.job_id is not None and action.evidence:
+        return _park(action)
     with transaction.atomic():
         changed = Action.objects.filter(pk=action.pk, state=ActionState.WAITING).update(
             state=ActionState.CANCELLED, finished_at=Now(), explanation=""
@@ -327,7 +341,24 @@ def cancel(action: Action, *, request: HttpRequest | None = None) -> bool:
         if not changed:
             return False
         action.items.filter(state=resting(action)).update(state=ActionState.CANCELLED, attachment=None)
-        _record_end(action, ActionState.CANCELLED, "", actor=action.actor, request=request)
+        _record_end(action, ActionState.CANCELLED, "", actor=actor if action.job_id else action.actor, request=request)
+    return True
+
+
+def _park(chunk: Action) -> bool:
+    """A chunk that is not sent again, and whose earlier try nobody knows the end of, is no chunk that was not sent."""
+    explanation = "An earlier try had no answer and may have happened. Nothing is sent again. Look and decide."
+    with transaction.atomic():
+        changed = Action.objects.filter(pk=chunk.pk, state=ActionState.WAITING).update(
+            state=ActionState.UNKNOWN, needs_person=True, next_look_at=None, explanation=explanation
+        )
+        if not changed:
+            return False
+        if chunk.job is not None:
+            _skip_what_others_have(chunk, chunk.job)
+        chunk.items.filter(state=ActionState.QUEUED).update(state=ActionState.UNKNOWN)
+        _tell_job(chunk)
+        _record_end(chunk, ActionState.UNKNOWN, explanation)
     return True
 
 
@@ -453,11 +484,14 @@ def _store_copies(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 
 def _doubt_copies(items: QuerySet[ActionItem]) -> dict[str, int]:
-    """Nobody knows what became of these messages: one receipt without an end for each copy, as far as there is none."""
+    """Nobody knows what became of these messages: one receipt without an end for each copy that was not done before.
+
+    Copies that failed in an earlier try are in doubt again: this one may have reached them.
+    """
     outcomes = []
     for item in items.prefetch_related("receipts"):
-        told = {same_copy(receipt.recipient) for receipt in item.receipts.all()}
-        copies = tuple(Copy(name, None, "no answer") for name in item.recipients if same_copy(name) not in told)
+        done = {same_copy(receipt.recipient) for receipt in item.receipts.all() if receipt.is_done}
+        copies = tuple(Copy(name, None, "no answer") for name in item.recipients if same_copy(name) not in done)
         outcomes.append(Outcome(item, copies))
     return _store_copies(outcomes)
 
@@ -466,6 +500,12 @@ def _hold_job(action: Action) -> None:
     """Lock the job of a chunk before its rows, as everybody does."""
     if action.job_id is not None:
         BulkJob.objects.select_for_update().get(pk=action.job_id)
+
+
+def _hold_job_of(action_id: uuid.UUID | str) -> None:
+    job_id = Action.objects.filter(pk=action_id).values_list("job_id", flat=True).first()
+    if job_id is not None:
+        BulkJob.objects.select_for_update().get(pk=job_id)
 
 
 def _tell_job(action: Action, copies: Mapping[str, int] | None = None) -> None:

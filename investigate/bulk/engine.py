@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -54,6 +56,8 @@ def step(job_id: uuid.UUID | str) -> None:
         problem = sending.send(chunk_id)
         if problem is not None:
             _answer_for(job, chunk_id, problem)
+        elif job.progress.get("halvings"):
+            jobs.forget_halvings(job)
         if time.monotonic() - started > STEP_SECONDS:
             ring(jobs.STEP_TASK, str(job.pk))
             return
@@ -100,12 +104,14 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
             _rest_for_look(on_its_way)
             return None
         waiting = chunks.filter(state=ActionState.WAITING).order_by("number").first()
-        if waiting is not None:
-            return waiting.pk if _is_due(waiting) else _rest_until(held, waiting)
-        packed = _pack(held)
-    if packed is None:
-        jobs.finish(job)
-    return packed
+        if waiting is not None and not _is_due(waiting):
+            return _rest_until(held, waiting)
+        chosen = waiting.pk if waiting is not None else _pack(held)
+        if chosen is None:
+            jobs.finish(held)
+        elif held.explanation:
+            jobs.go_on(held)  # what it waited for is over
+    return chosen
 
 
 def _is_due(chunk: Action) -> bool:
@@ -152,7 +158,7 @@ def _turn_of(job: BulkJob, queued: QuerySet[ActionItem]) -> list[int]:
     return list(alike.values_list("pk", flat=True)[: chunk_size(job)])
 
 
-def _new_chunk(job: BulkJob) -> Action:
+def _new_chunk(job: BulkJob, evidence: Sequence[Any] = ()) -> Action:
     number = (Action.objects.filter(job=job).aggregate(last=Max("number"))["last"] or 0) + 1
     return Action.objects.create(
         operation_key=f"{job.pk.hex}-{number}",
@@ -165,6 +171,8 @@ def _new_chunk(job: BulkJob) -> Action:
         destination=job.destination,
         expected_disposition=job.expected_disposition,
         reason=job.reason,
+        evidence=list(evidence),
+        audit_sequence=job.audit_sequence,
         created_at=Now(),
         due_at=Now(),
     )
@@ -181,7 +189,7 @@ def _answer_for(job: BulkJob, chunk_id: uuid.UUID, problem: errors.EmailSecurity
     if isinstance(problem, errors.NotOnThisServer) and submits_one_by_one():
         _unpack(chunk)
         return
-    if isinstance(problem, errors.Rejected):
+    if isinstance(problem, (errors.Rejected, errors.NotFound)):  # one bad id is enough for either
         told = _halve(job, chunk)
         if not told:
             return
@@ -214,10 +222,13 @@ def _halve(job: BulkJob, chunk: Action) -> str:
         if halvings > MOST_HALVINGS:
             return f"Cloudflare refuses most of it. {chunk.explanation}"
         BulkJob.objects.filter(pk=job.pk).update(progress={**held.progress, "halvings": halvings})
+        # A claim holds the job's row, too: while it is ours nobody sends the chunk.
         if not Action.objects.filter(pk=chunk.pk, state=ActionState.WAITING).exists():
             return ""
         ids = list(chunk.items.filter(state=ActionState.QUEUED).order_by("pk").values_list("pk", flat=True))
-        second = _new_chunk(held)
+        if len(ids) < 2:  # another worker halved it meanwhile
+            return ""
+        second = _new_chunk(held, chunk.evidence)  # what an earlier try may have done is in doubt for both halves
         ActionItem.objects.filter(pk__in=ids[len(ids) // 2 :]).update(action=second)
     log.info("chunk_halved", job=str(job.pk), chunk=chunk.number, messages=len(ids))
     return ""
@@ -234,4 +245,8 @@ def _was_released_after_all(chunk: Action) -> str:
         return ""
     except errors.EmailSecurityError as problem:
         return f"{words.refusal(problem)} Whether anything was released could not be looked up."
-    return "" if message.is_quarantined else "Cloudflare refused a release, but a message of it is released."
+    if message.is_quarantined:
+        return ""
+    # It is left out, so that whoever looks into it and resumes the job gets on.
+    jobs.leave_out(item, "It had left the quarantine when Cloudflare refused the release.")
+    return "Cloudflare refused a release, but a message of it has left the quarantine. Look before you resume."

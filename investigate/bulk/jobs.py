@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
@@ -47,6 +47,7 @@ STEP_TASK = "investigate.tasks.step_job"
 COLLECT_CLAIM = 120.0  # seconds; a collecting step takes a fraction of it
 MOST_NOT_FOUND = 1000  # terms of a paste that are kept by name; the rest is counted
 SHORTEST_REASON = 5
+LONGEST_REASON = 1000
 LEAST_UNDO = 5  # seconds; a job always has an undo window, also for members who want none for single actions
 _BELL_MARGIN = 0.3
 
@@ -105,7 +106,7 @@ def begin(
                 kind=kind,
                 destination=destination,
                 expected_disposition=expected_disposition,
-                reason=reason.strip(),
+                reason=storable_text(reason.strip(), limit=LONGEST_REASON),
                 source=source,
                 query=storable_text(query),
                 created_at=Now(),
@@ -132,9 +133,11 @@ def decide(
     `expected_count` is the number of messages the person read on the button. Raises PermissionDenied, NotPossible,
     Conflict, AuditNotWritten.
     """
-    if BulkJob.objects.filter(pk=job.pk, decision_key=decision_key).exists():
-        job.refresh_from_db()
-        return job
+    used = BulkJob.objects.filter(decision_key=decision_key).exclude(decision_key="").first()
+    if used is not None and used.pk != job.pk:
+        raise Conflict("This form was used already, for another job. Nothing was sent.", used)
+    if used is not None:
+        return used
     _check_own(actor, job)
     _check_rights(actor, job)
     if len(reason.strip()) < SHORTEST_REASON:
@@ -151,7 +154,7 @@ def decide(
             job,
             [JobState.REHEARSAL],
             JobState.WAITING,
-            reason=reason.strip(),
+            reason=storable_text(reason.strip(), limit=LONGEST_REASON),
             decision_key=decision_key,
             decided_at=Now(),
             due_at=seconds_from_now(seconds),
@@ -171,7 +174,7 @@ def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
         held = _held(job)
         if not _move(job, _CANCELLABLE, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=""):
             raise Conflict("This job has ended already.", held)
-        _cancel_unsent(job)
+        _cancel_unsent(job, actor, request)
         job.refresh_from_db()
         _count(job)
         _record(job, "job:cancel", actor=actor, request=request, detail={"messages": job.counts})
@@ -203,10 +206,21 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
         heir: dict[str, Any] = {}
         if not owner_may(held):
             heir = {"actor": actor, "actor_name": storable_text(actor.display_name, limit=300)}
-        changed = _move(job, [JobState.PAUSED], JobState.RUNNING, due_at=Now(), explanation="", dead_attempts=0, **heir)
+        changed = _move(
+            job,
+            [JobState.PAUSED],
+            JobState.RUNNING,
+            due_at=Now(),
+            started_at=Coalesce("started_at", Now()),
+            explanation="",
+            dead_attempts=0,
+            progress={**held.progress, "halvings": 0},
+            **heir,
+        )
         if not changed:
             raise Conflict("This job is not paused.", held)
-        Action.objects.filter(job=job, state=ActionState.WAITING).update(due_at=Now())
+        # What is sent from now on is sent in the name of whom the job belongs to now.
+        Action.objects.filter(job=job, state=ActionState.WAITING).update(due_at=Now(), **heir)
         job.refresh_from_db()
         _record(job, "job:resume", actor=actor, request=request)
     ring(STEP_TASK, str(job.pk))
@@ -222,6 +236,8 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
     _check_rights(actor, job)
     with transaction.atomic():
         held = _held(job)
+        if held.state == JobState.CANCELLED:  # a chunk that came back unsent stays cancelled, too
+            _cancel_unsent(held, actor, request)
         # A move of copies that were moved already changes nothing; nobody knows that of releases.
         partly = [ActionState.PARTLY_DONE] if job.kind == ActionKind.MOVE else []
         failed = ActionItem.objects.filter(job=job, state__in=[ActionState.FAILED, *partly])
@@ -390,6 +406,30 @@ def wait(job: BulkJob, *, seconds: float, explanation: str = "") -> bool:
     return bool(changed)
 
 
+def go_on(job: BulkJob) -> None:
+    """What the job waited for is over."""
+    BulkJob.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
+        due_at=Now(), explanation="", version=F("version") + 1
+    )
+
+
+def forget_halvings(job: BulkJob) -> None:
+    """A call went through: what is refused is a matter of single messages."""
+    with transaction.atomic():
+        held = _held(job)
+        BulkJob.objects.filter(pk=job.pk).update(progress={**held.progress, "halvings": 0})
+
+
+def leave_out(item: ActionItem, why: str) -> None:
+    """A message that waits to be sent is not sent."""
+    with transaction.atomic():
+        held = BulkJob.objects.select_for_update().get(pk=item.job_id)
+        ActionItem.objects.filter(pk=item.pk, state=ActionState.QUEUED).update(
+            state=ActionState.SKIPPED, explanation=storable_words(why)
+        )
+        _count(held)
+
+
 def cancel_leftovers(job: BulkJob) -> None:
     """A chunk of a cancelled job that was on its way came back unsent: it is not sent again."""
     with transaction.atomic():
@@ -442,10 +482,10 @@ def _move(job: BulkJob, leaves: Iterable[str], state: JobState, **values: Any) -
     )
 
 
-def _cancel_unsent(job: BulkJob) -> None:
+def _cancel_unsent(job: BulkJob, actor: Member | None = None, request: HttpRequest | None = None) -> None:
     """Messages whose turn has not come, also those of a chunk that was packed and waits to be sent."""
     for chunk in Action.objects.filter(job=job, state=ActionState.WAITING):
-        transitions.cancel(chunk)
+        transitions.cancel(chunk, actor=actor, request=request)
     job.items.filter(state=ActionState.QUEUED, action=None).update(state=ActionState.CANCELLED)
 
 
