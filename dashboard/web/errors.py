@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -199,8 +200,10 @@ def _with_retry_after(response: HttpResponse, text: ErrorText) -> HttpResponse:
     return response
 
 
-def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:  # noqa: ARG001
+def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
     text = ErrorText("This request cannot be read.", "Nothing was changed.", "Go back and try again.", 400)
+    if isinstance(exception, RequestDataTooBig):
+        text = ErrorText("This is more text than a form takes.", "Nothing was changed.", "Send it as a file.", 413)
     return answer(request, text)
 
 

@@ -1,0 +1,226 @@
+"""The form of a paste: a text or a file, the range to look in, and what to do with the messages it names."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import RegexValidator
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.emailsec.transport import Priority
+from dashboard.emailsec.types import SHORT_DISPOSITIONS
+from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
+from investigate.actions.decision import PURGES, permission_for
+from investigate.actions.words import counted, disposition, folder
+from investigate.bulk import words
+from investigate.bulk.collecting.finding import UNREAD_LINE, UNREAD_REST, ways_of
+from investigate.bulk.pasting import MOST_TERMS, Terms, decoded, read_terms
+from investigate.bulk.recognising import WIDE, TermKind
+from investigate.models import ActionKind
+from investigate.search.window import length_of, words_for, write_moment
+
+LARGEST_FILE = 10_000_000  # bytes
+RANGES = ("24h", "7d", "30d")
+FOLDERS = ("DeletedItems", "JunkEmail", "Inbox", "RecoverableItemsDeletions", "RecoverableItemsPurges")
+_ZIP, _UTF_16 = b"PK\x03\x04", (b"\xff\xfe", b"\xfe\xff")
+
+NAMES = {
+    TermKind.INVESTIGATE_ID: "investigate id",
+    TermKind.ALERT_ID: "alert id",
+    TermKind.POSTFIX_ID: "postfix id",
+    TermKind.MESSAGE_ID: "Message-ID",
+    TermKind.HASH: "attachment hash",
+    TermKind.ADDRESS: "address",
+    TermKind.DOMAIN: "domain",
+}
+NOTES = {
+    TermKind.ADDRESS: "all mail from and to it",
+    TermKind.DOMAIN: "all mail from, to and linking to it",
+}
+
+
+@dataclass(frozen=True)
+class KindOfTerm:
+    """One kind as the page offers it: how many there are, and whether they are looked up."""
+
+    kind: TermKind
+    count: int
+    is_chosen: bool
+    examples: list[str]
+
+    @property
+    def label(self) -> str:
+        name = NAMES[self.kind]
+        if self.count == 1:
+            return f"1 {name}"
+        return f"{self.count:,} {name + 'es' if name.endswith(('s', 'sh')) else name + 's'}"
+
+    @property
+    def note(self) -> str:
+        return NOTES.get(self.kind, "")
+
+
+def actions_for(member: Member) -> list[tuple[str, Any]]:
+    """What this member may do with many messages, as choices; the value names kind and folder or verdict."""
+    moves = [
+        (f"{ActionKind.MOVE.value}:{name}", folder(name) if name in PURGES else f"Move to {folder(name)}")
+        for name in FOLDERS
+        if member.may(permission_for(ActionKind.MOVE, destination=name))
+    ]
+    release = [(f"{ActionKind.RELEASE.value}:", "Release")] if member.may(permission_for(ActionKind.RELEASE)) else []
+    verdicts = [
+        (f"{ActionKind.RECLASSIFY.value}:{value.value}", f"Submit as {disposition(value.value)}")
+        for value in SHORT_DISPOSITIONS
+        if member.may(permission_for(ActionKind.RECLASSIFY))
+    ]
+    groups = [("Move", moves), ("Quarantine", release), ("Submit to Cloudflare", verdicts)]
+    return [group for group in groups if group[1]]
+
+
+class PasteForm(forms.Form):
+    """What a person pastes or uploads. The operation key is made with the form: sending it twice begins one job."""
+
+    operation_key = forms.CharField(
+        max_length=64, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")], widget=forms.HiddenInput
+    )
+    text = forms.CharField(
+        label="Text",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 12,
+                "spellcheck": "false",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "class": "mono",
+                "data-focus": "",
+            }
+        ),
+        help_text=(
+            "Message-IDs, investigate, alert and postfix ids, hashes of attachments, addresses, domains, links; "
+            "defanged or not. A list, a table, JSON, mail headers, or a whole ticket."
+        ),
+    )
+    file = forms.FileField(
+        label="Or a file",
+        required=False,
+        allow_empty_file=True,
+        widget=forms.FileInput(attrs={"accept": ".txt,.csv,.tsv,.json,.eml,.log,text/plain,text/csv"}),
+        help_text=f"Text or CSV, up to {LARGEST_FILE // 1_000_000} MB.",
+    )
+    last = forms.ChoiceField(
+        label="Look in",
+        choices=[(value, words_for(value)) for value in RANGES],
+        initial=RANGES[-1],
+        help_text="For everything but investigate ids, which name their message by themselves.",
+    )
+    act = forms.ChoiceField(label="To do", error_messages={"invalid_choice": "Your role may not do this."})
+    offered = forms.MultipleChoiceField(choices=[(kind.value, kind.value) for kind in TermKind], required=False)
+    kinds = forms.MultipleChoiceField(choices=[(kind.value, kind.value) for kind in TermKind], required=False)
+
+    def __init__(self, member: Member, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["act"].choices = actions_for(member)  # type: ignore[attr-defined]
+        self.terms = Terms()
+
+    @property
+    def visible(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("text", "file", "last", "act")]
+
+    def clean_file(self) -> UploadedFile | None:
+        file: UploadedFile | None = self.cleaned_data["file"]
+        if not file:
+            return None
+        if (file.size or 0) > LARGEST_FILE:
+            raise forms.ValidationError(f"The file is larger than {LARGEST_FILE // 1_000_000} MB: split it.")
+        beginning = file.read(4096)
+        file.seek(0)
+        if beginning.startswith(_ZIP):
+            raise forms.ValidationError("This is a spreadsheet or an archive: save the list as CSV or text first.")
+        if b"\x00" in beginning and not beginning.startswith(_UTF_16):
+            raise forms.ValidationError("This is not a text file.")
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        text, file = found.get("text", ""), found.get("file")
+        if "file" in self.errors:
+            return found
+        if text.strip():
+            read_terms(text, into=self.terms)
+        if file:
+            read_terms(decoded(file.chunks()), into=self.terms)
+        if not text.strip() and not file:
+            self.add_error("text", "Paste something, or choose a file.")
+        elif not self.terms.found:
+            self.add_error("file" if file and not text.strip() else "text", "Nothing here can be looked up.")
+        elif not self.chosen:
+            self.add_error(None, "Tick at least one kind to look up.")
+        return found
+
+    @property
+    def chosen(self) -> list[TermKind]:
+        """The ticked kinds; of kinds that were not offered yet (the text has changed since) the usual ones."""
+        offered, ticked = self.cleaned_data.get("offered", []), self.cleaned_data.get("kinds", [])
+        usual = [kind for kind in self.terms.usual_kinds if kind not in offered]
+        return [kind for kind in TermKind if self.terms.counts[kind] and (kind in ticked or kind in usual)]
+
+    @property
+    def kinds_found(self) -> list[KindOfTerm]:
+        chosen = self.chosen if hasattr(self, "cleaned_data") else []
+        examples: dict[TermKind, list[str]] = {kind: [] for kind in TermKind}
+        for term in self.terms.found.values():
+            if len(examples[term.kind]) < 3:
+                examples[term.kind].append(term.text)
+        return [
+            KindOfTerm(kind, self.terms.counts[kind], kind in chosen, examples[kind])
+            for kind in TermKind
+            if self.terms.counts[kind]
+        ]
+
+    @property
+    def has_unticked_wide(self) -> bool:
+        """Whether addresses or domains stand beside ids and are left out."""
+        return any(self.terms.counts[kind] and kind not in self.chosen for kind in WIDE)
+
+    @property
+    def cost(self) -> str:
+        """What looking them up takes, as far as that is known beforehand."""
+        calls = sum(
+            sum(not way.is_last_resort for way in ways_of(kind, "")) * self.terms.counts[kind] for kind in self.chosen
+        )
+        a_second = settings.CALL_LIMIT * SHARES[Priority.BACKGROUND] / WINDOW_SECONDS
+        took = words.lasting(calls / a_second)
+        return f"{counted(calls, 'call')} at least, about {took} of the budget for background work"
+
+    def job_terms(self) -> list[tuple[str, str]]:
+        """What the job is to look up; and, of a list, the lines that name nothing, to be told at its end."""
+        taken: list[tuple[str, str]] = [(term.kind.value, term.text) for term in self.terms.of_kinds(self.chosen)]
+        if self.terms.is_list:
+            taken += [(UNREAD_LINE, f"line {number}: {line}") for number, line in self.terms.unread]
+        if self.terms.is_cut:
+            taken.append((UNREAD_REST, f"everything after the first {MOST_TERMS:,}"))
+        return taken
+
+    def query(self) -> str:
+        """The range, pinned now."""
+        end = timezone.now().replace(microsecond=0)
+        start = end - (length_of(self.cleaned_data["last"]) or dt.timedelta(days=30))
+        return urlencode({"start": write_moment(start), "end": write_moment(end)})
+
+    def action(self) -> dict[str, Any]:
+        kind, _, what = self.cleaned_data["act"].partition(":")
+        is_move = kind == ActionKind.MOVE
+        return {
+            "kind": ActionKind(kind),
+            "destination": what if is_move else "",
+            "expected_disposition": "" if is_move else what,
+        }
