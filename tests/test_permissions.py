@@ -18,7 +18,11 @@ from investigate.models import Action
 from tests.conftest import HTMX
 from tests.test_invariants import ADDRESSES
 
-POSTED_ONLY = {"undo", "undo_last", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch"}
+POSTED_ONLY = {
+    "undo", "undo_last", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch",
+    "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again",
+    "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",
+}  # fmt: skip
 GUARDED = {pattern.name: pattern for _, pattern in ADDRESSES if hasattr(pattern.callback, "required_permission")}
 
 
@@ -47,6 +51,8 @@ def address(pattern: URLPattern, message: Any) -> str:
         "investigate_id": message.id,
         "part": "why",
         "action_id": uuid.UUID(int=7),
+        "job_id": uuid.UUID(int=7),
+        "item_id": 7,
         "preference": "theme",
         "uidb64": "MQ",
         "token": "x",
@@ -156,7 +162,9 @@ def test_malicious_mail_is_not_released_without_the_confirmation(
     assert not Action.objects.exists()
 
 
-@pytest.mark.parametrize("name", sorted(POSTED_ONLY | {"act", "login", "password_change", "preferences"}))
+@pytest.mark.parametrize(
+    "name", sorted(POSTED_ONLY | {"act", "new_upstream_job", "login", "password_change", "preferences"})
+)
 def test_no_form_is_taken_without_its_token(name: str, detection: Any, signed_in: Callable[[Role], Client]) -> None:
     pattern = next(pattern for _, pattern in ADDRESSES if pattern.name == name)
     client = signed_in(Role.ADMIN)

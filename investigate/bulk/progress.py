@@ -522,6 +522,8 @@ def message_view(job: BulkJob, item: ActionItem, *, copies: int, done: int, need
     text = outcome(job, item.state, done=done, copies=copies)
     if item.state == ActionState.UNKNOWN and needs_person:
         text = "unknown, needs a person"
+    elif item.state == ActionState.CANCELLED:
+        text = "not sent"
     return MessageView(item, text, copies, done)
 
 

@@ -9,8 +9,6 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.db.models import QuerySet
-
 from investigate.actions import words
 from investigate.models import ActionItem, BulkJob, Receipt
 
@@ -33,8 +31,8 @@ def lines(job: BulkJob, *, with_mark: bool = False) -> Iterator[bytes]:
     """The file, piece by piece."""
     writer = csv.writer(_Echo(), lineterminator="\r\n")
     yield _encoded((BYTE_ORDER_MARK if with_mark else "") + writer.writerow(COLUMNS))
-    for items in _steps(job):
-        rows = (row for item in items for row in _rows(job, item))
+    for step in _steps(job):
+        rows = (row for item, receipts in step for row in _rows(job, item, receipts))
         yield _encoded("".join(writer.writerow([inert(cell) for cell in row]) for row in rows))
 
 
@@ -45,11 +43,10 @@ def inert(cell: object) -> str:
     return f"'{text}" if text.lstrip(" \"'").startswith(_STARTS_A_FORMULA) else text
 
 
-def _rows(job: BulkJob, item: ActionItem) -> Iterator[list[Any]]:
+def _rows(job: BulkJob, item: ActionItem, receipts: Iterable[Receipt]) -> Iterator[list[Any]]:
     chunk = item.action
     ended = chunk.finished_at if chunk else None
     facts = [item.investigate_id, item.message_id, item.facts.get("from") or "", item.subject]
-    receipts: Iterable[Receipt] = item.receipts.all()
     copies = [
         (receipt.recipient, receipt.state, words.receipt(job.kind, receipt), receipt.completed_at or ended)
         for receipt in receipts
@@ -59,12 +56,14 @@ def _rows(job: BulkJob, item: ActionItem) -> Iterator[list[Any]]:
         yield [*facts, recipient, state, answer, chunk.number if chunk else "", time]
 
 
-def _steps(job: BulkJob) -> Iterator[list[ActionItem]]:
-    """The job's messages in their order; by key, because a cursor held for minutes is one more thing to lose."""
-    items: QuerySet[ActionItem] = (
+def _steps(job: BulkJob) -> Iterator[list[tuple[ActionItem, list[Receipt]]]]:
+    """The job's messages in their order; by key, because a cursor held for minutes is one more thing to lose.
+
+    Receipts are joined here: Django's own way ties each message to itself, and such knots wait for the collector.
+    """
+    items = (
         ActionItem.objects.filter(job=job)
         .select_related("action")
-        .prefetch_related("receipts")
         .only(
             "job_id", "investigate_id", "message_id", "subject", "recipients", "state", "explanation", "facts",
             "action__number", "action__finished_at",
@@ -73,7 +72,10 @@ def _steps(job: BulkJob) -> Iterator[list[ActionItem]]:
     )  # fmt: skip
     last = 0
     while found := list(items.filter(pk__gt=last)[:_STEP]):
-        yield found
+        copies: dict[int, list[Receipt]] = {}
+        for receipt in Receipt.objects.filter(item__in=[item.pk for item in found]):
+            copies.setdefault(receipt.item_id, []).append(receipt)
+        yield [(item, copies.get(item.pk, [])) for item in found]
         last = found[-1].pk
 
 
