@@ -163,7 +163,7 @@ def test_malicious_mail_is_not_released_without_the_confirmation(
 
 
 @pytest.mark.parametrize(
-    "name", sorted(POSTED_ONLY | {"act", "new_upstream_job", "login", "password_change", "preferences"})
+    "name", sorted(POSTED_ONLY | {"act", "new_upstream_job", "paste", "login", "password_change", "preferences"})
 )
 def test_no_form_is_taken_without_its_token(name: str, detection: Any, signed_in: Callable[[Role], Client]) -> None:
     pattern = next(pattern for _, pattern in ADDRESSES if pattern.name == name)
