@@ -238,7 +238,7 @@ def terms_of(params: Mapping[str, object]) -> list[tuple[str, str]]:
     start, end = (parse_time(str(params.get(name) or "")) for name in ("start", "end"))
     if start or end:
         found.append(("range", f"{moment(start) or 'the beginning'} to {moment(end) or 'its discovery'}"))
-    found.append(("mail", "detections only" if params.get("detections_only", True) else "clean mail included"))
+    found.append(("only", "detections") if params.get("detections_only", True) else ("also", "clean mail"))
     return found
 
 
