@@ -1,0 +1,633 @@
+"""The pages of jobs: what they show in each state, what they poll, what people may do, and who is told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Role
+from investigate.actions import queries
+from investigate.bulk import progress
+from investigate.models import Action, ActionItem, ActionState, BulkJob, JobInput, JobSource, JobState
+from tests.conftest import HTMX
+from tests.investigate.bulk.conftest import rehearsed
+from tests.investigate.bulk.job_rows import chunk_of, counted, item_of, job_of, many
+
+pytestmark = pytest.mark.django_db
+Soup = Callable[[HttpResponse], BeautifulSoup]
+LIST = "/investigate/bulk/"
+
+
+def url_of(job: BulkJob, name: str = "job") -> str:
+    return reverse(f"investigate:{name}", args=[job.pk])
+
+
+def text_of(node: Any) -> str:
+    return " ".join(node.get_text(" ").split())
+
+
+def button(page: BeautifulSoup, label: str) -> Any:
+    return next(one for one in page.select("#progress button") if text_of(one).startswith(label))
+
+
+@pytest.fixture
+def running(ana: Member) -> BulkJob:
+    """Two chunks answered, one on its way, some still to come."""
+    job = job_of(ana, "running", counts={})
+    first = chunk_of(job, 1, "partly_done", counts={"done": 2, "failed": 1, "partly_done": 1})
+    item_of(job, "a", "done", chunk=first, copies=[("j.doe@corp.example", True, "")])
+    item_of(job, "b", "done", chunk=first, copies=[("j.doe@corp.example", True, "")])
+    item_of(job, "c", "failed", chunk=first, explanation="Cloudflare: mailbox full.")
+    both = [("j.doe@corp.example", True, ""), ("bea@corp.example", False, "mailbox full")]
+    item_of(job, "d", "partly_done", chunk=first, copies=both)
+    second = chunk_of(job, 2, "sending")
+    item_of(job, "e", "sending", chunk=second)
+    many(job, 3)
+    item_of(job, "s", "skipped", explanation="The message is in quarantine; release it first.")
+    return counted(job)
+
+
+# --- the page of a job ------------------------------------------------------------------------------------------------
+
+
+def test_a_running_job_tells_in_numbers_how_far_it_is(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    page = soup(analyst.get(url_of(running)))
+
+    assert text_of(page.h1) == "Move 8 messages to Junk"
+    assert text_of(page.select_one(".progress .verdicts")) == "Running 50 %"
+    assert [text_of(part) for part in page.select(".legend li")] == [
+        "2 done", "1 in part", "1 refused", "0 unknown", "4 open",
+    ]  # fmt: skip
+    assert page.select_one(".jobbar")["aria-label"] == "2 done, 1 in part, 1 refused, 0 unknown, 4 open"
+    assert text_of(page.select_one(".told")) == (
+        "Moved 2 of 8 messages. 1 in part. 1 refused. 1 left out: they cannot be moved, or somebody was faster."
+    )
+    assert "messages a minute" in text_of(page.select_one("#progress"))
+
+
+def test_the_bar_fills_its_width_and_shows_also_one_of_many_thousands(ana: Member) -> None:
+    job = job_of(ana, "running", counts={"done": 99_999, "failed": 1})
+    segments = progress.JobView(job, ana).segments
+
+    assert sum(float(segment.width.rstrip("%")) for segment in segments) == pytest.approx(100, abs=0.05)
+    assert float(segments[2].width.rstrip("%")) >= 0.5
+    assert [segment.number for segment in segments] == [99_999, 0, 1, 0, 0]
+
+
+def test_each_part_of_the_bar_has_a_pattern_of_its_own(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    page = soup(analyst.get(url_of(running)))
+    fills = {rect["fill"] for rect in page.select(".legend rect")}
+
+    assert len(fills) == 5
+    assert {f"url(#{pattern['id']})" for pattern in page.select("pattern")} == fills
+
+
+def test_who_why_when_and_where_from(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    facts = soup(analyst.get(url_of(running))).select_one(".about .facts")
+    told = text_of(facts)
+
+    assert "Who Ana" in told
+    assert "Why ticket 4711" in told
+    assert facts.select_one("a")["href"] == f"/investigate/?{running.query}"  # type: ignore[union-attr, index]
+
+
+def test_a_job_made_of_another_leads_to_that_one(running: BulkJob, ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", source="job")
+    JobInput.objects.create(job=job, terms=[["job", str(running.pk)], ["states", "done"]])
+
+    assert soup(analyst.get(url_of(job))).select_one(f".about a[href='{url_of(running)}']")
+
+
+def test_every_chunk_says_what_was_answered(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    rows = [text_of(row) for row in soup(analyst.get(url_of(running))).select(".chunks tbody tr")]
+
+    assert rows[0] == "1 more chunk to come"
+    assert rows[1].startswith("Chunk 2 1 Sending")
+    assert rows[2].startswith("Chunk 1 4 Partly done")
+    assert rows[2].endswith("4.0 s 2 done 1 in part 1 refused")
+
+
+def test_many_chunks_have_a_list_of_their_own(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", counts={"done": 250}, kind="reclassify", destination="", expected_disposition="SPAM")
+    for number in range(1, 251):
+        chunk_of(job, number, "done", counts={"done": 1})
+    page = soup(analyst.get(url_of(job)))
+    assert len(page.select(".chunks tbody tr")) == progress.MOST_CHUNKS
+    assert text_of(page.select_one("#progress > p > a")) == "All 250 chunks"
+
+    seen, address = [], url_of(job, "job_chunks")
+    while address:
+        fragment = soup(analyst.get(address, headers=HTMX))
+        seen += [int(link.contents[-1]) for link in fragment.select("td:first-child a[href*=actions]")]
+        more = fragment.select_one("a.button")
+        address = str(more["hx-get"]) if more else ""
+    assert seen == list(range(250, 0, -1))
+
+
+def test_a_waiting_job_counts_down_and_can_be_undone(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "waiting", due_at=timezone.now() + dt.timedelta(seconds=8), started_at=None, counts={"queued": 3})
+    many(job, 3)
+    page = soup(analyst.get(url_of(job)))
+    assert page.select_one(".progress .verdicts time")["data-until"]  # type: ignore[index]
+    assert button(page, "Undo")["data-key"] == "z"
+
+    answer = analyst.post(url_of(job, "cancel_job"), headers=HTMX)
+    assert "Undone before anything was sent." in answer.content.decode()
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+
+
+def test_a_job_that_rests_for_the_budget_says_until_when(ana: Member, analyst: Client, soup: Soup) -> None:
+    told = "The account's call budget is used up; nothing was sent."
+    due = timezone.now() + dt.timedelta(minutes=3)
+    job = job_of(ana, "running", due_at=due, explanation=told, counts={"queued": 3})
+    page = soup(analyst.get(url_of(job)))
+
+    assert text_of(page.select_one(".progress .verdicts")).startswith("Resting, goes on")
+    assert text_of(page.select_one(".stands")) == f"{told} Goes on at {due:%H:%M:%S} ."
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Paused by Ben.",
+        "Cloudflare does not accept our credentials; whoever runs Mailwarden must renew the API token.",
+        "Ana no longer has the right to do this. Somebody who has can resume the job, and takes it over.",
+    ],
+)
+def test_a_paused_job_says_why_and_goes_on_by_a_click(ana: Member, analyst: Client, soup: Soup, told: str) -> None:
+    job = job_of(ana, "paused", explanation=told, counts={"queued": 3})
+    many(job, 3)
+    page = soup(analyst.get(url_of(job)))
+    assert text_of(page.select_one(".stands")) == told
+    assert not button(page, "Resume").has_attr("disabled")
+
+    fragment = soup(analyst.post(url_of(job, "resume_job"), headers=HTMX))
+    assert text_of(fragment.select_one(".verdicts")).startswith("Running")
+    assert fragment.select_one("#progress")["hx-trigger"] == "every 1s"  # type: ignore[index]
+
+
+def test_a_chunk_that_is_looked_up_is_not_sent_twice_and_says_so(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "running")
+    chunk = chunk_of(job, 1, "unknown", looks=1, next_look_at=timezone.now() + dt.timedelta(minutes=1))
+    many(job, 1000, "unknown", action=chunk)
+    page = soup(analyst.get(url_of(counted(job))))
+
+    assert text_of(page.select_one(".stands")) == "1 chunk of 1,000 is being looked up. Nothing will be sent twice."
+    assert not button(page, "Look now").has_attr("disabled")
+
+
+def test_a_chunk_that_needs_a_person_is_shown_with_what_was_tried(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done")
+    chunk = chunk_of(
+        job, 1, "unknown", needs_person=True, explanation="5 looks could not tell. Look and decide.",
+        evidence=[{"at": timezone.now().isoformat(), "found": "12 messages could not be found."}], looks=5,
+    )  # fmt: skip
+    many(job, 12, "unknown", action=chunk)
+    page = soup(analyst.get(url_of(counted(job))))
+    receipt = soup(analyst.get(reverse("investigate:action", args=[chunk.pk])))
+
+    assert text_of(page.select_one(".verdicts")) == "Needs a person"
+    assert "unknown, needs a person" in text_of(page.select_one("#messages"))
+    assert page.select_one(".stands a")["href"] == reverse("investigate:action", args=[chunk.pk])  # type: ignore[index]
+    assert "12 messages could not be found." in text_of(receipt)
+    assert [text_of(one) for one in receipt.select("#receipt button")] == ["Look now", "It was done", "It was not done"]
+    assert receipt.select_one(f"a[href='{url_of(job)}']")
+
+
+def test_settling_a_chunk_moves_its_job(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done")
+    chunk = chunk_of(job, 1, "unknown", needs_person=True)
+    many(job, 12, "unknown", action=chunk)
+    counted(job)
+
+    answer = analyst.post(reverse("investigate:settle", args=[chunk.pk]), {"outcome": "done"}, headers=HTMX)
+
+    assert text_of(soup(answer).select_one(".verdicts")) == "Done"
+    assert text_of(soup(analyst.get(url_of(job))).select_one(".legend li")) == "12 done"
+
+
+def test_the_receipt_of_a_chunk_does_not_grow_with_its_messages(
+    ana: Member, analyst: Client, django_assert_max_num_queries: Callable
+) -> None:
+    job = job_of(ana, "running")
+    chunk = chunk_of(job, 1, "done", counts={"done": 1000})
+    many(job, 1000, "done", action=chunk)
+    with django_assert_max_num_queries(15):
+        answer = analyst.get(reverse("investigate:action", args=[chunk.pk]))
+    assert len(answer.content) < 12_000
+
+
+@pytest.mark.parametrize("state", [state.value for state in JobState])
+def test_every_state_has_a_page(state: str, ana: Member, analyst: Client) -> None:
+    decided = timezone.now() if state in ("waiting", "running", "paused", "done", "cancelled") else None
+    job = job_of(ana, state, decided_at=decided, counts={"queued": 2, "skipped": 1})
+    assert analyst.get(url_of(job)).status_code == 200
+
+
+def test_other_accounts_jobs_and_unknown_ones_do_not_exist(ana: Member, analyst: Client) -> None:
+    job = job_of(ana, "running", account_id="another")
+    item = item_of(job, "a", "queued")
+    for address in (
+        *(url_of(job, name) for name in ("job", "job_chunks", "job_messages", "job_result")),
+        reverse("investigate:job_message", args=[job.pk, item.pk]),
+        reverse("investigate:job", args=[uuid.uuid4()]),
+    ):
+        assert analyst.get(address).status_code == 404, address
+    assert analyst.get(url_of(job, "job_progress"), headers=HTMX).status_code == 404
+    assert analyst.post(url_of(job, "cancel_job")).status_code == 404
+    assert str(job.pk) not in analyst.get(LIST).content.decode()
+
+
+# --- polling ----------------------------------------------------------------------------------------------------------
+
+
+def poll(client: Client, job: BulkJob, **values: Any) -> HttpResponse:
+    asked = {"v": job.version, "since": int(timezone.now().timestamp()), "every": 1, "listed": 0} | values
+    return client.get(url_of(job, "job_progress"), asked, headers=HTMX)
+
+
+def test_an_unchanged_job_costs_a_poll_one_small_query(
+    running: BulkJob, analyst: Client, django_assert_num_queries: Callable
+) -> None:
+    poll(analyst, running)
+    with django_assert_num_queries(3):  # session, member, and one of ours
+        assert poll(analyst, running).status_code == 204
+
+
+def test_a_changed_job_comes_with_its_bar_and_its_version(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    item_of(running, "f", "done")
+    before = running.version
+    counted(running)
+    answer = poll(analyst, running, v=before, listed=4)
+    fragment = soup(answer)
+
+    assert text_of(fragment.select_one(".legend li")) == "3 done"
+    assert f"v={running.version}&" in str(fragment.select_one("#progress")["hx-get"])  # type: ignore[index]
+
+
+def test_the_list_of_messages_says_how_much_has_ended_since(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    news = soup(poll(analyst, running, v=0, listed=2)).select_one("[hx-swap-oob='innerHTML:#list-news']")
+    assert text_of(news) == "3 more finished · refresh"
+    silent = soup(poll(analyst, running, v=0, listed=5)).select_one("[hx-swap-oob='innerHTML:#list-news']")
+    assert text_of(silent) == ""
+
+
+@pytest.mark.parametrize(("seconds", "every"), [(0, 1), (9, 1), (11, 2), (119, 2), (121, 5), (9999, 5)])
+def test_polls_grow_calmer(running: BulkJob, analyst: Client, soup: Soup, seconds: int, every: int) -> None:
+    since = int(timezone.now().timestamp()) - seconds
+    fragment = soup(poll(analyst, running, v=0, since=since)).select_one("#progress")
+    assert fragment["hx-trigger"] == f"every {every}s"  # type: ignore[index]
+    assert poll(analyst, running, since=since, every=every).status_code == 204
+
+
+def test_a_page_that_polls_too_often_is_told_to_poll_less(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    answer = poll(analyst, running, since=int(timezone.now().timestamp()) - 60, every=1)
+    assert soup(answer).select_one("#progress")["hx-trigger"] == "every 2s"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled"])
+def test_the_end_stops_the_poll_and_is_read_out(ana: Member, analyst: Client, soup: Soup, state: str) -> None:
+    job = job_of(ana, state, counts={"done": 9180, "failed": 34})
+    fragment = soup(poll(analyst, job, v=0))
+
+    assert not fragment.select_one("#progress").has_attr("hx-trigger")  # type: ignore[union-attr]
+    spoken = text_of(fragment.select_one("[hx-swap-oob='innerHTML:#status']"))
+    assert "Moved 9,180 of 9,214 messages. 34 refused." in spoken
+
+
+def test_a_cancelled_job_is_watched_until_its_last_chunk_is_answered(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "cancelled")
+    many(job, 2, "sending", action=chunk_of(job, 1, "sending"))
+    assert soup(poll(analyst, counted(job), v=0)).select_one("#progress[hx-trigger]")
+
+
+@pytest.mark.parametrize("values", [{"since": "x", "every": "-1", "listed": "9" * 30}, {"since": "9" * 18}])
+def test_what_a_poll_sends_is_never_trusted(running: BulkJob, analyst: Client, values: dict[str, str]) -> None:
+    assert poll(analyst, running, **values).status_code in (200, 204)
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("show", "names"),
+    [("refused", ["Invoice c", "Invoice d"]), ("skipped", ["Invoice s"]), ("done", ["Invoice a", "Invoice b"])],
+)
+def test_messages_are_filtered_by_what_became_of_them(
+    running: BulkJob, analyst: Client, soup: Soup, show: str, names: list[str]
+) -> None:
+    fragment = soup(analyst.get(url_of(running, "job_messages"), {"show": show}, headers=HTMX))
+    page = soup(analyst.get(url_of(running), {"show": show}))
+
+    for shown in (fragment, page):
+        assert [text_of(link) for link in shown.select(".messages-table .subject-link")] == names
+        assert shown.select_one("#messages nav [aria-current]")["href"] == f"{url_of(running)}?show={show}#messages"  # type: ignore[index]
+
+
+def test_messages_come_by_the_hundred_without_gap_or_double(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "running")
+    many(job, 230)
+    seen, address = [], url_of(job, "job_messages")
+    while address:
+        fragment = soup(analyst.get(address, headers=HTMX))
+        seen += [str(link["href"]) for link in fragment.select(".subject-link")]
+        more = fragment.select_one("#more-messages")
+        address = str(more["hx-get"]) if more else ""
+    assert len(seen) == len(set(seen)) == 230
+
+
+def test_a_message_opens_to_its_copies(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    row = soup(analyst.get(url_of(running), {"show": "refused"})).select(".messages-table tbody tr")[1]
+    fragment = soup(analyst.get(str(row.details["hx-get"]), headers=HTMX))  # type: ignore[index]
+
+    assert text_of(row.summary).startswith("1 of 2")
+    assert [text_of(copy) for copy in fragment.select("li")] == [
+        "j.doe@corp.example : moved",
+        "bea@corp.example : mailbox full",
+    ]
+
+
+def test_hostile_mail_stays_text(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", reason="<b>why</b>", actor_name="<i>Ana</i>")
+    item_of(job, "a", "done", subject="<script>alert(1)</script>\u202egnp", facts={"from": "<img src=x>@x.example"})
+    page = soup(analyst.get(url_of(counted(job))))
+
+    assert "[U+202E]" in text_of(page.select_one(".subject-link"))
+    assert not page.select("main script, main img, main i, .about dd b")
+
+
+# --- what people do ---------------------------------------------------------------------------------------------------
+
+
+def test_cancelling_leaves_what_is_on_its_way_and_drops_the_rest(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    fragment = soup(analyst.post(url_of(running, "cancel_job"), headers=HTMX))
+
+    assert text_of(fragment.select_one(".told")).startswith("Cancelled. Moved 2 of 8 messages.")
+    assert "3 messages were not sent." in text_of(fragment.select_one(".told"))
+    assert running.items.filter(state="sending").count() == 1
+
+
+def test_a_plain_form_is_led_back_to_the_job(running: BulkJob, analyst: Client) -> None:
+    answer = analyst.post(url_of(running, "pause_job"))
+    assert (answer.status_code, answer["Location"]) == (303, url_of(running))
+    running.refresh_from_db()
+    assert (running.state, running.explanation) == (JobState.PAUSED, "Paused by Ana.")
+
+
+def test_who_comes_too_late_sees_the_job_as_it_is(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    BulkJob.objects.filter(pk=running.pk).update(state=JobState.DONE, finished_at=timezone.now())
+    answer = analyst.post(url_of(running, "cancel_job"), headers=HTMX)
+    fragment = soup(answer)
+
+    assert (answer.status_code, answer["HX-Retarget"]) == (409, "#notice")
+    assert "This job has ended already." in text_of(fragment.select_one(".notice"))
+    assert "Moved 2 of 8 messages." in text_of(fragment.select_one("[hx-swap-oob='outerHTML:#progress'] .told"))
+    assert analyst.post(url_of(running, "cancel_job")).status_code == 409
+
+
+def test_what_cannot_be_done_is_said_not_done(ana: Member, analyst: Client) -> None:
+    job = job_of(ana, "done", counts={"done": 3})
+    for name in ("retry_job", "look_job"):
+        answer = analyst.post(url_of(job, name), headers=HTMX)
+        assert answer.status_code == 409, name
+        assert "Nothing was changed." in answer.content.decode()
+
+
+def test_retrying_takes_what_was_refused_up_again(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    assert text_of(button(soup(analyst.get(url_of(running))), "Retry")) == "Retry 2 refused"
+    fragment = soup(analyst.post(url_of(running, "retry_job"), headers=HTMX))
+
+    assert [text_of(part) for part in fragment.select(".legend li")][2] == "0 refused"
+    assert ActionItem.objects.get(investigate_id="c").state == ActionState.QUEUED
+
+
+def test_somebody_elses_job_is_theirs_alone_unless_one_may_mend_everybodys(
+    running: BulkJob, responder: Client, soup: Soup, client: Client
+) -> None:
+    cleo = Member.objects.create_user("cleo", "cleo@corp.example", "x", role=Role.ANALYST)
+    client.force_login(cleo)
+    page = soup(client.get(url_of(running)))
+    refused = client.post(url_of(running, "cancel_job"), headers=HTMX)
+
+    assert "This is Ana's job; a responder or admin can do this too." in text_of(page.select_one(".whynot"))
+    assert all(one.has_attr("disabled") for one in page.select("#progress button"))
+    assert refused.status_code == 403
+    assert "This is Ana's job" in text_of(soup(refused))
+    assert responder.post(url_of(running, "cancel_job"), headers=HTMX).status_code == 200
+
+
+def test_a_viewer_reads_everything_and_changes_nothing(running: BulkJob, viewer: Client, soup: Soup) -> None:
+    page = soup(viewer.get(url_of(running)))
+    assert "Your role may not act on many messages at once" in text_of(page.select_one(".whynot"))
+    assert not page.select_one(".again")
+    for name in ("cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again"):
+        assert viewer.post(url_of(running, name)).status_code == 403, name
+
+
+def test_each_button_that_cannot_work_says_why(ana: Member, analyst: Client, soup: Soup) -> None:
+    page = soup(analyst.get(url_of(job_of(ana, "done", counts={"done": 3}))))
+    reasons = text_of(page.select_one(".whynot"))
+
+    assert all(one["data-why"] for one in page.select("#progress button[disabled]"))
+    assert "The job has ended." in reasons
+    assert "No message was refused." in reasons
+    assert "Nothing is unknown." in reasons
+
+
+def test_another_action_begins_a_rehearsal_of_these_messages(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", counts={"done": 3, "failed": 1})
+    many(job, 3, "done")
+    form = soup(analyst.get(url_of(job))).select_one("form.again")
+    values = {
+        "what": "reclassify:SPAM",
+        "states": "failed",
+        "operation_key": form.select_one("[name=operation_key]")["value"],  # type: ignore[union-attr, index]
+    }
+
+    first, second = analyst.post(url_of(job, "job_again"), values), analyst.post(url_of(job, "job_again"), values)
+
+    begun = BulkJob.objects.exclude(pk=job.pk).get()
+    assert first["Location"] == second["Location"] == url_of(begun)
+    assert (begun.source, begun.kind, begun.expected_disposition) == (JobSource.JOB, "reclassify", "SPAM")
+    assert begun.input.terms == [["job", str(job.pk)], ["states", "failed,partly_done"]]
+    assert analyst.post(url_of(job, "job_again"), values | {"what": "erase"}).status_code == 400
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_under_way_come_first_whoever_began_them(ana: Member, ben: Member, analyst: Client, soup: Soup) -> None:
+    now = timezone.now()
+    job_of(ana, "done", counts={"done": 1}, created_at=now)
+    job_of(ben, "running", counts={"queued": 2}, created_at=now - dt.timedelta(hours=2))
+    page = soup(analyst.get(LIST))
+
+    assert [text_of(link) for link in page.select(".jobs td a")] == [
+        "Move 2 messages to Junk",
+        "Move 1 message to Junk",
+    ]
+    assert "Ben" in text_of(page.select_one(".jobs tr:has(a)"))
+
+
+@pytest.mark.parametrize(("show", "number"), [("", 3), ("mine", 2), ("running", 1), ("ended", 2), ("nonsense", 3)])
+def test_the_list_is_filtered(ana: Member, ben: Member, analyst: Client, soup: Soup, show: str, number: int) -> None:
+    for actor, state in ((ana, "running"), (ana, "done"), (ben, "cancelled")):
+        job_of(actor, state)
+    assert len(soup(analyst.get(LIST, {"show": show})).select(".jobs tbody tr")) == number
+
+
+def test_a_desk_without_jobs_teaches_how_to_begin_one(analyst: Client, soup: Soup) -> None:
+    page = soup(analyst.get(LIST))
+    assert page.select_one(".empty.teach a[href='/investigate/bulk/paste']")
+    assert page.select_one("a[href='/investigate/bulk/cloudflare/']")
+    assert not page.select_one("#live-jobs")
+
+
+def test_rows_under_way_are_renewed_together_and_stay_when_they_end(
+    ana: Member, analyst: Client, soup: Soup, django_assert_num_queries: Callable
+) -> None:
+    jobs = [job_of(ana, "running", counts={"queued": 2}) for _ in range(3)]
+    address = str(soup(analyst.get(LIST)).select_one("#live-jobs")["hx-get"])  # type: ignore[index]
+    with django_assert_num_queries(3):
+        assert analyst.get(address, headers=HTMX).status_code == 204
+
+    BulkJob.objects.filter(pk=jobs[0].pk).update(state=JobState.DONE, version=2)
+    fragment = soup(analyst.get(address, headers=HTMX))
+
+    assert len(fragment.select("tr")) == 3
+    assert fragment.select_one("#live-jobs")["hx-trigger"] == "every 5s"  # type: ignore[index]
+
+
+def test_other_peoples_live_rows_stay_out_of_a_filtered_list(
+    ana: Member, ben: Member, analyst: Client, soup: Soup
+) -> None:
+    job_of(ana, "running")
+    address = str(soup(analyst.get(LIST, {"show": "mine"})).select_one("#live-jobs")["hx-get"])  # type: ignore[index]
+    job_of(ben, "running")
+    assert analyst.get(address, headers=HTMX).status_code == 204
+
+
+# --- being told -------------------------------------------------------------------------------------------------------
+
+
+def test_the_frame_asks_for_news_only_while_there_can_be_any(ana: Member, analyst: Client, soup: Soup) -> None:
+    assert not soup(analyst.get(LIST)).select_one("#job-notices")
+    job = job_of(ana, "running")
+    page = soup(analyst.get("/account/preferences/"))
+    assert page.select_one("#job-notices")["hx-trigger"] == "every 15s"  # type: ignore[index]
+    assert text_of(page.select_one("nav.wide [data-badge=jobs]")) == "1 running"
+
+    BulkJob.objects.filter(pk=job.pk).update(state=JobState.DONE, finished_at=timezone.now())
+    page = soup(analyst.get("/account/preferences/"))
+    assert page.select_one("#job-notices")["hx-trigger"] == "load delay:1s, every 15s"  # type: ignore[index]
+
+
+def test_the_owner_is_told_once_wherever_they_are(ana: Member, analyst: Client, responder: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", counts={"done": 9180, "failed": 34})
+    address = reverse("investigate:job_notices")
+
+    assert "9,180" not in responder.get(address, headers=HTMX).content.decode()
+    fragment = soup(analyst.get(address, headers=HTMX))
+    notice = fragment.select_one("[hx-swap-oob='innerHTML:#notice'] .notice")
+    assert text_of(notice.p).startswith("Moved 9,180 of 9,214 messages. 34 refused.")  # type: ignore[union-attr]
+    assert notice.a["href"] == url_of(job)  # type: ignore[union-attr, index]
+    assert not fragment.select_one("#job-notices").has_attr("hx-get")  # type: ignore[union-attr]
+    assert "9,180" not in analyst.get(address, headers=HTMX).content.decode()
+
+
+def test_there_is_no_news_while_a_job_runs(ana: Member, analyst: Client) -> None:
+    job_of(ana, "running")
+    assert analyst.get(reverse("investigate:job_notices"), headers=HTMX).status_code == 204
+
+
+def test_who_has_seen_the_end_on_the_jobs_own_page_is_not_told_again(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", counts={"done": 3})
+    assert not soup(analyst.get(url_of(job))).select_one("#job-notices")
+    job.refresh_from_db()
+    assert job.seen_at is not None
+
+
+# --- where single actions are shown -----------------------------------------------------------------------------------
+
+
+def test_chunks_are_not_among_single_actions(running: BulkJob, ana: Member, analyst: Client, soup: Soup) -> None:
+    chunk_of(running, 3, "waiting")
+    assert queries.latest(ana) == []
+    page = soup(analyst.get("/investigate/actions/"))
+    assert "waiting 0" in text_of(page.select_one("#footer"))
+    assert page.select_one(f".empty a[href='{LIST}']")
+
+
+def test_the_undo_key_never_takes_a_chunk(running: BulkJob, analyst: Client) -> None:
+    chunk = chunk_of(running, 3, "waiting")
+    assert analyst.post(reverse("investigate:undo_last"), headers=HTMX).status_code == 409
+    answer = analyst.post(reverse("investigate:undo", args=[chunk.pk]), headers=HTMX)
+    assert answer.status_code == 409
+    assert "cancel the job instead" in answer.content.decode()
+    assert Action.objects.get(pk=chunk.pk).state == ActionState.WAITING
+
+
+def test_rows_of_a_search_tell_what_a_job_did_with_each_message(running: BulkJob) -> None:
+    found = queries.states_for(["a", "c", "d", "e", "s", "queued-00001", "never"])
+
+    assert {name: view.text for name, view in found.items()} == {
+        "a": "moved to Junk",
+        "c": "not moved",
+        "d": "moved 1 of 2",
+        "e": "sending",
+        "queued-00001": "queued in Ana's job",
+    }
+    assert {view.url for view in found.values()} == {url_of(running)}
+
+
+@pytest.mark.parametrize("state", ["collecting", "rehearsal", "failed"])
+def test_a_rehearsal_leaves_no_trace_in_a_search(ana: Member, state: str) -> None:
+    many(job_of(ana, state, decided_at=None), 3)
+    assert queries.states_for(["queued-00001"]) == {}
+
+
+def test_a_message_nobody_touched_in_a_job_keeps_what_was_done_before(ana: Member, emailsec: Any) -> None:
+    earlier = job_of(ana, "done")
+    item_of(earlier, "a", "done", chunk=chunk_of(earlier, 1, "done"))
+    item_of(job_of(ana, "cancelled", decided_at=timezone.now()), "a", "cancelled")
+    item_of(job_of(ana, "done", decided_at=timezone.now()), "a", "skipped")
+    assert queries.states_for(["a"])["a"].text == "moved to Junk"
+
+
+def test_pages_without_acted_messages_pay_one_query(running: BulkJob, django_assert_num_queries: Callable) -> None:
+    with django_assert_num_queries(1):
+        assert queries.states_for(["x", "y", "s"]) == {}
+    with django_assert_num_queries(2):
+        queries.states_for(["a", "b", "queued-00001"])
+
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_over_the_simulator_from_its_decision_to_its_notice(
+    run: Callable[..., BulkJob], emailsec: Any, ana: Member, analyst: Client, soup: Soup
+) -> None:
+    delivered = [
+        record
+        for record in emailsec.store.records
+        if record.delivery_status[0] == "delivered" and not record.is_quarantined and not record.is_phish_submission
+    ][:5]
+    job = run(rehearsed(ana, "move", delivered))  # type: ignore[arg-type]
+    fragment = soup(analyst.get(reverse("investigate:job_notices"), headers=HTMX))
+    page = soup(analyst.get(url_of(job)))
+
+    assert job.state == JobState.DONE
+    assert text_of(page.select_one(".legend li")) == f"{job.counts['done']} done"
+    assert f"of {sum(job.counts.values())} messages." in text_of(fragment.select_one(".notice p"))
+    assert text_of(page.select_one(".messages-table .state")) == "moved to Junk"
