@@ -6,7 +6,6 @@ import datetime as dt
 import time
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import F
 from django.test import Client
@@ -95,7 +94,3 @@ def calls(simulator: Any, operation: str) -> int:
 
 def page_of(job_id: object) -> str:
     return reverse("investigate:upstream_job", args=[str(job_id)])
-
-
-def query_of(values: dict[str, str]) -> str:
-    return urlencode(values)
