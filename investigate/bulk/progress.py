@@ -268,7 +268,7 @@ class JobView:
 
     @property
     def percent(self) -> int:
-        settled = self.messages - words.still_open(self.job.counts)
+        settled = self.messages - words.still_open(self.job.counts) - self.number("unknown")
         return 100 * settled // self.messages if self.messages else 0
 
     def number(self, segment: str) -> int:
@@ -277,11 +277,14 @@ class JobView:
 
     @property
     def segments(self) -> list[Segment]:
-        """The five parts, those without a message among them; wide enough to be seen where there is one."""
+        """The five parts, those without a message among them; wide enough to be seen where there is one.
+
+        What was cancelled leaves the end of the bar empty.
+        """
         numbers = [self.number(name) for name, _, _ in SEGMENTS]
-        whole = sum(numbers)
+        whole = self.messages
         widths = [max(_NARROWEST, 1000 * number / whole) if number else 0.0 for number in numbers]
-        scale = 100 / sum(widths) if whole else 0.0
+        scale = 100 / max(1000 * (whole - sum(numbers)) / whole + sum(widths), 1) if whole else 0.0
         found, x = [], 0.0
         for (name, label, _), number, width in zip(SEGMENTS, numbers, widths, strict=True):
             found.append(Segment(name, label, number, f"{x:.2f}%", f"{width * scale:.2f}%"))
@@ -355,10 +358,15 @@ class JobView:
         return round(60 * sum(chunk.messages for chunk in ended) / seconds)
 
     @property
+    def stands(self) -> str:
+        """Why a job that could go on does not."""
+        return self.job.explanation if self.job.state == JobState.PAUSED or self.rests_until else ""
+
+    @property
     def pace(self) -> str:
         """ "1,180 messages a minute, about 40 s left at the present budget"; "" where nothing is being sent."""
         left = words.still_open(self.job.counts)
-        if self.job.state != JobState.RUNNING or self.rests_until or not left:
+        if self.job.state != JobState.RUNNING or self.rests_until or self.looked_up or not left:
             return ""
         rate = self.per_minute
         if not rate:

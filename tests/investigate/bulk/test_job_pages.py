@@ -84,6 +84,11 @@ def test_the_bar_fills_its_width_and_shows_also_one_of_many_thousands(ana: Membe
     assert [segment.number for segment in segments] == [99_999, 0, 1, 0, 0]
 
 
+def test_what_was_cancelled_is_no_part_of_the_bar_and_not_done_either(ana: Member) -> None:
+    view = progress.JobView(job_of(ana, "cancelled", counts={"done": 250, "cancelled": 750}), ana)
+    assert [segment.width for segment in view.segments] == ["25.00%", "0.00%", "0.00%", "0.00%", "0.00%"]
+
+
 def test_each_part_of_the_bar_has_a_pattern_of_its_own(running: BulkJob, analyst: Client, soup: Soup) -> None:
     page = soup(analyst.get(url_of(running)))
     fills = {rect["fill"] for rect in page.select(".legend rect")}
