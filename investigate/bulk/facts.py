@@ -49,8 +49,11 @@ class KnownMessage:
 
 
 def known(message: Message | MessageRow) -> KnownMessage:
-    is_row = isinstance(message, MessageRow)
-    mailboxes = (message.wire_client_recipients if is_row else message.client_recipients) or message.recipients
+    log: tuple[ActionEntry, ...] = ()
+    if isinstance(message, MessageRow):
+        mailboxes, scanned_at = message.wire_client_recipients, message.scanned_at
+    else:
+        mailboxes, scanned_at, log = message.client_recipients, _written(message.scanned_at), message.action_log
     return KnownMessage(
         id=message.id,
         postfix_id=message.postfix_id or "",
@@ -60,15 +63,15 @@ def known(message: Message | MessageRow) -> KnownMessage:
         edf_hash=message.edf_hash or "",
         from_=message.from_ or "",
         from_name=message.from_name or "",
-        scanned_at=message.scanned_at if is_row else _written(message.scanned_at),
-        client_recipients=mailboxes,
+        scanned_at=scanned_at,
+        client_recipients=mailboxes or message.recipients,
         final_disposition=message.final_disposition,
         delivery_mode=message.delivery_mode,
         delivery_status=message.delivery_status,
         is_quarantined=message.is_quarantined,
         is_phish_submission=message.is_phish_submission,
         post_delivery_operations=message.post_delivery_operations,
-        action_log=() if is_row else message.action_log,
+        action_log=log,
     )
 
 
@@ -119,16 +122,15 @@ def message_of(item: ActionItem) -> KnownMessage:
 
 def facts_after(item: ActionItem, job: BulkJob) -> dict[str, Any]:
     """The facts of a message after that job: what it surely did is known without asking."""
+    facts: dict[str, Any] = item.facts
     operation = _DONE_BY.get(ActionKind(job.kind))
     if item.state != ActionState.DONE or operation is None:
-        return item.facts
+        return facts
     status = DeliveryStatus.MOVED if job.kind == ActionKind.MOVE else DeliveryStatus.DELIVERED
     return {
-        **{name: value for name, value in item.facts.items() if name != "is_quarantined"},
-        "delivery_status": [status.value] * len(item.facts.get("delivery_status", ())),
-        "post_delivery_operations": [
-            *dict.fromkeys([*item.facts.get("post_delivery_operations", ()), operation.value])
-        ],
+        **{name: value for name, value in facts.items() if name != "is_quarantined"},
+        "delivery_status": [status.value] * len(facts.get("delivery_status", ())),
+        "post_delivery_operations": [*dict.fromkeys([*facts.get("post_delivery_operations", ()), operation.value])],
     }
 
 

@@ -61,8 +61,8 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Let it happen: with a reason, and the number of messages the person read."""
     job, member = _job(job_id), _member(request)
     if job.actor_id != member.pk:
-        text = f"{job.actor_name} rehearses this and decides it."
-        return errors.answer(request, errors.ErrorText("This is not yours to do.", text, "Nothing was sent.", 403))
+        told = f"{job.actor_name} rehearses this and decides it."
+        return errors.answer(request, errors.ErrorText("This is not yours to do.", told, "Nothing was sent.", 403))
     form = DecideForm(request.POST)
     if not form.is_valid():
         return _again(request, job, form)

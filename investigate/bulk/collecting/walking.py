@@ -160,4 +160,5 @@ def _leads_on(place: Place, answer: RawSearchPage, rows: list[MessageRow], *, ha
 
 
 def _written(place: Place) -> dict[str, Any]:
-    return msgspec.to_builtins(place)
+    written: dict[str, Any] = msgspec.to_builtins(place)
+    return written
