@@ -66,6 +66,13 @@ class KindOfTerm:
     def note(self) -> str:
         return NOTES.get(self.kind, "")
 
+    @property
+    def cost(self) -> str:
+        """What looking them up takes, as far as that is known beforehand."""
+        calls = self.count * sum(not way.is_last_resort for way in ways_of(self.kind, ""))
+        a_second = settings.CALL_LIMIT * SHARES[Priority.BACKGROUND] / WINDOW_SECONDS
+        return f"{counted(calls, 'call')} at least, about {words.lasting(calls / a_second)}"
+
 
 def actions_for(member: Member) -> list[tuple[str, Any]]:
     """What this member may do with many messages, as choices; the value names kind and folder or verdict."""
@@ -190,16 +197,6 @@ class PasteForm(forms.Form):
     def has_unticked_wide(self) -> bool:
         """Whether addresses or domains stand beside ids and are left out."""
         return any(self.terms.counts[kind] and kind not in self.chosen for kind in WIDE)
-
-    @property
-    def cost(self) -> str:
-        """What looking them up takes, as far as that is known beforehand."""
-        calls = sum(
-            sum(not way.is_last_resort for way in ways_of(kind, "")) * self.terms.counts[kind] for kind in self.chosen
-        )
-        a_second = settings.CALL_LIMIT * SHARES[Priority.BACKGROUND] / WINDOW_SECONDS
-        took = words.lasting(calls / a_second)
-        return f"{counted(calls, 'call')} at least, about {took} of the budget for background work"
 
     def job_terms(self) -> list[tuple[str, str]]:
         """What the job is to look up; and, of a list, the lines that name nothing, to be told at its end."""
