@@ -124,7 +124,7 @@ def test_the_ten_largest_domains_and_the_rest(ana):
 
     summary = rehearsal._add_up(job)
 
-    assert [domain.name for domain in summary.by_domain][0] == "d1.example"
+    assert summary.by_domain[0].name == "d1.example"
     assert (len(summary.by_domain), summary.other_domains, summary.other_copies, summary.copies) == (10, 2, 4, 25)
 
 
