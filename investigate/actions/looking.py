@@ -58,11 +58,14 @@ def look_at(client: EmailSecurityClient, action: Action, item: ActionItem) -> Fi
     if action.kind == ActionKind.RECLASSIFY:
         return look_for_submission(client, action, item)
     try:
-        entries = _entries(client, action, item)
+        log = client.action_log(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action))
         message = client.message(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action))
     except errors.NotFound:
         return Finding(_outcome(item, []), "Cloudflare no longer knows the message.")
-    statuses = _statuses(message)
+    entries = _about(action, log)
+    statuses = _statuses(message.client_recipients, message.delivery_status)
+    before = _statuses(item.facts.get("client_recipients", ()), item.facts.get("delivery_status", ()))
+    was_there = _was_there(action, log)
     receipts = list(item.receipts.all()) or [Receipt(item=item, recipient="", is_done=None)]
     is_alone = not any(receipt.is_done for receipt in receipts)
     copies = []
@@ -70,8 +73,12 @@ def look_at(client: EmailSecurityClient, action: Action, item: ActionItem) -> Fi
         if receipt.is_done is not None:
             copies.append(Copy(receipt.recipient, receipt.is_done, receipt.status, receipt.completed_at))
             continue
-        status = statuses.get(same_copy(receipt.recipient))
-        verdict = _verdict(action, message, entries, status, is_alone=is_alone)
+        name = same_copy(receipt.recipient)
+        status = statuses.get(name)
+        if action.kind == ActionKind.MOVE and status in ARRIVED[ActionKind.MOVE] and before.get(name) == status:
+            verdict = _moved_again(entries, was_there=was_there, is_alone=is_alone)
+        else:
+            verdict = _verdict(action, message, entries, status, is_alone=is_alone)
         copies.append(_copy(receipt, verdict, entries))
     return Finding(_outcome(item, copies), _found(message, entries))
 
@@ -94,12 +101,45 @@ def _verdict(
     if ends - {None}:
         if status in ARRIVED[kind]:
             return True
+        if kind == ActionKind.MOVE and status is not None and status.is_known:
+            return False  # the log says that the move has ended, and this copy is not among those it reached
         return False if status in DID_NOT[kind] else None
     if kind == ActionKind.RELEASE:
         if status is not None:
             return True if status in ARRIVED[kind] else None
         return None if message.is_quarantined else True
     return None
+
+
+def _moved_again(entries: Sequence[ActionEntry], *, was_there: bool | None, is_alone: bool) -> bool | None:
+    """Whether a copy that had been moved before was moved by us: its status looks the same either way.
+
+    Lines of the log name no copy. Where all of ours ended alike they tell; else it depends on whether the copy lay in
+    our folder already, because the service refuses to move it there again.
+    """
+    ends = {_succeeded(entry) for entry in entries}
+    if is_alone and len(ends) == 1:
+        return ends.pop()
+    return None if was_there is None or not ends - {None} else not was_there
+
+
+def _was_there(action: Action, log: Sequence[ActionEntry]) -> bool | None:
+    """Whether earlier moves of the message led into our folder; None: some did, or nobody can tell."""
+    if action.sent_at is None:
+        return None
+    since = action.sent_at - CLOCK_SLACK
+    folders = {
+        (entry.properties.folder or "").casefold()
+        for entry in log
+        if entry.operation == Operation.MOVE and _succeeded(entry) and (at := _moment(entry)) is not None and at < since
+    }
+    if not folders or "" in folders:
+        return None
+    return folders == {action.destination.casefold()} or (None if action.destination.casefold() in folders else False)
+
+
+def _moment(entry: ActionEntry) -> dt.datetime | None:
+    return entry.completed_at or entry.started_at
 
 
 def _succeeded(entry: ActionEntry) -> bool | None:
@@ -110,14 +150,18 @@ def _succeeded(entry: ActionEntry) -> bool | None:
     )
 
 
-def _entries(client: EmailSecurityClient, action: Action, item: ActionItem) -> list[ActionEntry]:
-    """The log's lines about this action: its kind, its folder or verdict, and not from before it was sent."""
+def _logged(client: EmailSecurityClient, action: Action, item: ActionItem) -> list[ActionEntry]:
+    return _about(action, client.action_log(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action)))
+
+
+def _about(action: Action, log: Sequence[ActionEntry]) -> list[ActionEntry]:
+    """The lines about this action: its kind, its folder or verdict, and not from before it was sent."""
     if action.sent_at is None:
         return []
     since = action.sent_at - CLOCK_SLACK
     found = []
-    for entry in client.action_log(item.investigate_id, budget=CALL_SECONDS, priority=_priority(action)):
-        at = entry.completed_at or entry.started_at
+    for entry in log:
+        at = _moment(entry)
         folder = entry.properties.folder
         if entry.operation not in _OPERATIONS[ActionKind(action.kind)] or at is None or at < since:
             continue
@@ -138,10 +182,10 @@ def look_for_submission(client: EmailSecurityClient, action: Action, item: Actio
         is_there = (
             any(is_ours(action, submission, names, since) for submission in submissions_since(client, action, since))
             if names
-            else bool(_entries(client, action, item))
+            else bool(_logged(client, action, item))
         )
     except errors.NotOnThisServer:
-        is_there = bool(_entries(client, action, item))
+        is_there = bool(_logged(client, action, item))
     told = "It stands among the submissions." if is_there else "It is not among the submissions."
     return Finding(_outcome(item, [Copy("", True if is_there else None, "")]), told)
 
@@ -174,12 +218,11 @@ def is_asked_for(action: Action, submission: Submission, since: dt.datetime) -> 
     )
 
 
-def _statuses(message: Message) -> dict[str, DeliveryStatus]:
-    """Delivery status by recipient, where the message has one for each."""
-    mailboxes = message.client_recipients
-    if len(mailboxes) != len(message.delivery_status):
+def _statuses(mailboxes: Sequence[str], statuses: Sequence[str]) -> dict[str, DeliveryStatus]:
+    """Delivery status by recipient, where there is one for each."""
+    if len(mailboxes) != len(statuses):
         return {}
-    return {same_copy(name): status for name, status in zip(mailboxes, message.delivery_status, strict=True)}
+    return {same_copy(name): DeliveryStatus(status) for name, status in zip(mailboxes, statuses, strict=True)}
 
 
 def _copy(receipt: Receipt, verdict: bool | None, entries: Sequence[ActionEntry]) -> Copy:  # noqa: FBT001

@@ -16,6 +16,7 @@ from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
 from investigate.actions.decision import Decision, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
+from investigate.bulk.facts import facts_of
 from investigate.message.parts import read_message
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
@@ -215,6 +216,7 @@ def _write_down(
                 recipients=[storable_text(name) for name in affected_recipients(message, decision.kind)],
                 disposition=storable_text(str(message.final_disposition or ""), limit=40),
                 attachment=decision.eml,
+                facts=facts_of(message),
             )
             event = record(
                 actor=actor,
