@@ -269,7 +269,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = min(20, CALL_SECONDS)  # waited in full while anything runs
 # The worker for jobs has child processes, so that one that hangs or grows is replaced and the others go on. Pools of
 # threads know none of these limits: there every call of the API, the database and the broker has a deadline of its own.
 CELERY_TASK_SOFT_TIME_LIMIT = CALL_SECONDS + 45

@@ -180,19 +180,16 @@ def prepare(stack: Stack) -> None:
     stack.manage("collectstatic", "--no-input", "--verbosity", "0")
 
 
+def start_web(stack: Stack, port: int) -> None:
+    stack.start(
+        "web", PYTHON, "-m", "gunicorn", "--config", "dashboard/gunicorn.py",
+        "--bind", f"127.0.0.1:{port}", "dashboard.wsgi",
+    )  # fmt: skip
+
+
 def start_processes(stack: Stack, port: int) -> None:
     """Web server, worker and scheduler."""
-    stack.start(
-        "web",
-        PYTHON,
-        "-m",
-        "gunicorn",
-        "--config",
-        "dashboard/gunicorn.py",
-        "--bind",
-        f"127.0.0.1:{port}",
-        "dashboard.wsgi",
-    )
+    start_web(stack, port)
     stack.start(
         "worker", PYTHON, "-m", "celery", "--app", "dashboard", "worker", "--pool", "threads",
         "--concurrency", stack.env.get("MAILWARDEN_WORKER_THREADS", WORKER_THREADS),

@@ -26,7 +26,8 @@ from dashboard.upstream.ring import SOON
 
 log = structlog.get_logger("mailwarden.health")
 
-STALE = dt.timedelta(seconds=2 * settings.SWEEP_SECONDS + 5)  # two missed beats, and the time one takes
+# Two missed beats, and the time one takes.
+STALE = dt.timedelta(seconds=2 * settings.SWEEP_SECONDS + min(5, settings.SWEEP_SECONDS))
 
 
 class HealthMiddleware:
