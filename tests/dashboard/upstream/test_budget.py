@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 
 import httpx
 import pytest
 import time_machine
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from dashboard.emailsec.errors import BudgetExhausted
 from dashboard.emailsec.transport import Priority
@@ -34,6 +35,7 @@ def spend(meter: SharedMeter, calls: int, priority: Priority = Priority.ACTION) 
     return calls
 
 
+@pytest.mark.matrix(41)
 def test_no_window_of_five_minutes_holds_more_calls_than_the_limit(meter: SharedMeter) -> None:
     made: list[dt.datetime] = []
     with time_machine.travel(NOON, tick=False) as clock:
@@ -63,6 +65,7 @@ def test_the_refusal_says_when_it_goes_on_and_it_does(meter: SharedMeter) -> Non
         assert spend(meter, 1) == 1
 
 
+@pytest.mark.matrix(40)
 def test_after_a_429_no_priority_calls_until_retry_after_is_over(meter: SharedMeter) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         meter.after({"retry-after": "120"}, 429)
@@ -85,6 +88,7 @@ def test_a_shorter_freeze_does_not_shorten_a_longer_one(meter: SharedMeter) -> N
         assert spend(meter, 1) == 0
 
 
+@pytest.mark.matrix(41)
 def test_calls_of_other_tools_are_seen_in_the_services_own_count(meter: SharedMeter) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         meter.reserve(Priority.READ)
@@ -97,6 +101,7 @@ def test_calls_of_other_tools_are_seen_in_the_services_own_count(meter: SharedMe
         assert spend(meter, 1, Priority.BACKGROUND) == 1
 
 
+@pytest.mark.matrix(40)
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -120,6 +125,7 @@ def test_nonsense_in_retry_after_means_the_usual_five_minutes(
         assert meter.view().frozen_for == pytest.approx(seconds, abs=1)
 
 
+@pytest.mark.matrix(42)
 def test_a_count_that_cannot_be_read_holds_the_call_back_as_surely_not_sent(meter: SharedMeter) -> None:
     with connection.execute_wrapper(refuse_everything), pytest.raises(BudgetExhausted) as refused:
         meter.before(httpx.Request("POST", "https://api.example/"))
@@ -158,3 +164,36 @@ def test_old_counts_are_cleared_away(meter: SharedMeter) -> None:
             clock.shift(60)
 
     assert len(CallBudget.objects.get().calls) < 20
+
+
+@pytest.mark.matrix(42)
+@pytest.mark.django_db(transaction=True)
+def test_a_count_that_another_process_holds_for_too_long_holds_the_call_back() -> None:
+    meter = SharedMeter("a-credential", limit=100)
+    meter.reserve(Priority.READ)
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            CallBudget.objects.select_for_update().update(observed_left=None)
+            is_held.set()
+            is_over.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(10)
+    patience = "PRAGMA busy_timeout = 50" if connection.vendor == "sqlite" else "SET lock_timeout = 50"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(patience)
+        with pytest.raises(BudgetExhausted) as refused:
+            meter.before(httpx.Request("POST", "https://api.example/"))
+    finally:
+        is_over.set()
+        holder.join(20)
+        connection.close()  # and with it the short patience
+
+    assert refused.value.retry_after == 5
+    assert sum(CallBudget.objects.get().calls.values()) == 1, "what was not counted was not sent"
+    meter.before(httpx.Request("POST", "https://api.example/"))

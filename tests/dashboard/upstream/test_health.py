@@ -55,6 +55,7 @@ def test_other_addresses_still_need_a_name_of_ours(client, settings):
     assert client.get("/healthz/", headers={"Host": "desk.corp.example"}).status_code == 404
 
 
+@pytest.mark.matrix(7)
 @pytest.mark.services
 def test_a_redis_that_forgets_work_is_named(tmp_path):
     with servers.redis_server(tmp_path) as url:
@@ -67,6 +68,7 @@ def test_a_redis_that_forgets_work_is_named(tmp_path):
     assert health.broker_state(url) == "does not answer"
 
 
+@pytest.mark.matrix(24)
 def test_each_worker_has_a_pulse_of_its_own(db):
     beat("people")
     call_command("pulse", "people")
@@ -75,6 +77,7 @@ def test_each_worker_has_a_pulse_of_its_own(db):
         call_command("pulse", stderr=io.StringIO())
 
 
+@pytest.mark.matrix(56)
 def test_a_machine_whose_clock_is_off_is_named_until_it_is_right(client, db):
     ten_minutes_ago = email.utils.format_datetime(timezone.now() - dt.timedelta(minutes=10), usegmt=True)
     now = email.utils.format_datetime(timezone.now(), usegmt=True)

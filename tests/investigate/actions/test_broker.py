@@ -22,6 +22,7 @@ print(services.ring(Action()), time.monotonic() - started)
 """
 
 
+@pytest.mark.matrix(3, 4)
 @pytest.mark.parametrize(("is_frozen", "most"), [(True, 3.0), (False, 1.0)], ids=["frozen", "away"])
 def test_how_long_a_click_waits_for_the_broker(*, is_frozen: bool, most: float) -> None:
     with socket.socket() as silent:

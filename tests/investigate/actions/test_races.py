@@ -50,6 +50,7 @@ def due(action: Action) -> Action:
     return action
 
 
+@pytest.mark.matrix(10)
 def test_undo_at_the_last_moment_either_wins_or_is_told_that_it_was_sent(
     ana: Member, decide: Decide, clean: Message, emailsec: Any
 ) -> None:
@@ -76,6 +77,7 @@ def test_undo_at_the_last_moment_either_wins_or_is_told_that_it_was_sent(
     assert AuditEvent.objects.exclude(phase="attempt").count() == ROUNDS
 
 
+@pytest.mark.matrix(17)
 def test_two_workers_claim_a_row_once(ana: Member, decide: Decide, clean: Message, emailsec: Any) -> None:
     for _ in range(ROUNDS):
         action = due(decide(ana, clean, "move", destination="JunkEmail"))
@@ -89,6 +91,7 @@ def test_two_workers_claim_a_row_once(ana: Member, decide: Decide, clean: Messag
         transitions.fail_unsent(won[0], "the round is over")
 
 
+@pytest.mark.matrix(59, 60)
 def test_two_analysts_on_one_message_make_one_action(
     ana: Member, ben: Member, decide: Decide, clean: Message, emailsec: Any
 ) -> None:
@@ -108,6 +111,7 @@ def test_two_analysts_on_one_message_make_one_action(
         transitions.cancel(won[0])
 
 
+@pytest.mark.matrix(8)
 def test_a_double_click_in_the_same_instant_is_one_action(
     ana: Member, decide: Decide, clean: Message, emailsec: Any
 ) -> None:

@@ -117,6 +117,7 @@ def hold(emailsec: Any, message: Message) -> Message:
     return get_client().message(message.id)
 
 
+@pytest.mark.matrix(34)
 def test_a_release_that_reached_two_of_three_says_which(
     ana: Member, decide: Decide, find: Find, emailsec: Any, time_: Time
 ) -> None:
@@ -268,6 +269,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     assert not AuditEvent.objects.exists()
 
 
+@pytest.mark.matrix(58)
 def test_without_an_audit_row_there_is_no_action(ana: Member, decide: Decide, clean: Message) -> None:
     block_trail()
 
@@ -280,6 +282,7 @@ def test_without_an_audit_row_there_is_no_action(ana: Member, decide: Decide, cl
 # --- twice --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix(8)
 def test_the_same_form_sent_twice_is_one_action(ana: Member, decide: Decide, clean: Message, emailsec: Any) -> None:
     first = decide(ana, clean, "move", key="key-0001", destination="JunkEmail")
     second = decide(ana, clean, "move", key="key-0001", destination="JunkEmail")
@@ -288,6 +291,7 @@ def test_the_same_form_sent_twice_is_one_action(ana: Member, decide: Decide, cle
     assert Action.objects.count() == 1
 
 
+@pytest.mark.matrix(8)
 def test_the_same_form_sent_again_after_it_was_done_shows_the_first_receipt(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -298,6 +302,7 @@ def test_the_same_form_sent_again_after_it_was_done_shows_the_first_receipt(
     assert len(emailsec.ledger.of("move")) == len(clean.client_recipients)
 
 
+@pytest.mark.matrix(9)
 @pytest.mark.parametrize("other", ["destination", "message", "person"])
 def test_the_same_key_with_other_content_is_refused(
     ana: Member, ben: Member, decide: Decide, clean: Message, find: Find, other: str
@@ -349,6 +354,7 @@ def test_a_message_is_free_again_once_the_action_has_ended(
 # --- undo, reason -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix(10)
 def test_undo_before_the_end_of_the_window_sends_nothing(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -363,6 +369,7 @@ def test_undo_before_the_end_of_the_window_sends_nothing(
     assert [event.phase for event in AuditEvent.objects.all()] == ["attempt", "cancelled"]
 
 
+@pytest.mark.matrix(10)
 def test_undo_after_it_was_sent_tells_what_is_true(ana: Member, decide: Decide, clean: Message, time_: Time) -> None:
     action = time_.undo_window_ends(decide(ana, clean, "move", destination="JunkEmail"))
 
@@ -451,6 +458,7 @@ def test_a_refusal_provably_did_nothing_and_says_who_can_mend_it(
     assert calls(emailsec, "move_one") == 1, "a refused write is not repeated"
 
 
+@pytest.mark.matrix(40)
 def test_a_429_puts_the_action_back_and_no_call_is_made_before_it_is_over(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -484,6 +492,7 @@ def test_an_action_that_could_not_be_sent_for_an_hour_is_given_up(
 # --- claims -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix(17, 20)
 def test_two_workers_on_one_row_send_once(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -495,6 +504,7 @@ def test_two_workers_on_one_row_send_once(
     assert calls(emailsec, "move_one") == 1
 
 
+@pytest.mark.matrix(18)
 def test_a_worker_held_up_between_claim_and_call_gives_the_row_back(
     ana: Member, decide: Decide, clean: Message, emailsec: Any
 ) -> None:
@@ -516,6 +526,7 @@ def claimed(action: Action) -> Action:
     return taken
 
 
+@pytest.mark.matrix(18)
 def test_a_zombie_changes_nothing_once_another_worker_has_the_row(
     ana: Member, decide: Decide, clean: Message, time_: Time
 ) -> None:
@@ -537,6 +548,7 @@ def test_a_zombie_changes_nothing_once_another_worker_has_the_row(
     assert [item.state for item in current.items.all()] == [ActionState.SENDING]
 
 
+@pytest.mark.matrix(18)
 def test_a_late_answer_does_not_undo_what_is_being_looked_up(
     ana: Member, decide: Decide, clean: Message, time_: Time
 ) -> None:
@@ -568,6 +580,7 @@ def test_a_look_of_an_older_attempt_settles_nothing(ana: Member, decide: Decide,
     assert action.state == ActionState.UNKNOWN
 
 
+@pytest.mark.matrix(18)
 def test_a_sweep_that_read_an_older_attempt_does_not_end_the_present_one(
     ana: Member, decide: Decide, clean: Message, time_: Time
 ) -> None:
@@ -606,6 +619,7 @@ def bell(queue_folder: Path) -> Callable[[], list[str]]:
     return lambda: sorted(path.parent.name for path in queue_folder.rglob("*.msg"))
 
 
+@pytest.mark.matrix(1, 5)
 def test_the_click_rings_and_the_sweep_rings_again_for_what_nobody_heard(
     ana: Member, decide: Decide, clean: Message, bell: Callable[[], list[str]]
 ) -> None:
@@ -620,6 +634,7 @@ def test_the_click_rings_and_the_sweep_rings_again_for_what_nobody_heard(
     assert len(bell()) == 2
 
 
+@pytest.mark.matrix(20)
 def test_the_tasks_do_what_their_names_say_and_do_no_harm_when_delivered_ten_times(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, bell: Callable[[], list[str]]
 ) -> None:
@@ -650,6 +665,7 @@ def dead_broker(queue_folder: Path) -> None:
     queue_folder.write_text("")
 
 
+@pytest.mark.matrix(3)
 def test_a_dead_broker_does_not_fail_the_click(ana: Member, decide: Decide, clean: Message, dead_broker: None) -> None:
     action = decide(ana, clean, "move", destination="JunkEmail")
 
@@ -659,6 +675,7 @@ def test_a_dead_broker_does_not_fail_the_click(ana: Member, decide: Decide, clea
     sweep.sweep_actions()  # does not fail either: it rings again in 15 s
 
 
+@pytest.mark.matrix(16)
 def test_a_worker_that_died_before_it_sent_leaves_a_waiting_action(
     ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -676,6 +693,7 @@ def test_a_worker_that_died_before_it_sent_leaves_a_waiting_action(
     assert len(emailsec.ledger.of("move", clean.id)) == len(clean.client_recipients)
 
 
+@pytest.mark.matrix(16)
 def test_a_worker_that_died_after_it_wrote_the_request_leaves_an_unknown(
     ana: Member, decide: Decide, clean: Message, time_: Time
 ) -> None:
@@ -691,6 +709,7 @@ def test_a_worker_that_died_after_it_wrote_the_request_leaves_an_unknown(
     assert AuditEvent.objects.last().phase == "unknown"
 
 
+@pytest.mark.matrix(13)
 def test_three_dead_workers_park_the_action_for_a_person(
     ana: Member, decide: Decide, clean: Message, time_: Time
 ) -> None:

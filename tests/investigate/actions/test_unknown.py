@@ -47,6 +47,7 @@ AMBIGUOUS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.matrix(28, 29, 31, 32)
 @pytest.mark.parametrize("applied", [True, False], ids=["applied", "not applied"])
 @pytest.mark.parametrize("what", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 def test_any_answer_that_proves_nothing_is_unknown_and_settled_by_looking(
@@ -158,6 +159,7 @@ def test_an_action_whose_second_attempt_loses_its_right_waits_for_a_person(
     assert calls(emailsec, "move_one") == 1
 
 
+@pytest.mark.matrix(29)
 def test_a_release_without_a_trace_goes_to_a_person_and_is_never_sent_again(
     ana: Member, decide: Decide, spam_in_quarantine: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -209,6 +211,7 @@ def test_impatient_looks_do_not_shorten_the_ten_minutes(
     assert not action.needs_person
 
 
+@pytest.mark.matrix(29)
 def test_a_log_that_lags_is_waited_for(ana: Member, decide: Decide, clean: Message, emailsec: Any, time_: Time) -> None:
     """The move was carried out, but the log does not show it at the first look."""
     emailsec.faults.log_lag = 3600
@@ -240,6 +243,7 @@ def test_a_copy_that_left_the_quarantine_proves_a_release_before_the_log_does(
     assert calls(emailsec, "release") == 1
 
 
+@pytest.mark.matrix(30)
 def test_what_is_applied_after_we_gave_up_is_found_by_a_later_look(
     ana: Member, decide: Decide, spam_in_quarantine: Message, emailsec: Any, time_: Time
 ) -> None:
@@ -275,6 +279,7 @@ def test_a_partial_release_whose_answer_was_lost_is_told_copy_by_copy(
     assert ": it was partly released." in sentence(action)
 
 
+@pytest.mark.matrix(33)
 def test_copies_missing_in_the_answer_are_unknown_and_the_others_stand(
     ana: Member, decide: Decide, find: Find, emailsec: Any, time_: Time
 ) -> None:
@@ -291,6 +296,7 @@ def test_copies_missing_in_the_answer_are_unknown_and_the_others_stand(
     assert copies_of(action) == dict.fromkeys(message.client_recipients, True)
 
 
+@pytest.mark.matrix(33)
 def test_strangers_in_an_answer_are_ignored(
     ana: Member, decide: Decide, spam_in_quarantine: Message, emailsec: Any, time_: Time
 ) -> None:

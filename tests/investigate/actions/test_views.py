@@ -245,6 +245,7 @@ def test_the_address_of_a_form_leads_to_the_message(analyst: Client, clean: Mess
     assert (response.status_code, response["Location"]) == (303, reverse("investigate:message", args=[clean.id]))
 
 
+@pytest.mark.matrix(8)
 def test_a_double_click_shows_the_same_action(analyst: Client, clean: Message) -> None:
     values = form("move", destination="JunkEmail")
 
@@ -254,6 +255,7 @@ def test_a_double_click_shows_the_same_action(analyst: Client, clean: Message) -
     assert Action.objects.count() == 1
 
 
+@pytest.mark.matrix(9)
 def test_the_same_form_edited_is_refused(analyst: Client, clean: Message) -> None:
     values = form("move", destination="JunkEmail")
     analyst.post(url(clean), values, headers=on_search())
