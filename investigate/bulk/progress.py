@@ -95,6 +95,11 @@ class Control:
     is_primary: bool = False
 
     @property
+    def place(self) -> str:
+        """Its element's name: what pauses and what resumes stand in one place, so that the focus stays there."""
+        return "hold" if self.verb in ("pause", "resume") else self.verb
+
+    @property
     def url_name(self) -> str:
         return f"investigate:{self.verb}_job"
 
@@ -218,6 +223,11 @@ class JobView:
     @property
     def sentence(self) -> str:
         return words.sentence(self.job)
+
+    @property
+    def spoken(self) -> str:
+        """What is read out after a click, and at the end."""
+        return f"{self.state.capitalize()}. {self.sentence}" if self.is_live else self.sentence
 
     @property
     def left_out(self) -> str:
@@ -463,7 +473,7 @@ def newest(member: Member, show: str = "") -> list[JobView]:
             found = found.filter(state__in=LIVE_JOBS)
         case "ended":
             found = found.filter(state__in=_ENDED)
-    live = list(found.filter(state__in=LIVE_JOBS).order_by("-created_at")[:MOST_LISTED])
+    live = list(found.filter(state__in=LIVE_JOBS).order_by("-created_at", "pk")[:MOST_LISTED])
     rest = found.exclude(state__in=LIVE_JOBS).order_by("-created_at")[: MOST_LISTED - len(live)]
     return [JobView(job, member) for job in (*live, *rest)]
 

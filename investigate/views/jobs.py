@@ -307,7 +307,7 @@ def _live(request: HttpRequest) -> HttpResponse:
     now = wanted.aggregate(number=Count("pk"), versions=Sum("version"))
     if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0):
         return HttpResponse(status=204)
-    found = wanted.defer("progress", "not_found").order_by("-created_at")[:MOST_WATCHED]
+    found = wanted.defer("progress", "not_found").order_by("-created_at", "pk")[:MOST_WATCHED]
     context = _watched([JobView(job, _member(request)) for job in found]) | {"show": request.GET.get("show", "")}
     return render(request, "investigate/bulk/_live_jobs.html", context)
 
