@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import httpx
 import pytest
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import get_client
+from dashboard.upstream.connection import build_client, get_client, use_client
 from investigate.actions.feasibility import affected_recipients
 from investigate.bulk import engine, jobs
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
@@ -56,9 +58,7 @@ def rehearsed(actor: Member, kind: ActionKind, records: Iterable[Any], **values:
 def decided(actor: Member, job: BulkJob) -> BulkJob:
     """The job, decided, its undo window over."""
     count = job.items.filter(state=ActionState.QUEUED).count()
-    jobs.decide(
-        actor=actor, job=job, reason=REASON, decision_key=uuid.uuid4().hex, expected_count=count, request=None
-    )
+    jobs.decide(actor=actor, job=job, reason=REASON, decision_key=uuid.uuid4().hex, expected_count=count, request=None)
     BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
     return BulkJob.objects.get(pk=job.pk)
 
@@ -84,3 +84,25 @@ def all_due(job: BulkJob) -> None:
         due_at=Now(), next_look_at=Now(), claimed_at=F("claimed_at"), sent_at=F("sent_at")
     )
     BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
+
+
+@pytest.fixture
+def many(db: None) -> Any:
+    """A large account, without the limits of the call budget."""
+    simulator = Simulator(
+        messages=15_500,
+        seed=7,
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        token=settings.CLOUDFLARE_API_TOKEN,
+        arrival_interval=0,
+    )
+    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+        yield simulator
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Ten messages to a chunk, so that jobs of some dozens have several."""
+    for name in ("MOST_IDS", "MOST_PER_RELEASE", "MOST_PER_SUBMISSION"):
+        monkeypatch.setattr(engine, name, 10)
+    return 10
