@@ -181,6 +181,8 @@ def terms_under(kind: TermKind, value: str) -> list[Term]:
 
 def terms_of_cell(cell: str) -> list[Term]:
     """The term a cell consists of; none for a cell of several words."""
+    if len(cell) < 4 or not _MAY_HOLD_TERM.search(cell):
+        return []
     words = [word for word in _words(cell) if not _BULLET.fullmatch(word.text)]
     return terms_of_words(words) if len(words) == 1 else []
 
@@ -191,7 +193,8 @@ def terms_of_words(words: Sequence[_Word]) -> list[Term]:
     found: list[Term] = []
     before = ""
     for word in words:
-        found += _of_word(word, is_alone=is_alone, before=before)
+        if _MAY_HOLD_TERM.search(word.text):
+            found += _of_word(word, is_alone=is_alone, before=before)
         before = f"{before[-40:]} {word.text[-40:]}"
     return found
 
