@@ -1,0 +1,65 @@
+"""A job from its beginning to its decision, with a real worker that collects."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Desk
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
+
+BEGIN = """values => {
+  const form = document.createElement("form");
+  Object.assign(form, { method: "post", action: "/investigate/bulk/new" });
+  values.csrfmiddlewaretoken = document.querySelector("meta[name=csrf]").content;
+  for (const [name, value] of Object.entries(values)) {
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name, value });
+    form.append(field);
+  }
+  document.body.append(form);
+  form.submit();
+}"""
+
+
+def begin(page: Page, query: str, what: str = "move:JunkEmail") -> None:
+    page.goto("/investigate/actions/")
+    page.evaluate(BEGIN, {"operation_key": uuid.uuid4().hex, "what": what, "source": "search", "query": query})
+    page.wait_for_url(re.compile(r"/investigate/bulk/[0-9a-f-]{36}/$"))
+
+
+def test_a_slow_search_becomes_a_rehearsal_under_the_eyes_and_is_decided(desk: Desk, open_page: Any) -> None:
+    page = open_page(desk)
+    page.watched.allowed_statuses.add(422)
+    begin(page, "last=30d&clean=1")
+
+    expect(page.get_by_text("found so far")).to_be_visible()
+    title = page.get_by_role("heading", level=1)
+    expect(title).to_have_text(re.compile(r"^Move [\d,]+ messages, [\d,]+ copies, to Junk, as Ana"), timeout=15_000)
+    expect(page.locator("#status")).to_contain_text("Nothing is sent yet.")
+
+    shown = page.locator(".sample a").all_text_contents()
+    page.get_by_role("link", name="Ten others").click()
+    expect(page.locator(".sample a").first).not_to_have_text(shown[0])
+
+    page.get_by_label("Why, or the ticket").fill("x    ")
+    page.locator("#decide button").click()
+    expect(page.locator("#decide .errors")).to_be_focused()
+    page.get_by_label("Why, or the ticket").fill("ticket 4711")
+    page.locator("#decide button").click()
+    expect(page.locator("#progress")).to_be_visible()
+    expect(page.get_by_text("ticket 4711")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 390, 320])
+def test_a_rehearsal_needs_no_sideways_scroll(desk: Desk, open_page: Any, width: int) -> None:
+    page = open_page(desk, width=width)
+    begin(page, "last=30d")
+    expect(page.locator("#decide")).to_be_visible(timeout=15_000)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
