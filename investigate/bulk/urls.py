@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from investigate.views import jobs, paste, rehearsal, upstream_jobs
+from investigate.views import jobs, paste, rehearsal, selection, upstream_jobs
 
 urlpatterns: list[URLPattern] = [
     path("bulk/", jobs.jobs, name="jobs"),
     path("bulk/paste", paste.paste, name="paste"),
+    path("bulk/new", selection.begin_job, name="begin_job"),
     path("bulk/notices", jobs.job_notices, name="job_notices"),
     path("bulk/<uuid:job_id>/", jobs.job, name="job"),
     path("bulk/<uuid:job_id>/progress", jobs.job_progress, name="job_progress"),

@@ -127,6 +127,11 @@ class Criteria:
         """The query string that reproduces this search."""
         return urlencode([*self.pairs(), *more.items()])
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether anything but the range, and leaving clean mail out, narrows the search."""
+        return any(getattr(self, name) for name in FIELDS)
+
     # --- changes, for links ---
 
     def without(self, name: str, value: str) -> Criteria:

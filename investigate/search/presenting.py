@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from markupsafe import Markup
 
+from dashboard.access.roles import Permission, allowed
 from dashboard.web import times
 from dashboard.web.errors import ErrorText, explain
 from dashboard.web.text import visible
@@ -20,7 +21,7 @@ from investigate.models import SearchRun, SearchState
 from investigate.search import arrivals, runs
 from investigate.search.criteria import Criteria
 from investigate.search.line import WRITTEN
-from investigate.search.rendering import render_rows
+from investigate.search.rendering import columns, render_rows
 from investigate.search.results import Results, State, error_of
 from investigate.search.rows import newest_of
 from investigate.search.values import FIELDS
@@ -97,6 +98,7 @@ class Shown:
     rows: Markup
     newest: str  # time of the newest row, for arrivals
     waiting: Sequence[str] = ()  # names of others who wait for this slow search
+    has_ticks: bool = False  # whether rows can be selected, to act on many at once
 
     @property
     def state(self) -> str:
@@ -137,6 +139,20 @@ class Shown:
     @cached_property
     def more_query(self) -> str:
         return self.criteria.query(more=self.results.more)
+
+    # --- the selection ---
+
+    @property
+    def columns(self) -> int:
+        return columns(has_ticks=self.has_ticks)
+
+    @cached_property
+    def takes(self) -> str:
+        """What a job of "everything this search finds" takes, exactly."""
+        what = "what this search finds"
+        if not self.criteria.has_filters:
+            what = "all mail" if self.criteria.clean else "every detection"
+        return f"{what} from {say_range(self.results.window, dt.UTC)} UTC"
 
     # --- counts and ages ---
 
@@ -246,5 +262,8 @@ def shown(
     request: HttpRequest, criteria: Criteria, results: Results, *, open_id: str = "", waiting: Sequence[str] = ()
 ) -> Shown:
     """Results ready for the template; renders the rows."""
-    rows = render_rows(results.rows, request, open_id=open_id, last=results.last) if results.rows else Markup()
-    return Shown(criteria, results, rows, newest_of(results.rows[:5]), waiting)
+    has_ticks = allowed(request.user, Permission.JOB_RUN)
+    rows = Markup()
+    if results.rows:
+        rows = render_rows(results.rows, request, open_id=open_id, last=results.last, has_ticks=has_ticks)
+    return Shown(criteria, results, rows, newest_of(results.rows[:5]), waiting, has_ticks)

@@ -45,7 +45,14 @@ def _macros() -> Any:
     return environment().get_template("investigate/rows.html").module
 
 
-def render_rows(messages: Collection[MessageRow], request: HttpRequest, *, open_id: str = "", last: str = "") -> Markup:
+def render_rows(
+    messages: Collection[MessageRow],
+    request: HttpRequest,
+    *,
+    open_id: str = "",
+    last: str = "",
+    has_ticks: bool = False,
+) -> Markup:
     """The table rows of one page, escaped. `last` is the time of the row above them, so that a day is named once.
 
     What colleagues did is asked for the whole page at once; its cells come from the actions' own template.
@@ -55,36 +62,47 @@ def render_rows(messages: Collection[MessageRow], request: HttpRequest, *, open_
     former_day = day_of(last, zone) if last else ""
     pieces: list[Markup] = []
     for message in messages:
-        day, row = _usual_row(message, zone)
+        day, row = _usual_row(message, zone, has_tick=has_ticks)
         if message.id in acted or message.id == open_id:
-            row = _row(message, zone, request, acted.get(message.id), is_open=message.id == open_id)
+            row = _row(message, zone, request, acted.get(message.id), is_open=message.id == open_id, has_tick=has_ticks)
         if day != former_day:
-            pieces.append(_day_line(day))
+            pieces.append(_day_line(day, has_ticks=has_ticks))
             former_day = day
         pieces.append(row)
     return Markup("".join(pieces))  # noqa: S704  each piece comes from an escaping template
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
-def _usual_row(message: MessageRow, zone: dt.tzinfo) -> tuple[str, Markup]:
+def _usual_row(message: MessageRow, zone: dt.tzinfo, *, has_tick: bool) -> tuple[str, Markup]:
     """(day, row) of a message that is not open and that nobody acted on: most of them."""
     row = row_of(message, zone)
-    return row.day, _macros().row(row)
+    return row.day, _macros().row(row, has_tick=has_tick)
 
 
 def _row(
-    message: MessageRow, zone: dt.tzinfo, request: HttpRequest, us: ActionView | JobItemView | None, *, is_open: bool
+    message: MessageRow,
+    zone: dt.tzinfo,
+    request: HttpRequest,
+    us: ActionView | JobItemView | None,
+    *,
+    is_open: bool,
+    has_tick: bool,
 ) -> Markup:
     state = ""
     if us is not None:
         context = {"view": us, "may_undo": us.may_undo(request.user)}  # type: ignore[arg-type]
         state = render_to_string("investigate/_action_state.html", context, request)
     is_acted = us is not None and not us.is_open
-    written: Markup = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted)
+    written: Markup = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted, has_tick=has_tick)
     return written
 
 
+def columns(*, has_ticks: bool) -> int:
+    """How many columns the table has: verdict, time, sender, subject, why, to, where, us; before them the tick."""
+    return 9 if has_ticks else 8
+
+
 @lru_cache(maxsize=64)
-def _day_line(day: str) -> Markup:
-    written: Markup = _macros().day_line(say_day(day))
+def _day_line(day: str, *, has_ticks: bool) -> Markup:
+    written: Markup = _macros().day_line(say_day(day), columns(has_ticks=has_ticks))
     return written

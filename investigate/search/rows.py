@@ -15,7 +15,7 @@ from urllib.parse import quote
 from dashboard.emailsec.enums import DeliveryStatus, Disposition, Operation
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.times import parse_time
-from dashboard.web.text import dom_id, punycode, split_address, visible
+from dashboard.web.text import punycode, split_address, visible
 from investigate.message.links import registrable
 
 MOST_SUBJECT = 200
@@ -42,7 +42,6 @@ class Row:
     """What of a row follows from the message alone, every text ready to be escaped and written."""
 
     id: str
-    dom: str
     href: str
     verdict: str
     verdict_word: str
@@ -67,7 +66,6 @@ def row_of(message: MessageRow, zone: dt.tzinfo) -> Row:
     disposition = message.final_disposition
     return Row(
         id=message.id,
-        dom=dom_id(message.id),
         href=_path(message.id),
         verdict="" if disposition is None else visible(disposition.value, limit=40),
         verdict_word="Unknown" if disposition is None else _verdict_word(disposition),

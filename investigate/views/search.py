@@ -16,11 +16,13 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.times import parse_time
 from dashboard.web.htmx import wants_partial
+from investigate.bulk.selecting import bar_for
 from investigate.forms import SearchForm
 from investigate.search import arrivals as new_mail
 from investigate.search import presenting, results, runs, watching
 from investigate.search.criteria import Criteria
 from investigate.search.merging import BadToken
+from investigate.search.rendering import columns
 
 MOST_OPEN_ID = 255
 
@@ -115,6 +117,7 @@ def _page(request: HttpRequest, form: SearchForm, shown: presenting.Shown | None
         "oob": is_partial,
         "open_id": _open_id(request),
         "open_tab": request.GET.get("tab", ""),
+        "bar": bar_for(_member(request)),
         "examples": presenting.examples() if form.is_first_visit else (),
         "shows_filters": request.GET.get("filters") == "open",
     }
@@ -137,7 +140,8 @@ def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
     except BadToken:
         if not is_row:
             return HttpResponseRedirect(_address(criteria))
-        return render(request, "investigate/_no_more.html", {"query": criteria.query()}, status=422)
+        context = {"query": criteria.query(), "columns": columns(has_ticks=_member(request).may(Permission.JOB_RUN))}
+        return render(request, "investigate/_no_more.html", context, status=422)
     watching.note(found.open_runs, _member(request))
     shown = presenting.shown(request, criteria, found, open_id=_open_id(request))
     if not is_row:

@@ -1,10 +1,4 @@
 /* Actions by key on the row under the cursor, before its pane has loaded; undo; the panel that asks first. */
-const USUAL = {
-  d: { kind: "move", destination: "DeletedItems" },
-  "!": { kind: "move", destination: "JunkEmail" },
-  i: { kind: "move", destination: "Inbox" },
-  "Shift+R": { kind: "release" },
-};
 const UNDO = "/investigate/actions/undo-last";
 const TWICE = 350; // milliseconds: the same key pressed by mistake once more, on a row nobody has looked at
 let undoing = false;
@@ -14,12 +8,12 @@ let asked = null; // the panel of a row whose pane is not there yet: {id, html}
 const operationKey = () => window.crypto.randomUUID?.() || [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const shownMessage = () => document.querySelector("#detail:not([aria-busy]) > .message");
 
-/* What a key means for this row: the button of its own pane knows best, then the list, then what is usual. */
+/* What a key means for this row: the button of its own pane knows best, then the list. */
 function meaning(name, row) {
   const pane = shownMessage();
   const button = pane?.dataset.id === row.dataset.id && pane.querySelector(`[data-key="${CSS.escape(name)}"]`);
   if (button) return button.disabled || !button.dataset.act ? null : JSON.parse(button.dataset.act);
-  return JSON.parse(document.getElementById("results").dataset.acts || "{}")[name] || USUAL[name];
+  return JSON.parse(document.getElementById("results").dataset.acts)[name];
 }
 
 document.addEventListener("mw:key", (event) => {

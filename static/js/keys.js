@@ -2,8 +2,8 @@
    answer by preventing its default. Nobody answered: the element with that data-key is clicked, or focused if it takes
    text. "mw:perform" does the same for a name that was not typed but chosen. */
 const SEQUENCE = 1200;
-const PREFIXES = new Set(["g", "y", "c", "v", "."]);
-const REPEATS = new Set(["j", "k", "ArrowDown", "ArrowUp"]); // a held key moves; it never acts again and again
+const PREFIXES = new Set(["g", "y", "c", "v", ".", "*"]);
+const REPEATS = new Set(["j", "k", "Shift+J", "Shift+K", "ArrowDown", "ArrowUp"]); // a held key moves; it never acts again and again
 const BUTTONS = new Set(["Enter", " ", "ArrowLeft", "ArrowRight"]);
 let prefix = "";
 let timer = 0;

@@ -3,6 +3,7 @@ const OF_THE_LIST = {
   j: "Next message", k: "Previous message", Enter: "Focus the message", u: "Back to the list", r: "Search again", "\\": "Next split of the screen", f: "Filter for this sender's domain",
   z: "Undo the last waiting action", d: "Move to trash", "!": "Move to Junk", i: "Move to Inbox", "Shift+R": "Release",
 };
+const OF_TICKS = { x: "Tick this message", "Shift+J": "Tick downwards", "Shift+K": "Tick upwards", "* a": "Tick all loaded", "* n": "Tick none", "* l": "Take everything this search finds" };
 const OF_A_MESSAGE = { l: "Next tab", h: "Previous tab", "y d": "Copy the sender's domain, defanged" };
 const FOUND = "main [data-key], .message [role=tab], .topbar :is([data-key], [data-key-label], nav a, .menu-list :is(a, button))";
 let back = null;
@@ -34,6 +35,7 @@ function commands() {
   const [frame, here] = [found.filter((one) => one.closest(".topbar")), found.filter((one) => !one.closest(".topbar"))];
   here.forEach((one) => add(labelOf(one), one.dataset.key, one));
   if (document.querySelector("#results tr[data-id]")) Object.entries(OF_THE_LIST).forEach(([key, label]) => add(label, key));
+  if (document.querySelector("#rows .c-tick")) Object.entries(OF_TICKS).forEach(([key, label]) => add(label, key));
   if (document.querySelector(".message [role=tab]")) Object.entries(OF_A_MESSAGE).forEach(([key, label]) => add(label, key));
   frame.forEach((one) => add(labelOf(one), one.dataset.key, one));
   return [...all.values()];

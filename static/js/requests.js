@@ -51,12 +51,15 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 
 /* The state of an action comes for the row and for the open message; where one of them is not on the page any more, its
-   piece is left out: htmx would call that an error. */
+   piece is left out: htmx would call that an error. Cells of rows get their id here: a hundred are a kilobyte. */
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (!detail.serverResponse.includes('hx-swap-oob="innerHTML:#')) return;
   const answer = new DOMParser().parseFromString(`<template>${detail.serverResponse}</template>`, "text/html").querySelector("template");
   answer.content.querySelectorAll("[hx-swap-oob^='innerHTML:#']").forEach((piece) => {
-    if (!document.querySelector(piece.getAttribute("hx-swap-oob").slice("innerHTML:".length))) piece.remove();
+    const id = piece.getAttribute("hx-swap-oob").slice("innerHTML:#".length);
+    const cell = document.querySelector(`#rows [data-id="${CSS.escape(piece.dataset.row ?? "")}"] > .c-us`);
+    if (cell) cell.id = id;
+    if (!document.getElementById(id)) piece.remove();
   });
   detail.serverResponse = answer.innerHTML;
 });

@@ -55,7 +55,7 @@ def test_rows_show_what_an_analyst_judges_by(analyst, emailsec, soup, clock):
         assert row.select_one(".chip").text
         assert row.select_one(".open")["href"] == f"/investigate/{row['data-id']}/"
         assert re.fullmatch(r"\d\d:\d\d:\d\d", row.select_one("time").text)
-        assert row.select_one(".c-us")["id"].startswith("us-")
+        assert row.select_one(".c-us") is not None
     assert page.select_one(".day").text.endswith("2026")
     assert page.title.text == "last:30d - Mailwarden"
     assert len(page.select("h1")) == 1
