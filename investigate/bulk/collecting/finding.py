@@ -204,15 +204,15 @@ class _Step:
         self.not_found: list[dict[str, str]] = []
         self.problem: errors.EmailSecurityError | None = None
         self.room = settings.BULK_LIMIT - sum(job.counts.values())
+        self.items = ActionItem.objects.filter(job=job)
         self._know()
 
     def _know(self) -> None:
         """What can be known about the next terms without a call: the job's own messages, and lists just looked at."""
         ahead = {text for _, text in self.terms[self.next : self.next + LOOKED_AHEAD]}
-        items = ActionItem.objects.filter(job=self.job)
         self.has = {
-            *items.filter(investigate_id__in=ahead).values_list("investigate_id", flat=True),
-            *items.filter(alert_id__in=ahead).values_list("alert_id", flat=True),
+            *self.items.filter(investigate_id__in=ahead).values_list("investigate_id", flat=True),
+            *self.items.filter(alert_id__in=ahead).values_list("alert_id", flat=True),
         }
         self.seen: dict[str, MessageRow] = {}
         if any(kind == TermKind.INVESTIGATE_ID for kind, _ in self.terms[self.next : self.next + LOOKED_AHEAD]):
@@ -287,10 +287,13 @@ class _Step:
 
     def _take_page(self, lookup: Lookup, messages: tuple[Found, ...], cursor: str | None) -> None:
         way = self.way_of(lookup)
+        ids = [message.id for message in messages]
+        stored = set(self.items.filter(investigate_id__in=ids).values_list("investigate_id", flat=True))
         for message in messages:
             if names(way, message):
                 lookup.hits += 1
-                self._keep(message)
+                if message.id not in stored:  # what the job has takes no room again
+                    self._keep(message)
             else:
                 lookup.strangers += 1
         if way.by == "message_id" and way.value.startswith("<") and lookup.hits:

@@ -359,6 +359,21 @@ def test_no_more_messages_are_taken_than_a_job_may_have(paste: Callable[..., Bul
     assert job.progress["is_limited"]
 
 
+def test_what_is_found_again_takes_no_room(
+    paste: Callable[..., BulkJob], emailsec: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_HELD", 1)
+    monkeypatch.setattr(finding, "SIDE_BY_SIDE", 1)
+    records = recent(emailsec, message_id=True)[:5]
+    twice = [("message_id", record.message_id) for record in records for _ in range(2)]
+    with override_settings(BULK_LIMIT=6):
+        job = to_the_end(paste([*twice, ("investigate_id", "4none-1")]))
+
+    assert found(job) == {record.id for record in records}
+    assert "is_limited" not in job.progress
+    assert job.not_found_count == 1
+
+
 def test_what_a_list_showed_a_moment_ago_is_not_asked_for_again(
     paste: Callable[..., BulkJob], emailsec: Simulator, analyst: Client
 ) -> None:
