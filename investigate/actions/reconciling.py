@@ -26,7 +26,7 @@ log = structlog.get_logger("mailwarden.actions")
 LOOKS = (1, 6, 20)  # times the quiet time after the request was sent: 30 s, 3 min and 10 min
 MOST_SENDINGS = 3
 FEW = 5  # messages that are looked at one by one; more of them are searched for together
-_LATER = 60.0  # seconds until a look that failed is tried again
+_LATER, _SOON = 60.0, 10.0  # seconds until a look that failed is tried again; a whole job may wait for one
 
 
 def look_up(action_id: uuid.UUID | str) -> bool:
@@ -41,7 +41,7 @@ def look_up(action_id: uuid.UUID | str) -> bool:
         transitions.look_again(action, after=pending.after, looking=pending.looking)
     except errors.EmailSecurityError as problem:
         log.warning("action_look_failed", action=str(action.pk), error=type(problem).__name__, status=problem.status)
-        transitions.look_again(action, after=max(problem.retry_after or 0.0, _LATER))
+        transitions.look_again(action, after=max(problem.retry_after or 0.0, _SOON if action.job_id else _LATER))
     else:
         _settle(action, found)
     return True
