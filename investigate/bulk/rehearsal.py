@@ -35,6 +35,7 @@ from investigate.bulk.facts import KnownMessage, message_of
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
 MOST_DOMAINS = 10
+MOST_STATES = 10  # a message has several where its copies went different ways
 SAMPLED = 10
 MOST_SAMPLES = 100  # tens a person may look at; who wants more wants the list
 MOST_NAMED = 50  # terms of a paste that were not found, by name
@@ -197,7 +198,10 @@ class Rehearsal:
 
     @property
     def states(self) -> list[tuple[str, str]]:
-        return [(state, f"{number:,}") for state, number in self.summary.by_state.items()]
+        named = list(self.summary.by_state.items())
+        others = sum(number for _, number in named[MOST_STATES:])
+        shown = [*named[:MOST_STATES], *([("other", others)] if others else [])]
+        return [(state, f"{number:,}") for state, number in shown]
 
     @property
     def domains(self) -> list[tuple[str, str]]:
@@ -303,7 +307,7 @@ def _where(is_quarantined: bool, statuses: Iterable[str]) -> str:  # noqa: FBT00
     """Where the copies of a message are, in a word or two."""
     if is_quarantined:
         return "quarantined"
-    return " and ".join(sorted(set(statuses))).replace("_", " ") or "not known"
+    return ", ".join(sorted(set(statuses))).replace("_", " ") or "not known"
 
 
 def _largest_first(numbers: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Desk
+from tests.browser.test_accessibility import TARGETS, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 
@@ -56,10 +57,16 @@ def test_a_slow_search_becomes_a_rehearsal_under_the_eyes_and_is_decided(desk: D
     expect(page.get_by_text("ticket 4711")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1440, 390, 320])
-def test_a_rehearsal_needs_no_sideways_scroll(desk: Desk, open_page: Any, width: int) -> None:
-    page = open_page(desk, width=width)
-    begin(page, "last=30d")
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (390, "light"), (320, "light")])
+def test_a_rehearsal_fits_and_axe_finds_nothing(desk: Desk, open_page: Any, width: int, theme: str) -> None:
+    page = open_page(desk, width=width, color_scheme=theme)
+    begin(page, "last=30d&clean=1")
+    expect(page.get_by_text("found so far")).to_be_visible()
+    found = violations(page)
     expect(page.locator("#decide")).to_be_visible(timeout=15_000)
+    page.locator("details.other summary").click()
+    found += violations(page)
 
+    assert not found, "\n".join(found)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(TARGETS) == []

@@ -19,6 +19,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.celery import app as celery_app
+from dashboard.emailsec.transport import Priority
 from dashboard.upstream.connection import shared_meter
 from investigate.bulk import collecting, jobs, rehearsal
 from investigate.bulk.rehearsal import Summary, cost_of, rehearsal_of, summary_of
@@ -269,6 +270,20 @@ def test_a_budget_that_is_used_up_is_waited_for(ana, analyst: Client, soup: Soup
     assert cost.waits_until is not None
     assert (cost.waits_until - timezone.now()).total_seconds() == pytest.approx(200, abs=3)
     assert "Waits for budget until" in page.select_one("#decide").get_text()
+
+
+def test_the_part_of_the_budget_that_is_kept_for_people_is_not_counted_on(monkeypatch, ana):
+    monkeypatch.setattr(settings, "CALL_LIMIT", 20)
+    job = filled(ana, 3)
+    for _ in range(16):
+        shared_meter().reserve(Priority.BULK)
+    assert cost_of(job, 3).waits_until is None
+    shared_meter().reserve(Priority.BULK)
+
+    waits_until = cost_of(job, 3).waits_until
+
+    assert waits_until is not None
+    assert (waits_until - timezone.now()).total_seconds() == pytest.approx(300, abs=10)
 
 
 def test_more_calls_than_the_budget_take_as_long_as_it_needs_to_come_back(ana):
