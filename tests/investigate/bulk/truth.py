@@ -204,11 +204,7 @@ def counted_as_shown(job: BulkJob) -> None:
         on_its_way = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN)
         if one.state not in (ActionState.SENDING, ActionState.UNKNOWN):
             assert not one.items.filter(on_its_way).exists(), f"chunk {one.number} is {one.state}"
-    in_flight = [
-        one
-        for one in chunks(job)
-        if one.state == ActionState.SENDING or (one.state == "unknown" and not one.needs_person)
-    ]
+    in_flight = [one for one in chunks(job) if one.state == ActionState.SENDING]
     assert len(in_flight) <= 1, "one chunk of a job is on its way at a time"
 
 
