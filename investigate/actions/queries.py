@@ -297,14 +297,16 @@ def foot(message: Message, member: Member) -> Foot:
 
 
 def _view(item: ActionItem, copies: int, done: int) -> ActionView | JobItemView:
-    if item.job is None:
-        return _action_view(item, item.action, copies, done)
-    text = words.outcome(item.job, item.state, done=done, copies=copies)
+    action, job = item.action, item.job
+    if job is None:
+        assert action is not None  # noqa: S101  every item has one of them, says the database
+        return _action_view(item, action, copies, done)
+    text = words.outcome(job, item.state, done=done, copies=copies)
     if item.state == ActionState.QUEUED:
-        text = f"queued in {item.job.actor_name}'s job"
-    elif item.state == ActionState.UNKNOWN and item.action.needs_person:
+        text = f"queued in {job.actor_name}'s job"
+    elif item.state == ActionState.UNKNOWN and action is not None and action.needs_person:
         text = "unknown, needs a person"
-    return JobItemView(item.job, item.investigate_id, item.state, text)
+    return JobItemView(job, item.investigate_id, item.state, text)
 
 
 def _action_view(item: ActionItem, action: Action, copies: int, done: int) -> ActionView:

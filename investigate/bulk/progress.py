@@ -274,7 +274,8 @@ class JobView:
     @property
     def ended(self) -> int:
         """Messages that have their end."""
-        return sum(self.job.counts.values()) - words.still_open(self.job.counts)
+        counts = self.job.counts
+        return int(sum(counts.values())) - words.still_open(counts) - self.number("unknown")
 
     @property
     def percent(self) -> int:
@@ -323,7 +324,7 @@ class JobView:
     def chunks_to_come(self) -> int:
         if self.job.state not in LIVE_JOBS:
             return 0
-        return math.ceil(self.job.counts.get(ActionState.QUEUED, 0) / self._chunk_size)
+        return math.ceil(int(self.job.counts.get(ActionState.QUEUED, 0)) / self._chunk_size)
 
     @property
     def unsettled(self) -> list[ChunkView]:

@@ -78,8 +78,8 @@ def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
 def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""
     found = _action(action_id)
-    if found.job_id is not None:
-        return _chunk(request, found)
+    if found.job is not None:
+        return _chunk(request, found, found.job)
     place = request.GET.get("part", "")
     if wants_partial(request) and place == "notice":
         return render(request, "investigate/_action_notice.html", _notice(request, found))
@@ -172,8 +172,8 @@ def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) 
     except Conflict as conflict:
         return _conflict(request, conflict)
     if shows_receipt and wants_partial(request):
-        if changed.job_id is not None:
-            return _chunk(request, changed)
+        if changed.job is not None:
+            return _chunk(request, changed, changed.job)
         return render(request, "investigate/_receipt.html", _receipt(request, changed))
     return _acted(request, changed)
 
@@ -211,12 +211,12 @@ def _conflict_with_job(request: HttpRequest, told: str, job: BulkJob) -> HttpRes
     return response
 
 
-def _chunk(request: HttpRequest, chunk: Action) -> HttpResponse:
+def _chunk(request: HttpRequest, chunk: Action, job: BulkJob) -> HttpResponse:
     """The receipt of a chunk: what was sent and answered as a whole. Its messages are on the job's page."""
     number = request.GET.get("n", "0")
     delay, poll = queries.chunk_poll(int(number) if number.isdecimal() and len(number) < 6 else 0)
     (shown,) = chunk_views([chunk])
-    context = {"shown": shown, "view": JobView(chunk.job, _member(request)), "delay": delay, "poll": poll}
+    context = {"shown": shown, "view": JobView(job, _member(request)), "delay": delay, "poll": poll}
     template = "investigate/bulk/_chunk.html" if wants_partial(request) else "investigate/bulk/chunk.html"
     return render(request, template, context)
 
