@@ -6,13 +6,14 @@ from typing import Any
 
 from django import forms
 
+from dashboard.emailsec.types import SHORT_DISPOSITIONS
 from investigate.actions import words
 from investigate.models import ActionKind, ActionState
 
 ACTIONS = [
     *[(f"{ActionKind.MOVE}:{destination}", f"Move to {label}") for destination, label in words.FOLDERS.items()],
     (f"{ActionKind.RELEASE}:", "Release"),
-    *[(f"{ActionKind.RECLASSIFY}:{verdict}", f"Submit as {label}") for verdict, label in words.DISPOSITIONS.items()],
+    *[(f"{ActionKind.RECLASSIFY}:{one.value}", f"Submit as {words.disposition(one)}") for one in SHORT_DISPOSITIONS],
 ]
 # The messages a choice stands for, by their states; none named: all of them.
 STATES = {

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ STEP_SECONDS = 20.0  # a task takes steps for so long, then rings for the next o
 LONGEST_BELL = 10.0  # seconds of countdown; what is due later is rung by the sweep
 MOST_DEAD = 5  # steps whose worker never came back; more are no accident
 RIGHTS_LOST = "{who} no longer has the right to act on many messages."
+OTHER_ACCOUNT = "Mailwarden works for another account now."
 POISONED = "Collecting broke off {times} times. Whoever runs Mailwarden finds the cause in the log."
 
 # Each takes one step of a claimed job and stores it: what it found and when it goes on, or that collecting has ended.
@@ -59,7 +61,9 @@ def _claimed(job_id: uuid.UUID | str) -> BulkJob | None:
 
 
 def _step(job: BulkJob) -> None:
-    if job.actor is None or not job.actor.may(Permission.JOB_RUN):
+    if job.account_id != settings.CLOUDFLARE_ACCOUNT_ID:
+        jobs.collecting_failed(job, OTHER_ACCOUNT)
+    elif job.actor is None or not job.actor.may(Permission.JOB_RUN):
         jobs.collecting_failed(job, RIGHTS_LOST.format(who=job.actor_name))
     elif job.dead_attempts > MOST_DEAD:
         jobs.collecting_failed(job, POISONED.format(times=job.dead_attempts))

@@ -546,6 +546,15 @@ def test_who_loses_the_right_collects_nothing_more(ana, emailsec):
     assert searches(emailsec) == 0
 
 
+def test_nothing_is_asked_for_a_job_of_another_account(ana, emailsec):
+    job = begun(ana)
+    BulkJob.objects.filter(pk=job.pk).update(account_id="f" * 32)
+    job = collected(job)
+
+    assert (job.state, job.explanation) == (JobState.FAILED, collecting.OTHER_ACCOUNT)
+    assert searches(emailsec) == 0
+
+
 def test_malicious_mail_is_left_out_of_a_release_by_who_may_not_release_it(ana, ben, emailsec):
     by_analyst = collected(begun(ana, kind="release", query="last=30d"))
     by_responder = collected(begun(ben, kind="release", query="last=30d"))
