@@ -145,6 +145,8 @@ def decide(
     seconds = max(LEAST_UNDO, actor.undo_seconds)
     with transaction.atomic():
         held = _held(job)
+        if decision_key and held.decision_key == decision_key:  # the other half of a double click came in between
+            return held
         queued = held.items.filter(state=ActionState.QUEUED).count()
         if held.state == JobState.REHEARSAL and queued == 0:
             raise NotPossible("None of these messages can be acted on.")
