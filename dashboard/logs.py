@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -48,6 +49,14 @@ def name_exception(_logger: object, _method: str, event: MutableMapping[str, Any
     return event
 
 
+def name_failed_task(record: logging.LogRecord) -> bool:
+    """Celery puts the text of a task's exception into its message; here its class stands in for it."""
+    if isinstance(record.args, Mapping) and "exc" in record.args:
+        raised = record.exc_info[0] if record.exc_info else None
+        record.args = {**record.args, "exc": raised.__name__ if raised else "an exception"}
+    return True
+
+
 def configure_logging(*, level: str, pretty: bool) -> None:
     """Send structlog's events and the libraries' records through one formatter.
 
@@ -85,7 +94,8 @@ def configure_logging(*, level: str, pretty: bool) -> None:
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "filters": {"failed task": {"()": lambda: name_failed_task}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["failed task"]}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {name: {"level": quiet} for name, quiet in QUIET.items()},
         }

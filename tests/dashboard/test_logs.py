@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import structlog
+from celery import Celery
+from celery.app.trace import build_tracer
 
 from dashboard.logs import configure_logging
 
@@ -52,3 +54,13 @@ def test_control_characters_cannot_begin_a_new_line(lines: Any) -> None:
 
     (line,) = lines()
     assert line["event"] == "seen"
+
+
+def test_a_task_that_fails_is_named_without_the_text_of_its_exception(lines: Any) -> None:
+    with Celery("a worker", set_as_current=False) as worker:
+        task = worker.task(failing, name="investigate.tasks.failing")
+        build_tracer(task.name, task, app=worker)("of-no-request", (), {})
+
+    (line,) = lines()
+    assert line["event"] == "Task investigate.tasks.failing[None] raised unexpected: ValueError"
+    assert SECRET not in json.dumps(line)
