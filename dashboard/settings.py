@@ -271,7 +271,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = min(20, CALL_SECONDS)  # waited in full while anything runs
 # The worker for jobs has child processes, so that one that hangs or grows is replaced and the others go on. Pools of
-# threads know none of these limits: there every call of the API, the database and the broker has a deadline of its own.
+# threads know none of these limits. Nothing leans on them: every call of the API, the database and the broker has a
+# deadline of its own.
 CELERY_TASK_SOFT_TIME_LIMIT = CALL_SECONDS + 45
 CELERY_TASK_TIME_LIMIT = CALL_SECONDS + 75
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 200

@@ -205,22 +205,6 @@ def test_a_child_process_that_is_killed_costs_its_own_action_a_look_and_no_other
     assert all(desk.was_moved_once(message) for message in messages)
 
 
-@pytest.mark.matrix(14)
-def test_a_task_beyond_its_time_limit_is_ended_and_its_action_looked_up(desk: Installation) -> None:
-    message = desk.message()
-    limits = {"DJANGO_SETTINGS_MODULE": "tests.faults.short_limits", "MAILWARDEN_CALL_SECONDS": "60"}
-    with people_served_by_child_processes(desk, **limits):
-        desk.hold_moves()
-        desk.click(message)
-        desk.wait_until_held(message)
-
-        desk.wait_until_done(message, seconds=15)
-        assert "raised unexpected: SoftTimeLimitExceeded" in desk.log_of("children")
-
-    assert desk.action_on(message)["dead_attempts"] == 1
-    assert desk.was_moved_once(message)
-
-
 @pytest.mark.matrix(24)
 def test_workers_whose_connections_are_cut_come_back(desk: Installation, broker: RedisServer) -> None:
     message = desk.message()
