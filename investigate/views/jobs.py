@@ -37,6 +37,7 @@ FILTERS = [("", "All"), ("mine", "Mine"), ("running", "Running"), ("ended", "End
 REHEARSED = (JobState.COLLECTING, JobState.REHEARSAL, JobState.FAILED)
 MOST_WATCHED = 20  # jobs of the list that keep themselves current
 MOST_NOTICES = 3
+VANISHING = ("open", "unknown")  # lists that lose their rows at the end: not while somebody looks at them
 _LARGEST_KEY = 2**63 - 1
 
 
@@ -73,7 +74,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         "page": progress.messages_of(found, show=show),
         "show": show,
         "listed": view.ended,
-        "again": AgainForm(initial={"operation_key": uuid.uuid4().hex}) if member.may(Permission.JOB_RUN) else None,
+        "again": _again(member),
     }
     return render(request, "investigate/bulk/job.html", context)
 
@@ -88,7 +89,8 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         return HttpResponse(status=204)
     found, member = _job(job_id), _member(request)
     _seen(member, found)
-    context = _progress(request, JobView(found, member)) | {"oob": True}
+    view = JobView(found, member)
+    context = _progress(request, view) | _beside(request, view) | {"oob": True}
     return render(request, "investigate/bulk/_progress.html", context)
 
 
@@ -253,7 +255,8 @@ def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., Bulk
     if not wants_partial(request):
         return _see_other(changed.pk)
     _seen(member, changed)
-    context = _progress(request, JobView(changed, member)) | {"oob": True, "announces": True}
+    view = JobView(changed, member)
+    context = _progress(request, view) | _beside(request, view) | {"oob": True, "announces": True}
     return render(request, "investigate/bulk/_progress.html", context)
 
 
@@ -263,7 +266,7 @@ def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse
     if not wants_partial(request):
         text = errors.ErrorText(str(conflict), view.sentence, "Open the job to see how it stands.", 409)
         return errors.answer(request, text)
-    context = _progress(request, view) | {"told": str(conflict)}
+    context = _progress(request, view) | _beside(request, view) | {"told": str(conflict)}
     response = render(request, "investigate/bulk/_conflict.html", context, status=409)
     response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
     return response
@@ -273,7 +276,7 @@ def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
     """Context of what moves. A page that polls says since when it looks, and how many ends its list of messages has."""
     now = timezone.now()
     since = _since(request, now) if request.method == "GET" else now
-    listed = request.GET.get("listed", "")
+    listed = _sent(request, "listed")
     news = view.ended - int(listed) if listed.isdecimal() and len(listed) < 8 else 0
     return {
         "view": view,
@@ -282,6 +285,30 @@ def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
         "every": progress.poll_after(since, now),
         "news": f"{news:,}" if news > 0 else "",
     }
+
+
+def _beside(request: HttpRequest, view: JobView) -> dict[str, Any]:
+    """What else of the page is out of date. Its list of messages is renewed by itself only when the job has ended, and
+    only where nobody has gone into it: with no row open and no second page, each row comes back where it was.
+    """
+    context: dict[str, Any] = {}
+    if _sent(request, "known") not in ("", view.job.state):
+        context |= {"about_is_new": True, "again": _again(view.member)}
+    show = _sent(request, "show")
+    is_older = _sent(request, "listed") not in ("", str(view.ended))
+    if view.has_ended and is_older and show not in VANISHING and not _sent(request, "reading"):
+        context |= {"page": progress.messages_of(view.job, show=show), "show": show, "listed": view.ended}
+    return context
+
+
+def _again(member: Member) -> AgainForm | None:
+    if not member.may(Permission.JOB_RUN):
+        return None
+    return AgainForm(initial={"operation_key": uuid.uuid4().hex})
+
+
+def _sent(request: HttpRequest, name: str) -> str:
+    return (request.GET if request.method == "GET" else request.POST).get(name, "")
 
 
 def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:

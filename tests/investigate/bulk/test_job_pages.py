@@ -311,6 +311,63 @@ def test_the_end_stops_the_poll_and_is_read_out(ana: Member, analyst: Client, so
     assert "Moved 9,180 of 9,214 messages. 34 refused." in spoken
 
 
+ENDED = {"v": 0, "known": "running", "listed": 4, "show": ""}
+
+
+def test_at_the_end_the_facts_the_form_and_the_list_come_with_it(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done")
+    many(job, 5, "done")
+    fragment = soup(poll(analyst, counted(job), **ENDED))
+
+    about = fragment.select_one("#about[hx-swap-oob=true]")
+    assert "Ended" in text_of(about.select_one(".facts"))  # type: ignore[union-attr]
+    assert about.select_one("form.again")  # type: ignore[union-attr]
+    assert about.select_one("#known")["value"] == "done"  # type: ignore[union-attr, index]
+    rows = fragment.select("#messages[hx-swap-oob=true] tbody .state")
+    assert [text_of(row) for row in rows] == ["moved to Junk"] * 5
+    assert not fragment.select_one("[hx-swap-oob='innerHTML:#list-news']")
+
+    again = soup(poll(analyst, job, **ENDED | {"known": "done", "listed": 5}))
+    assert not again.select("#about, #messages")
+
+
+@pytest.mark.parametrize("reads", [{"reading": "1"}, {"reading": ["1", "1"]}, {"show": "open"}, {"show": "unknown"}])
+def test_a_list_somebody_reads_stays_as_it_is(ana: Member, analyst: Client, soup: Soup, reads: dict[str, Any]) -> None:
+    job = job_of(ana, "done")
+    many(job, 5, "done")
+    fragment = soup(poll(analyst, counted(job), **ENDED | reads))
+
+    assert not fragment.select_one("#messages")
+    assert text_of(fragment.select_one("[hx-swap-oob='innerHTML:#list-news']")) == "1 more finished · refresh"
+
+
+def test_while_a_job_runs_nobodys_list_is_renewed(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    fragment = soup(poll(analyst, running, v=0, known="waiting", listed=1, show=""))
+    assert "First sent" in text_of(fragment.select_one("#about .facts"))
+    assert not fragment.select_one("#about form.again")
+    assert not fragment.select_one("#messages")
+
+
+def test_what_is_open_of_a_list_says_so_when_the_page_asks(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    many(running, 101, "done")
+    page = soup(analyst.get(url_of(running)))
+    rows = soup(analyst.get(str(page.select_one("#more-messages")["hx-get"]), headers=HTMX))  # type: ignore[index]
+    copies = soup(analyst.get(str(page.select_one("details.more")["hx-get"]), headers=HTMX))  # type: ignore[index]
+
+    assert not page.select("[name=reading]")
+    assert len(rows.select("td > [name=reading]")) == 1
+    assert len(copies.select("[name=reading]")) == 1
+    asked_with = str(page.select_one("#progress")["hx-include"])  # type: ignore[index]
+    assert {str(field["name"]) for field in page.select(asked_with)} == {"listed", "show", "known"}
+
+
+def test_who_cancels_gets_the_end_of_the_job_with_the_answer(running: BulkJob, analyst: Client, soup: Soup) -> None:
+    shown = {"known": "running", "listed": "4", "show": ""}
+    fragment = soup(analyst.post(url_of(running, "cancel_job"), shown, headers=HTMX))
+    assert fragment.select_one("#about form.again")
+    assert "not sent" in text_of(fragment.select_one("#messages"))
+
+
 def test_a_cancelled_job_is_watched_until_its_last_chunk_is_answered(ana: Member, analyst: Client, soup: Soup) -> None:
     job = job_of(ana, "cancelled")
     many(job, 2, "sending", action=chunk_of(job, 1, "sending"))
@@ -397,7 +454,7 @@ def test_who_comes_too_late_sees_the_job_as_it_is(running: BulkJob, analyst: Cli
 
     assert (answer.status_code, answer["HX-Retarget"]) == (409, "#notice")
     assert "This job has ended already." in text_of(fragment.select_one(".notice"))
-    assert "Moved 2 of 8 messages." in text_of(fragment.select_one("[hx-swap-oob='outerHTML:#progress'] .told"))
+    assert "Moved 2 of 8 messages." in text_of(fragment.select_one("#progress[hx-swap-oob=true] .told"))
     assert analyst.post(url_of(running, "cancel_job")).status_code == 409
 
 
