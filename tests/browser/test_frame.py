@@ -69,6 +69,7 @@ def test_the_palette_closes_where_it_was_opened(desk: Desk, open_page: OpenPage)
     expect(page.locator("#results tr[data-current] .open")).to_be_focused()
 
 
+@pytest.mark.matrix(64)
 def test_nothing_is_asked_while_nobody_looks(desk: Desk, open_page: OpenPage) -> None:
     page = to_list(open_page(desk))
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
@@ -85,6 +86,7 @@ def test_nothing_is_asked_while_nobody_looks(desk: Desk, open_page: OpenPage) ->
         page.evaluate(hide % "false" + "document.dispatchEvent(new Event('visibilitychange'))")
 
 
+@pytest.mark.matrix(63)
 def test_an_ended_session_leads_to_the_sign_in_and_back(desk: Desk, open_page: OpenPage) -> None:
     page = to_list(open_page(desk))
     page.watched.allowed_statuses.add(401)  # type: ignore[attr-defined]
@@ -94,6 +96,7 @@ def test_an_ended_session_leads_to_the_sign_in_and_back(desk: Desk, open_page: O
     assert page.locator("main input[name=next]").input_value().startswith(LIST)
 
 
+@pytest.mark.matrix(64)
 def test_the_page_says_when_the_connection_is_gone(desk: Desk, open_page: OpenPage) -> None:
     page = to_list(open_page(desk))
     page.context.set_offline(True)

@@ -287,6 +287,7 @@ def test_an_unknown_second_key_does_nothing_by_itself(desk: Desk, open_page: Ope
     assert posted == []
 
 
+@pytest.mark.matrix(64)
 def test_an_action_without_a_connection_says_that_it_was_not_sent(desk: Desk, open_page: OpenPage) -> None:
     page = open_page(desk)
     page.goto("/investigate/?last=30d&disposition=SPAM&status=delivered")

@@ -84,6 +84,7 @@ def test_recipients_fall_back_from_header_to_envelope_to_mailbox():
     assert read({**row, "to": [], "envelope_to": None}, Message).recipients == ("c",)
 
 
+@pytest.mark.matrix(50)
 def test_unknown_values_are_shown_as_they_are():
     message = read(
         {**CURRENT_MESSAGE, "final_disposition": "VISHING", "delivery_status": ["Delivered", "teleported"]}, Message
@@ -168,6 +169,7 @@ JSON = st.recursive(
 FIELDS = sorted({*CURRENT_MESSAGE, *SEED_MESSAGE} - {"id"})
 
 
+@pytest.mark.matrix(50)
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
 def test_no_single_odd_field_breaks_a_message(odd):

@@ -80,6 +80,7 @@ def is_header(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
+@pytest.mark.matrix(45)
 @pytest.mark.parametrize("location", FOREIGN)
 def test_a_foreign_location_is_refused_and_nothing_goes_there(location):
     upstream = Upstream(lambda _: slow(location))

@@ -40,6 +40,7 @@ def write(client):
     return client.move("a", MailboxDestination.INBOX)
 
 
+@pytest.mark.matrix(32)
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_an_answer_that_is_not_the_apis_is_an_error_for_a_read_and_unknown_for_a_write(name):
     with pytest.raises(errors.UnexpectedReply):
@@ -81,6 +82,7 @@ def test_a_refusal_has_its_own_class_and_is_final(status, expected, call):
     assert "because" not in str(error)
 
 
+@pytest.mark.matrix(31)
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524, 408])
 def test_5xx_is_unavailable_for_a_read_and_unknown_for_a_write(status):
     upstream = Upstream(refused(status))

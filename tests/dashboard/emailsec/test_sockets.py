@@ -137,6 +137,7 @@ def test_even_the_libraries_logs_show_neither_token_nor_search_terms(serve, capl
         assert secret not in written
 
 
+@pytest.mark.matrix(49)
 def test_nothing_listens_so_nothing_was_sent():
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
@@ -159,6 +160,7 @@ def test_an_answer_lost_after_the_request_left_is_unknown(serve):
     assert server.accepted == 1, "the write was repeated"
 
 
+@pytest.mark.matrix(49)
 def test_a_kept_connection_that_dies_as_we_write_is_unknown_for_a_write(serve):
     def behave(server, connection):
         server.request_of(connection)
@@ -172,6 +174,7 @@ def test_a_kept_connection_that_dies_as_we_write_is_unknown_for_a_write(serve):
     assert server.accepted == 1
 
 
+@pytest.mark.matrix(49)
 def test_a_read_survives_one_reset(serve):
     def behave(server, connection):
         server.request_of(connection)
@@ -185,6 +188,7 @@ def test_a_read_survives_one_reset(serve):
     assert server.accepted == 2
 
 
+@pytest.mark.matrix(48)
 @pytest.mark.parametrize("where", ["headers", "body"])
 def test_a_byte_now_and_then_does_not_hold_us_for_ever(serve, where):
     answer = http(b" " * 1000)
@@ -229,6 +233,7 @@ def test_a_body_shorter_than_promised_is_no_answer(serve):
         move(client, budget=0.4)
 
 
+@pytest.mark.matrix(49)
 def test_a_failed_tls_handshake_is_not_sent(serve):
     def behave(server, connection):
         connection.recv(1024)

@@ -43,6 +43,7 @@ def test_waiting_never_leaves_the_budget():
     assert len(upstream.requests) == 2
 
 
+@pytest.mark.matrix(49)
 @pytest.mark.parametrize("fault", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
 def test_a_write_that_never_left_is_repeated_and_in_the_end_known_as_not_sent(fault):
     assert move(make_client(Upstream(fault, MOVED)))[0].success
@@ -86,6 +87,7 @@ def test_a_503_with_retry_after_is_obeyed():
     assert clock.slept == [3.0]
 
 
+@pytest.mark.matrix(48)
 def test_a_trickle_is_cut_at_the_deadline():
     clock = Clock()
     trickle = httpx.Response(200, stream=Pieces(itertools.repeat(b" "), clock, seconds=4))
@@ -109,6 +111,7 @@ def test_a_refusal_is_known_by_its_status_even_if_its_text_breaks_off():
         move(make_client(Upstream(lambda _: answer)))
 
 
+@pytest.mark.matrix(48)
 @pytest.mark.parametrize("write", [False, True])
 def test_an_endless_body_is_cut_at_the_limit(write):
     chunk = b" " * 1_000_000
@@ -128,6 +131,7 @@ def test_an_endless_body_is_cut_at_the_limit(write):
     assert len(upstream.requests) == 1, "asking again would bring the same"
 
 
+@pytest.mark.matrix(48)
 def test_a_gzip_bomb_is_measured_unpacked():
     bomb = gzip.compress(b"\0" * (JSON_LIMIT + 1))
     assert len(bomb) < 100_000

@@ -48,6 +48,7 @@ def test_no_window_of_five_minutes_holds_more_calls_than_the_limit(meter: Shared
         assert sum(first <= at < first + dt.timedelta(seconds=300) for at in made) <= 100
 
 
+@pytest.mark.matrix(41)
 def test_background_work_leaves_calls_for_people(meter: SharedMeter) -> None:
     assert spend(meter, 200, Priority.BACKGROUND) == 50
     assert spend(meter, 200, Priority.REFRESH) == 25

@@ -474,6 +474,25 @@ def test_retrying_takes_what_was_refused_up_again(running: BulkJob, analyst: Cli
     assert ActionItem.objects.get(investigate_id="c").state == ActionState.QUEUED
 
 
+@pytest.mark.parametrize(("kind", "label"), [("move", "Retry 2 refused"), ("release", "Retry 1 refused")])
+def test_the_button_counts_what_is_really_retried(
+    ana: Member, analyst: Client, soup: Soup, kind: str, label: str
+) -> None:
+    job = job_of(ana, "done", kind=kind, destination="JunkEmail" if kind == "move" else "")
+    for name, state in (("a", "failed"), ("b", "partly_done"), ("c", "done")):
+        item_of(job, name, state)
+    assert text_of(button(soup(analyst.get(url_of(counted(job)))), "Retry")) == label
+
+    analyst.post(url_of(job, "retry_job"))
+    assert job.items.filter(state="queued").count() == int(label.split()[1])
+
+
+def test_a_release_that_was_done_in_part_is_not_called_unrefused(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "done", kind="release", destination="", counts={"partly_done": 2})
+    reasons = text_of(soup(analyst.get(url_of(job))).select_one(".whynot"))
+    assert "Retry refused : What was done in part is not sent again" in reasons
+
+
 def test_somebody_elses_job_is_theirs_alone_unless_one_may_mend_everybodys(
     running: BulkJob, responder: Client, soup: Soup, client: Client
 ) -> None:
@@ -523,7 +542,33 @@ def test_another_action_begins_a_rehearsal_of_these_messages(ana: Member, analys
     assert first["Location"] == second["Location"] == url_of(begun)
     assert (begun.source, begun.kind, begun.expected_disposition) == (JobSource.JOB, "reclassify", "SPAM")
     assert begun.input.terms == [["job", str(job.pk)], ["states", "failed,partly_done"]]
-    assert analyst.post(url_of(job, "job_again"), values | {"what": "erase"}).status_code == 400
+
+
+@pytest.mark.parametrize("what", ["erase", "move:Nowhere", "move:RecoverableItemsPurges"])
+def test_what_the_role_may_not_do_is_neither_offered_nor_begun(
+    what: str, ana: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    job = job_of(ana, "done", counts={"done": 3})
+    values = {"what": what, "states": "all", "operation_key": uuid.uuid4().hex}
+
+    assert analyst.post(url_of(job, "job_again"), values).status_code == 422
+    assert BulkJob.objects.count() == 1
+    offered = soup(analyst.get(url_of(job))).select("form.again option")
+    assert what not in [option["value"] for option in offered]
+
+
+@pytest.mark.parametrize("client", ["analyst", "responder"])
+def test_all_forms_offer_the_same_actions_in_the_same_words(
+    client: str, ana: Member, request: pytest.FixtureRequest, soup: Soup
+) -> None:
+    signed_in, job = request.getfixturevalue(client), job_of(ana, "done", counts={"done": 3})
+
+    def offered(address: str, name: str) -> list[tuple[str, str]]:
+        options = soup(signed_in.get(address)).select(f"select[name={name}] option")
+        return [(str(option["value"]), text_of(option)) for option in options]
+
+    assert offered(url_of(job), "what") == offered(reverse("investigate:paste"), "act")
+    assert len(offered(url_of(job), "what")) == {"analyst": 10, "responder": 12}[client]
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------

@@ -205,6 +205,7 @@ def test_terms_named_twice_are_counted_and_taken_once() -> None:
 # --- bounds -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix(66)
 def test_of_a_million_ids_the_first_are_taken_and_the_rest_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
 
@@ -221,6 +222,7 @@ def test_of_a_million_ids_the_first_are_taken_and_the_rest_is_not_even_read(monk
     assert read <= MOST_TERMS + 2000
 
 
+@pytest.mark.matrix(66)
 def test_no_line_is_held_in_memory_whole() -> None:
     longest = 0
 

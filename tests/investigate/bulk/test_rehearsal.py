@@ -413,7 +413,38 @@ def test_what_could_not_be_collected_says_why_and_leads_back(emailsec, ana, anal
 
     assert page.h1.get_text() == "Move messages to Junk: not collected"
     assert "the API token may not do this" in page.select_one(".failed").get_text()
-    assert page.select_one("a.primary")["href"].startswith(reverse("investigate:search") + "?")
+    assert page.select_one(".do a.button")["href"].startswith(reverse("investigate:search") + "?")
+
+
+def test_what_could_not_be_collected_is_tried_again_by_one_button(emailsec, ana, analyst: Client, soup: Soup):
+    emailsec.faults.next("search", status=403, times=1)
+    failed = rehearsed(ana, reason="ticket 4711")
+    form = soup(analyst.get(url(failed))).select_one("form[action$=recollect]")
+    fields = {field["name"]: field["value"] for field in form.select("input")}
+    first, second = analyst.post(form["action"], fields), analyst.post(form["action"], fields)
+
+    job = BulkJob.objects.exclude(pk=failed.pk).get()
+    assert first["Location"] == second["Location"] == url(job)
+    same = ("source", "kind", "destination", "expected_disposition", "query", "reason", "actor_id")
+    assert [getattr(job, name) for name in same] == [getattr(failed, name) for name in same]
+    assert job.input.terms == failed.input.terms
+    collecting.collect(job.pk)
+    assert state_of(job) == JobState.REHEARSAL
+    assert state_of(failed) == JobState.FAILED
+
+
+def test_trying_again_is_for_what_failed_and_for_who_may(emailsec, ana, ben, analyst: Client, responder: Client, soup):
+    collected, key = filled(ana, 2), {"operation_key": uuid.uuid4().hex}
+    assert analyst.post(reverse("investigate:recollect_job", args=[collected.pk]), key).status_code == 409
+
+    emailsec.faults.next("search", status=403, times=1)
+    purge = rehearsed(ben, destination="RecoverableItemsPurges")
+    address = reverse("investigate:recollect_job", args=[purge.pk])
+    assert soup(responder.get(url(purge))).select("form[action$=recollect]")
+    assert not soup(analyst.get(url(purge))).select("form[action$=recollect]")
+    assert analyst.post(address, key).status_code == 403
+    assert responder.post(address, {"operation_key": "short"}).status_code == 422
+    assert BulkJob.objects.count() == 2
 
 
 def test_a_job_of_another_account_is_not_here(ana, analyst: Client):

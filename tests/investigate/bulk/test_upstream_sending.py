@@ -35,6 +35,7 @@ AMBIGUOUS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.matrix(38)
 @pytest.mark.parametrize("what", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 def test_a_job_whose_answer_was_lost_is_found_by_its_comment_and_adopted(
     responder: Client, emailsec: Any, what: dict[str, Any]
@@ -67,6 +68,7 @@ def test_nobody_looks_before_the_quiet_time_is_over(responder: Client, emailsec:
     assert job.state == ActionState.UNKNOWN
 
 
+@pytest.mark.matrix(38)
 def test_what_is_not_found_goes_to_a_person_and_is_never_asked_for_again(responder: Client, emailsec: Any) -> None:
     emailsec.faults.next("bulk.create", applied=False, lose_answer=True)
     job = worked(decided(responder))

@@ -108,6 +108,7 @@ def test_all_viewers_share_one_call_in_five_seconds(
     assert calls(emailsec, "bulk.get") == 2
 
 
+@pytest.mark.matrix(39)
 def test_figures_that_do_not_add_up_are_told_and_draw_no_bar(responder: Client, emailsec: Any, soup: Soup) -> None:
     job = made(responder)
     time_goes_on(emailsec, 4)
@@ -124,6 +125,7 @@ def test_figures_that_do_not_add_up_are_told_and_draw_no_bar(responder: Client, 
     assert section.select("svg") == []
 
 
+@pytest.mark.matrix(39)
 def test_a_completed_job_with_pending_copies_is_not_called_finished(
     responder: Client, emailsec: Any, soup: Soup
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_state_we_do_not_know_is_shown_as_it_is(responder: Client, emailsec: A
     assert section.has_attr("hx-trigger")
 
 
+@pytest.mark.matrix(39)
 def test_a_job_that_stands_still_says_since_when(responder: Client, emailsec: Any, soup: Soup) -> None:
     job = made(responder)
     snapshot = UpstreamJob.objects.get().snapshot
@@ -159,6 +162,7 @@ def test_a_job_that_stands_still_says_since_when(responder: Client, emailsec: An
     assert "Nothing has changed since" in section.text
 
 
+@pytest.mark.matrix(39)
 def test_one_that_was_stopped_elsewhere_is_shown_as_stopped(responder: Client, emailsec: Any, soup: Soup) -> None:
     job = made(responder)
     time_goes_on(emailsec, 4)

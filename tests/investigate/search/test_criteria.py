@@ -210,6 +210,7 @@ def test_several_values_are_several_searches():
     assert branch_name(criteria.branches()[1], criteria) == "a.example, BULK"
 
 
+@pytest.mark.matrix(66)
 def test_too_many_branches_are_counted_not_built():
     wide = Criteria(sender=tuple(f"{n}.example" for n in range(200)), recipient=tuple(f"{n}.test" for n in range(200)))
     with pytest.raises(TooManyBranches, match="40,000"):

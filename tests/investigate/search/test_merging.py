@@ -62,6 +62,7 @@ def test_every_row_is_shown_once_in_order_of_time(branches, upstream_page, our_p
     assert set(ids) == {found.id for rows in branches for found in rows}
 
 
+@pytest.mark.matrix(47)
 def test_a_row_on_two_pages_of_one_search_is_shown_once_and_said():
     earlier = [row(5, 1), row(4, 1)]
     first = merge([Stream(earlier, 0, has_next=True)], most=10)

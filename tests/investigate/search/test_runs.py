@@ -176,6 +176,7 @@ def test_a_search_that_says_nothing_is_asked_again_by_a_worker(clock, emailsec, 
     assert after(run).state == SearchState.DONE
 
 
+@pytest.mark.matrix(44)
 def test_a_search_that_never_ends_is_given_up(clock, emailsec, work):
     emailsec.faults.endless_search = True
     run = first(ALL_MAIL)
@@ -188,6 +189,7 @@ def test_a_search_that_never_ends_is_given_up(clock, emailsec, work):
     assert run.polls < 100
 
 
+@pytest.mark.matrix(46)
 def test_results_that_expired_are_asked_for_afresh_once(clock, emailsec, work):
     run = first(ALL_MAIL)
     emailsec.faults.next("poll", status=410)

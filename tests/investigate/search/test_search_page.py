@@ -456,6 +456,7 @@ def test_more_rows_that_fail_leave_the_list_and_go_on_later(analyst, emailsec, s
     assert ids(soup(analyst.get(URL + retry, headers=ROW_HTMX)))
 
 
+@pytest.mark.matrix(47)
 def test_a_cursor_that_repeats_ends_the_list_and_says_so(analyst, emailsec, soup, clock):
     row = {"id": "a", "scanned_at": "2026-11-20T10:00:00Z"}
     for _ in range(2):
@@ -468,6 +469,7 @@ def test_a_cursor_that_repeats_ends_the_list_and_says_so(analyst, emailsec, soup
     assert not page.select("#load-more")
 
 
+@pytest.mark.matrix(47)
 def test_an_empty_page_with_a_cursor_is_the_end_and_says_so(analyst, emailsec, soup):
     body = {"success": True, "errors": [], "messages": [], "result": [], "result_info": {"next": "more"}}
     emailsec.faults.next("search", body=json.dumps(body), status=200)
