@@ -7,9 +7,9 @@ import math
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,9 +29,16 @@ _LATE = 10  # seconds after its time; then the row says why it still waits
 
 _NOTHING_DONE = (ActionState.SKIPPED, ActionState.CANCELLED)  # of a job's message: what was done before still stands
 _ACTED = (
-    "SELECT id FROM investigate_actionitem WHERE investigate_id IN %s"
-    " AND (job_id IS NULL OR state NOT IN %s AND (action_id IS NOT NULL OR state = %s))"
+    "SELECT i.investigate_id, i.state, i.job_id, i.action_id, a.needs_person,"
+    " (SELECT count(*) FROM investigate_receipt r WHERE r.item_id = i.id),"
+    " (SELECT count(*) FROM investigate_receipt r WHERE r.item_id = i.id AND r.is_done)"
+    " FROM investigate_actionitem i LEFT JOIN investigate_action a ON a.id = i.action_id"
+    " LEFT JOIN investigate_bulkjob j ON j.id = i.job_id WHERE i.investigate_id IN %s AND (i.job_id IS NULL"
+    " OR i.state NOT IN %s AND (i.action_id IS NOT NULL OR i.state = %s AND j.state IN %s))"
+    " ORDER BY coalesce(a.created_at, j.decided_at) DESC"
 )
+
+_OF_A_JOB = ("kind", "destination", "expected_disposition", "actor_name")
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class ActionView:
 class JobItemView:
     """One message of a job, where an action of its own would stand. The job's page tells how it goes on."""
 
-    job: BulkJob
+    job_id: uuid.UUID
     investigate_id: str
     state: str
     text: str
@@ -99,7 +106,7 @@ class JobItemView:
 
     @property
     def url(self) -> str:
-        return reverse("investigate:job", args=[self.job.pk])
+        return reverse("investigate:job", args=[self.job_id])
 
     def may_undo(self, member: Member) -> bool:  # noqa: ARG002  a message has no undo of its own in a job
         return False
@@ -190,28 +197,22 @@ class Foot:
 
 def states_for(investigate_ids: Iterable[str]) -> dict[str, ActionView | JobItemView]:
     """The newest action on each of the messages, or their place in a job; messages nobody acted on are missing."""
-    # Most pages hold no message that somebody acted on, and finding that out costs a fraction of the whole question.
+    # Plain rows: all messages of a page may be in one job, and a hundred objects would cost as much as the page itself.
     ids = list(investigate_ids)
-    acted = fetch(_ACTED, ids, _NOTHING_DONE, ActionState.QUEUED) if ids else []
-    if not acted:
-        return {}
-    items = (
-        ActionItem.objects.filter(
-            Q(action__isnull=False) | Q(job__state__in=LIVE_JOBS), pk__in=[key for (key,) in acted]
-        )
-        .defer("attachment", "recipients", "message_id", "subject", "facts")
-        .select_related("action", "job")
-        .defer(
-            "action__request", "action__looking", "action__evidence", "job__progress", "job__not_found", "job__query"
-        )
-        .annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
-        .annotate(decided=Coalesce("action__created_at", "job__decided_at"))
-        .order_by("-decided")
-    )
+    newest: dict[str, tuple[Any, ...]] = {}
+    for row in fetch(_ACTED, ids, _NOTHING_DONE, ActionState.QUEUED, LIVE_JOBS) if ids else []:
+        newest.setdefault(row[0], row)
+    single = [action_id for _, _, job_id, action_id, *_ in newest.values() if job_id is None]
+    actions = Action.objects.defer("request", "looking", "evidence").in_bulk(single) if single else {}
+    in_jobs = {job_id for _, _, job_id, *_ in newest.values() if job_id is not None}
+    jobs = BulkJob.objects.only(*_OF_A_JOB).in_bulk(list(in_jobs)) if in_jobs else {}
     found: dict[str, ActionView | JobItemView] = {}
-    for item in items:
-        if item.investigate_id not in found:
-            found[item.investigate_id] = _view(item, item.copies, item.done)
+    for name, state, job_id, action_id, needs_person, copies, done in newest.values():
+        if job_id is not None:
+            if job := jobs.get(_uuid(job_id)):
+                found[name] = _job_view(job, name, state, needs_person=needs_person, copies=copies, done=done)
+        elif action := actions.get(_uuid(action_id)):
+            found[name] = ActionView(action, name, action.state, _text(action, copies, done), copies, done)
     return {name: view for name, view in found.items() if view.state != ActionState.CANCELLED}
 
 
@@ -296,17 +297,20 @@ def foot(message: Message, member: Member) -> Foot:
     )
 
 
-def _view(item: ActionItem, copies: int, done: int) -> ActionView | JobItemView:
-    action, job = item.action, item.job
-    if job is None:
-        assert action is not None  # noqa: S101  every item has one of them, says the database
-        return _action_view(item, action, copies, done)
-    text = words.outcome(job, item.state, done=done, copies=copies)
-    if item.state == ActionState.QUEUED:
+def _uuid(key: uuid.UUID | str) -> uuid.UUID:
+    """SQLite gives keys as they are stored."""
+    return key if isinstance(key, uuid.UUID) else uuid.UUID(key)
+
+
+def _job_view(
+    job: BulkJob, investigate_id: str, state: str, *, needs_person: bool | None, copies: int, done: int
+) -> JobItemView:
+    text = words.outcome(job, state, done=done, copies=copies)
+    if state == ActionState.QUEUED:
         text = f"queued in {job.actor_name}'s job"
-    elif item.state == ActionState.UNKNOWN and action is not None and action.needs_person:
+    elif state == ActionState.UNKNOWN and needs_person:
         text = "unknown, needs a person"
-    return JobItemView(job, item.investigate_id, item.state, text)
+    return JobItemView(job.pk, investigate_id, state, text)
 
 
 def _action_view(item: ActionItem, action: Action, copies: int, done: int) -> ActionView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -19,11 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dashboard.emailsec.rows import MessageRow
-from investigate.actions.queries import states_for
+from investigate.actions.queries import ActionView, JobItemView, states_for
 from investigate.search.rows import day_of, row_of, say_day
-
-if TYPE_CHECKING:
-    from investigate.actions.queries import ActionView, JobItemView
 
 MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
 
@@ -63,8 +60,11 @@ def render_rows(
     pieces: list[Markup] = []
     for message in messages:
         day, row = _usual_row(message, zone, has_tick=has_ticks)
-        if message.id in acted or message.id == open_id:
-            row = _row(message, zone, request, acted.get(message.id), is_open=message.id == open_id, has_tick=has_ticks)
+        us = acted.get(message.id)
+        if message.id == open_id or isinstance(us, ActionView):
+            row = _row(message, zone, request, us, is_open=message.id == open_id, has_tick=has_ticks)
+        elif us is not None:
+            row = _row_in_job(message, zone, us, has_tick=has_ticks)
         if day != former_day:
             pieces.append(_day_line(day, has_ticks=has_ticks))
             former_day = day
@@ -77,6 +77,14 @@ def _usual_row(message: MessageRow, zone: dt.tzinfo, *, has_tick: bool) -> tuple
     """(day, row) of a message that is not open and that nobody acted on: most of them."""
     row = row_of(message, zone)
     return row.day, _macros().row(row, has_tick=has_tick)
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _row_in_job(message: MessageRow, zone: dt.tzinfo, us: JobItemView, *, has_tick: bool) -> Markup:
+    """The row of a message of a job, which says the same to everybody: a whole page may be of them."""
+    state = render_to_string("investigate/_action_state.html", {"view": us, "may_undo": False})
+    written: Markup = _macros().row(row_of(message, zone), state, is_acted=not us.is_open, has_tick=has_tick)
+    return written
 
 
 def _row(
