@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -95,6 +96,14 @@ AUDIT_AWAY = errors.ErrorText(
 )
 
 
+DATABASE_AWAY = errors.ErrorText(
+    "Mailwarden's own database does not answer.",
+    "What cannot be written down is not done: nothing was sent.",
+    "Go back and try again in a moment; what you typed is still in the form. If it stays, tell an admin.",
+    503,
+)
+
+
 class ErrorPagesMiddleware:
     """Errors of the API and of the audit trail that no view has an answer for become a page, or a notice for htmx."""
 
@@ -115,4 +124,7 @@ class ErrorPagesMiddleware:
         if isinstance(exception, AuditNotWritten):
             log.error("audit_not_written", cause=type(exception.__cause__).__name__)
             return errors.answer(request, AUDIT_AWAY)
+        if isinstance(exception, OperationalError):  # locked for too long, full, or gone
+            log.error("database_away", cause=type(exception).__name__)
+            return errors.answer(request, DATABASE_AWAY)
         return None

@@ -12,15 +12,18 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import allowed
+from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import EmailSecurityClient, MissedDetection, Priority, Reclassification, errors
 from dashboard.emailsec.types import Disposition, MailboxDestination
 from dashboard.upstream.connection import get_client
@@ -37,6 +40,7 @@ STALE_SECONDS = 1.0  # between claim and call; a worker that was held up longer 
 STALE_CHUNK_SECONDS = min(10.0, 0.5 * CALL_SECONDS)  # claiming a thousand messages takes a while of its own
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # what could not be sent for so long is no longer what anybody expects to happen
 RAW_SECONDS = 15.0
+STORE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store an answer; well within what is left of a claim
 _REFUSED = (
     errors.CredentialsRefused,
     errors.NotPermitted,
@@ -107,18 +111,37 @@ def _carry_out(action: Action, items: list[ActionItem], call: Call) -> errors.Em
             return problem
         why = words.refusal(problem)
         log.warning("action_refused", action=str(action.pk), error=type(problem).__name__, status=problem.status)
-        transitions.store_answer(
-            action, [answers.refused(item, why) for item in items], look_after=quiet, explanation=why
-        )
+        refused = [answers.refused(item, why) for item in items]
+        _stored(partial(transitions.store_answer, action, refused, look_after=quiet, explanation=why))
         return problem
     except errors.EmailSecurityError as problem:
         log.warning("action_unknown", action=str(action.pk), error=type(problem).__name__, status=problem.status)
-        transitions.store_answer(action, [answers.lost(item) for item in items], look_after=quiet)
+        _stored(partial(transitions.store_answer, action, [answers.lost(item) for item in items], look_after=quiet))
         return problem
-    transitions.store_answer(action, outcomes, look_after=quiet, explanation=_left_open(outcomes))
+    told = _left_open(outcomes)
+    _stored(partial(transitions.store_answer, action, outcomes, look_after=quiet, explanation=told))
     return None
     # Anything else is a fault of ours after the request was written down: the row stays `sending` until its claim
     # expires and is then looked up, because nobody can say how far it came.
+
+
+def _stored(store: Callable[[], object]) -> None:
+    """Store an answer, also where the database is away for a moment: what was answered is told only once.
+
+    In the end the row stays `sending`, and is looked up once its claim has expired.
+    """
+    for wait in STORE_WAITS:
+        try:
+            store()
+        except (InterfaceError, OperationalError, AuditNotWritten) as problem:
+            if connection.in_atomic_block:
+                raise
+            log.warning("answer_not_stored_yet", error=type(problem).__name__)
+            connection.close()
+            time.sleep(wait)
+        else:
+            return
+    store()
 
 
 def _left_open(outcomes: list[Outcome]) -> str:
