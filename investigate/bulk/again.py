@@ -1,20 +1,16 @@
-"""The form that takes the messages of one job into the rehearsal of another."""
+"""The forms that make a job of an earlier one: another action on its messages, or the same once more."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 
-from dashboard.emailsec.types import SHORT_DISPOSITIONS
-from investigate.actions import words
-from investigate.models import ActionKind, ActionState
+from dashboard.access.models import Member
+from investigate.bulk import offers
+from investigate.models import ActionState
 
-ACTIONS = [
-    *[(f"{ActionKind.MOVE}:{destination}", f"Move to {label}") for destination, label in words.FOLDERS.items()],
-    (f"{ActionKind.RELEASE}:", "Release"),
-    *[(f"{ActionKind.RECLASSIFY}:{one.value}", f"Submit as {words.disposition(one)}") for one in SHORT_DISPOSITIONS],
-]
 # The messages a choice stands for, by their states; none named: all of them.
 STATES = {
     "done": ActionState.DONE.value,
@@ -24,10 +20,26 @@ STATES = {
 }
 
 
-class AgainForm(forms.Form):
-    """Another action on the messages of an earlier job."""
+class KeyForm(forms.Form):
+    """Begins a job by one button. Its key makes a second click the same job."""
 
-    what = forms.ChoiceField(label="Action", choices=ACTIONS)
+    operation_key = forms.CharField(
+        max_length=64,
+        validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")],
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(("required", "invalid", "max_length"), "This form is not one of ours: reload it."),
+    )
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, in one sentence."""
+        return next((str(message) for messages in self.errors.values() for message in messages), "")
+
+
+class AgainForm(KeyForm):
+    """Another action on the messages of an earlier job, of those this member may do."""
+
+    what = forms.ChoiceField(label="Action", error_messages={"invalid_choice": offers.NOT_YOURS})
     states = forms.ChoiceField(
         label="On",
         choices=[
@@ -37,13 +49,11 @@ class AgainForm(forms.Form):
             ("all", "all of its messages"),
         ],
     )
-    operation_key = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
-    def clean(self) -> dict[str, Any]:
-        """The action as it is decided: its kind, and the folder or the verdict that goes with it."""
-        cleaned = super().clean() or {}
-        kind, _, value = cleaned.get("what", "").partition(":")
-        cleaned["kind"] = kind
-        cleaned["destination"] = value if kind == ActionKind.MOVE else ""
-        cleaned["expected_disposition"] = value if kind == ActionKind.RECLASSIFY else ""
-        return cleaned
+    def __init__(self, member: Member, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["what"].choices = offers.choices_for(member)  # type: ignore[attr-defined]
+
+    def begun(self) -> dict[str, Any]:
+        """The arguments of `jobs.begin` that say what."""
+        return offers.decided(self.cleaned_data["what"])

@@ -11,9 +11,9 @@ from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils import timezone
 
-from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
 from dashboard.web.text import visible
-from investigate.models import ActionKind, JobSource
+from investigate.bulk import offers
+from investigate.models import JobSource
 from investigate.search.criteria import Criteria
 
 MOST_TICKED = 5_000
@@ -21,11 +21,8 @@ LONGEST_ID = 255
 MOST_PARAMETERS = 200
 MOST_SHOWN = 60
 
-ACTIONS = [
-    *((f"{ActionKind.MOVE}:{value.value}", value.value) for value in MailboxDestination),
-    (f"{ActionKind.RELEASE}:", "release"),
-    *((f"{ActionKind.RECLASSIFY}:{value.value}", value.value) for value in SHORT_DISPOSITIONS),
-]
+# Also those a role may not do: who presses a button that is gone is told which right is missing.
+ACTIONS = [(value, value) for value in (*offers.MOVES, offers.RELEASE, *offers.SUBMISSIONS)]
 _NO_SUCH = dict.fromkeys(("required", "invalid_choice"), "This is not one of the actions offered.")
 _NOT_OURS = dict.fromkeys(
     ("required", "invalid", "invalid_choice", "max_length"), "This form is not one of ours: reload the page."
@@ -102,13 +99,10 @@ class BeginForm(forms.Form):
     def begun(self) -> dict[str, Any]:
         """The arguments of `jobs.begin` that say what and with which messages."""
         found = self.cleaned_data
-        kind, _, value = found["what"].partition(":")
         is_search = found["source"] == JobSource.SEARCH
         return {
             "source": JobSource.SEARCH if is_search else JobSource.SELECTION,
-            "kind": ActionKind(kind),
-            "destination": value if kind == ActionKind.MOVE else "",
-            "expected_disposition": value if kind == ActionKind.RECLASSIFY else "",
+            **offers.decided(found["what"]),
             "query": found["query"],
             "terms": [] if is_search else [("investigate_id", one) for one in found["ids"]],
         }

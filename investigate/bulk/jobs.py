@@ -28,6 +28,7 @@ from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.bulk import offers
 from investigate.bulk.tally import tally
 from investigate.models import (
     Action,
@@ -86,8 +87,11 @@ def begin(
     """Begin a rehearsal: a worker collects the messages, and nothing is sent before it is decided.
 
     `terms` are (kind, text): ("investigate_id", ...) of ticked rows, what a paste holds, or ("job", ...) of an earlier
-    job. The same key with the same content is the same job. Raises PermissionDenied, Conflict, AuditNotWritten.
+    job. The same key with the same content is the same job. Raises PermissionDenied, Conflict, AuditNotWritten, and
+    ValueError for an action that does not exist, which no form of ours lets through.
     """
+    if not offers.is_possible(kind, destination, expected_disposition):
+        raise ValueError(f"no such action: {kind} {destination} {expected_disposition}")
     for permission in (Permission.JOB_RUN, permission_for(kind, destination=destination)):
         if not actor.may(permission):
             raise PermissionDenied(permission.value)
@@ -240,9 +244,7 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
         held = _held(job)
         if held.state == JobState.CANCELLED:  # a chunk that came back unsent stays cancelled, too
             _cancel_unsent(held, actor, request)
-        # A move of copies that were moved already changes nothing; nobody knows that of releases.
-        partly = [ActionState.PARTLY_DONE] if job.kind == ActionKind.MOVE else []
-        failed = ActionItem.objects.filter(job=job, state__in=[ActionState.FAILED, *partly])
+        failed = ActionItem.objects.filter(job=job, state__in=retried_states(job))
         again = failed.update(state=ActionState.QUEUED, action=None, explanation="")
         if not again:
             raise NotPossible("No message of this job failed.")
@@ -255,6 +257,33 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
         _record(job, "job:retry", actor=actor, request=request, detail={"messages": again})
     ring(STEP_TASK, str(job.pk))
     return job
+
+
+def retried_states(job: BulkJob) -> list[ActionState]:
+    """A move of copies that were moved already changes nothing; nobody knows that of releases."""
+    partly = [ActionState.PARTLY_DONE] if job.kind == ActionKind.MOVE else []
+    return [ActionState.FAILED, *partly]
+
+
+def collect_again(*, actor: Member, job: BulkJob, operation_key: str, request: HttpRequest | None) -> BulkJob:
+    """Begin the same rehearsal anew, because its messages could not be collected; it is the actor's own.
+
+    Raises NotPossible, and what `begin` raises.
+    """
+    if job.state != JobState.FAILED:
+        raise NotPossible("The messages of this job were collected.")
+    return begin(
+        actor=actor,
+        source=JobSource(job.source),
+        kind=ActionKind(job.kind),
+        destination=job.destination,
+        expected_disposition=job.expected_disposition,
+        reason=job.reason,
+        query=job.query,
+        terms=[(name, text) for name, text in JobInput.objects.get(job=job).terms],
+        operation_key=operation_key,
+        request=request,
+    )
 
 
 def look_now(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:

@@ -15,20 +15,16 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.transport import Priority
-from dashboard.emailsec.types import SHORT_DISPOSITIONS
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
-from investigate.actions.decision import PURGES, permission_for
-from investigate.actions.words import counted, disposition, folder
-from investigate.bulk import words
+from investigate.actions.words import counted
+from investigate.bulk import offers, words
 from investigate.bulk.collecting.finding import UNREAD_LINE, UNREAD_REST, ways_of
 from investigate.bulk.pasting import MOST_TERMS, Terms, decoded, read_terms
 from investigate.bulk.recognising import WIDE, TermKind
-from investigate.models import ActionKind
 from investigate.search.window import length_of, words_for, write_moment
 
 LARGEST_FILE = 10_000_000  # bytes
 RANGES = ("24h", "7d", "30d")
-FOLDERS = ("DeletedItems", "JunkEmail", "Inbox", "RecoverableItemsDeletions", "RecoverableItemsPurges")
 _ZIP, _UTF_16 = b"PK\x03\x04", (b"\xff\xfe", b"\xfe\xff")
 
 NAMES = {
@@ -74,23 +70,6 @@ class KindOfTerm:
         return f"{counted(calls, 'call')} at least, about {words.lasting(calls / a_second)}"
 
 
-def actions_for(member: Member) -> list[tuple[str, Any]]:
-    """What this member may do with many messages, as choices; the value names kind and folder or verdict."""
-    moves = [
-        (f"{ActionKind.MOVE.value}:{name}", folder(name) if name in PURGES else f"Move to {folder(name)}")
-        for name in FOLDERS
-        if member.may(permission_for(ActionKind.MOVE, destination=name))
-    ]
-    release = [(f"{ActionKind.RELEASE.value}:", "Release")] if member.may(permission_for(ActionKind.RELEASE)) else []
-    verdicts = [
-        (f"{ActionKind.RECLASSIFY.value}:{value.value}", f"Submit as {disposition(value.value)}")
-        for value in SHORT_DISPOSITIONS
-        if member.may(permission_for(ActionKind.RECLASSIFY))
-    ]
-    groups = [("Move", moves), ("Quarantine", release), ("Submit to Cloudflare", verdicts)]
-    return [group for group in groups if group[1]]
-
-
 class PasteForm(forms.Form):
     """What a person pastes or uploads. The operation key is made with the form: sending it twice begins one job."""
 
@@ -129,13 +108,13 @@ class PasteForm(forms.Form):
         initial=RANGES[-1],
         help_text="For everything but investigate ids, which name their message by themselves.",
     )
-    act = forms.ChoiceField(label="To do", error_messages={"invalid_choice": "Your role may not do this."})
+    act = forms.ChoiceField(label="To do", error_messages={"invalid_choice": offers.NOT_YOURS})
     offered = forms.MultipleChoiceField(choices=[(kind.value, kind.value) for kind in TermKind], required=False)
     kinds = forms.MultipleChoiceField(choices=[(kind.value, kind.value) for kind in TermKind], required=False)
 
     def __init__(self, member: Member, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["act"].choices = actions_for(member)  # type: ignore[attr-defined]
+        self.fields["act"].choices = offers.choices_for(member)  # type: ignore[attr-defined]
         self.terms = Terms()
 
     @property
@@ -214,10 +193,4 @@ class PasteForm(forms.Form):
         return urlencode({"start": write_moment(start), "end": write_moment(end)})
 
     def action(self) -> dict[str, Any]:
-        kind, _, what = self.cleaned_data["act"].partition(":")
-        is_move = kind == ActionKind.MOVE
-        return {
-            "kind": ActionKind(kind),
-            "destination": what if is_move else "",
-            "expected_disposition": "" if is_move else what,
-        }
+        return offers.decided(self.cleaned_data["act"])

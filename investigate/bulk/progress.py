@@ -399,9 +399,8 @@ class JobView:
 
     @property
     def controls(self) -> list[Control]:
-        state, failed = self.job.state, self.number("failed")
-        if self.job.kind == ActionKind.MOVE:  # moving a copy again changes nothing; nobody knows that of releases
-            failed += self.number("partly_done")
+        state = self.job.state
+        failed = sum(self.job.counts.get(one, 0) for one in jobs.retried_states(self.job))
         ended = "The job has ended." if self.has_ended else ""
         may_not_send = self.may_not or self._lacks
         if state == JobState.WAITING:
@@ -418,9 +417,15 @@ class JobView:
         return [
             stop,
             hold,
-            Control("retry", again, may_not_send if failed else "No message was refused."),
+            Control("retry", again, may_not_send if failed else self._nothing_to_retry),
             Control("look", "Look now", self.may_not if self.number("unknown") else "Nothing is unknown."),
         ]
+
+    @property
+    def _nothing_to_retry(self) -> str:
+        if self.job.kind == ActionKind.RELEASE and self.number("partly_done"):
+            return "What was done in part is not sent again: its copies could arrive twice."
+        return "No message was refused."
 
     @property
     def why_not(self) -> list[tuple[str, str]]:

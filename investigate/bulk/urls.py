@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("bulk/<uuid:job_id>/resume", jobs.resume_job, name="resume_job"),
     path("bulk/<uuid:job_id>/retry", jobs.retry_job, name="retry_job"),
     path("bulk/<uuid:job_id>/look", jobs.look_job, name="look_job"),
+    path("bulk/<uuid:job_id>/recollect", rehearsal.recollect_job, name="recollect_job"),
     path("bulk/<uuid:job_id>/again", jobs.job_again, name="job_again"),
     path("bulk/cloudflare/", upstream_jobs.upstream_jobs, name="upstream_jobs"),
     path("bulk/cloudflare/new", upstream_jobs.new_upstream_job, name="new_upstream_job"),

@@ -218,16 +218,16 @@ def look_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """A new rehearsal of another action on the messages of this job."""
-    earlier, form = _job(job_id), AgainForm(request.POST)
+    earlier, member = _job(job_id), _member(request)
+    form = AgainForm(member, request.POST)
     if not form.is_valid():
-        return errors.bad_request(request)
+        text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
+        return errors.answer(request, text)
     try:
         begun = services.begin(
-            actor=_member(request),
+            actor=member,
             source=JobSource.JOB,
-            kind=form.cleaned_data["kind"],
-            destination=form.cleaned_data["destination"],
-            expected_disposition=form.cleaned_data["expected_disposition"],
+            **form.begun(),
             terms=[("job", str(earlier.pk)), ("states", AGAIN[form.cleaned_data["states"]])],
             operation_key=form.cleaned_data["operation_key"],
             request=request,
@@ -304,7 +304,7 @@ def _beside(request: HttpRequest, view: JobView) -> dict[str, Any]:
 def _again(member: Member) -> AgainForm | None:
     if not member.may(Permission.JOB_RUN):
         return None
-    return AgainForm(initial={"operation_key": uuid.uuid4().hex})
+    return AgainForm(member, initial={"operation_key": uuid.uuid4().hex})
 
 
 def _sent(request: HttpRequest, name: str) -> str:

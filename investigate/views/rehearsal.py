@@ -18,8 +18,9 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
+from investigate.actions.decision import permission_for
 from investigate.bulk import jobs, progress, rehearsal
-from investigate.bulk.again import AgainForm
+from investigate.bulk.again import AgainForm, KeyForm
 from investigate.bulk.deciding import DecideForm
 from investigate.bulk.progress import JobView
 from investigate.models import BulkJob, JobState
@@ -79,6 +80,23 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": _url(decided)})
 
 
+@require_POST
+@requires(Permission.JOB_RUN)
+def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The same rehearsal once more, after its messages could not be collected."""
+    failed, form = _job(job_id), KeyForm(request.POST)
+    if not form.is_valid():
+        text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
+        return errors.answer(request, text)
+    try:
+        job = jobs.collect_again(actor=_member(request), job=failed, request=request, **form.cleaned_data)
+    except (jobs.NotPossible, jobs.Conflict) as problem:
+        return errors.answer(
+            request, errors.ErrorText("No rehearsal was begun.", str(problem), "Nothing was sent.", 409)
+        )
+    return HttpResponse(status=303, headers={"Location": _url(job)})
+
+
 def _again(request: HttpRequest, job: BulkJob, form: DecideForm) -> HttpResponse:
     """The form with what is wrong, and everything the person wrote."""
     if job.state != JobState.REHEARSAL:
@@ -106,6 +124,7 @@ def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         "since": int(since.timestamp()),
         "every": progress.poll_after(since, now),
         "again": _other_action(member),
+        "retry": _retry(job, member),
     }
 
 
@@ -133,7 +152,15 @@ def _other_action(member: Member) -> AgainForm | None:
     """The same messages rehearsed for something else."""
     if not member.may(Permission.JOB_RUN):
         return None
-    return AgainForm(initial={"operation_key": uuid.uuid4().hex, "states": "all"})
+    return AgainForm(member, initial={"operation_key": uuid.uuid4().hex, "states": "all"})
+
+
+def _retry(job: BulkJob, member: Member) -> KeyForm | None:
+    """The button that collects the messages of a failed rehearsal anew."""
+    needed = (Permission.JOB_RUN, permission_for(job.kind, destination=job.destination))
+    if job.state != JobState.FAILED or not all(map(member.may, needed)):
+        return None
+    return KeyForm(initial={"operation_key": uuid.uuid4().hex})
 
 
 def _since(request: HttpRequest, now: dt.datetime) -> dt.datetime:

@@ -446,6 +446,29 @@ def test_the_same_beginning_twice_is_one_job_and_other_content_is_refused(ana: M
     assert BulkJob.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "destination", "expected"),
+    [
+        ("move", "", ""),
+        ("move", "Archive", ""),
+        ("move", "JunkEmail", "SPAM"),
+        ("release", "JunkEmail", ""),
+        ("release", "", "NONE"),
+        ("reclassify", "", ""),
+        ("reclassify", "", "MALICIOUS-BEC"),
+        ("reclassify", "Inbox", "SPAM"),
+        ("erase", "", ""),
+    ],
+)
+def test_an_action_that_does_not_exist_never_becomes_a_job(
+    kind: Any, destination: str, expected: str, ana: Member
+) -> None:
+    what = {"kind": kind, "destination": destination, "expected_disposition": expected}
+    with pytest.raises(ValueError, match="no such action"):
+        jobs.begin(actor=ana, source="search", operation_key="key-0001", request=None, **what)
+    assert not BulkJob.objects.exists()
+
+
 def test_hostile_and_overlong_reasons_are_stored_in_a_form_every_database_takes(ana: Member, emailsec: Any) -> None:
     job = rehearsed(ana, "move", delivered(emailsec, 3), reason="\x00" + "x" * 3000)
 
