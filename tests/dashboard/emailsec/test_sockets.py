@@ -209,6 +209,7 @@ def test_a_byte_now_and_then_does_not_hold_us_for_ever(serve, where):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.matrix(14)
 def test_silence_ends_with_the_budget(serve):
     def behave(server, connection):
         server.request_of(connection)
