@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format bench conformance lock clean setup-runtime setup-dev
+.PHONY: help demo run test check lint format bench campaign conformance lock clean setup-runtime setup-dev
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ format: setup-dev ## format the code
 
 bench: setup-dev ## print what a search page, a message page and many viewers cost
 	@$(PY) scripts/bench.py
+
+campaign: setup-dev ## move 10,000 messages a run while workers are killed and answers fail; check every copy (SEEDS=20)
+	@$(PY) scripts/campaign.py --seeds $(or $(SEEDS),20)
 
 conformance: setup-dev ## run the official SDK's own tests against the simulator
 	@scripts/conformance.sh

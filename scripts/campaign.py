@@ -233,9 +233,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--messages", type=int, default=10_000, help="the job's messages")
     parser.add_argument("--kills", type=int, default=1, help="of a worker, at random moments of each run")
-    parser.add_argument(
-        "--share", type=float, default=0.2, help="of the answers that are 503, half of them done"
-    )
+    parser.add_argument("--share", type=float, default=0.2, help="of the answers that are 503, half of them done")
     options = parser.parse_args()
     os.environ["MAILWARDEN_BULK_LIMIT"] = str(options.messages)
     broken = 0
