@@ -93,13 +93,6 @@ def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Actio
     return action
 
 
-def undo_last(*, actor: Member, request: HttpRequest | None) -> Action | None:
-    """Cancel one's newest waiting action; None where none waits."""
-    waiting = Action.objects.filter(actor=actor, job=None, state=ActionState.WAITING)  # a job is undone on its own page
-    action = waiting.order_by("-created_at").first()
-    return None if action is None else undo(actor=actor, action=action, request=request)
-
-
 def add_reason(*, actor: Member, action: Action, reason: str, request: HttpRequest | None) -> Action:
     """Say why, afterwards. The trail keeps what was said before."""
     _check_own(actor, action)
@@ -263,7 +256,7 @@ def _check_own(actor: Member, action: Action) -> None:
 
 
 def _check_kind(actor: Member, action: Action) -> None:
-    disposition = next((item.disposition for item in action.items.all()), "")
-    permission = permission_for(action.kind, destination=action.destination, disposition=disposition)
-    if not actor.may(permission):
-        raise PermissionDenied(permission.value)
+    for disposition in action.items.order_by().values_list("disposition", flat=True).distinct():
+        permission = permission_for(action.kind, destination=action.destination, disposition=disposition)
+        if not actor.may(permission):
+            raise PermissionDenied(permission.value)

@@ -174,7 +174,8 @@ def test_a_retry_in_the_same_instant_as_the_end_is_never_forgotten(
     for _ in range(ROUNDS):
         put_back(emailsec, records)
         for record in records[:2]:
-            emailsec.faults.fail_move_for(record.client_recipients[0])
+            for name in record.client_recipients:
+                emailsec.faults.fail_move_for(name)
         job = running(ana, "move", records)
         jobs.start(job)
         while (pk := engine._next_chunk(job)) is not None:
