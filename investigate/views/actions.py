@@ -22,14 +22,18 @@ from dashboard.emailsec.types import Message
 from dashboard.web import errors
 from dashboard.web.htmx import HtmxRequest, wants_partial
 from dashboard.web.text import dom_id
+from investigate import undoing
 from investigate.actions import queries, services, words
 from investigate.actions.decision import Decision
 from investigate.actions.feasibility import ActionOffer, affected_recipients
 from investigate.actions.forms import ActionForm, ReasonForm, SettleForm
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
+from investigate.bulk import jobs
 from investigate.bulk.progress import JobView, chunk_views
+from investigate.bulk.upstream import presenting
+from investigate.bulk.upstream import services as upstream
 from investigate.message.parts import read_message
-from investigate.models import Action, BulkJob
+from investigate.models import Action, BulkJob, UpstreamJob
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
 
@@ -107,15 +111,17 @@ def undo(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @requires(Permission.MESSAGE_READ)
 def undo_last(request: HttpRequest) -> HttpResponse:
-    """Undo one's newest action that still waits."""
+    """Undo one's newest decision that still waits: an action, or a job."""
     try:
-        undone = services.undo_last(actor=_member(request), request=request)
+        undone = undoing.undo_last(actor=_member(request), request=request)
     except Conflict as conflict:
         return _conflict(request, conflict)
+    except (jobs.Conflict, upstream.Conflict) as conflict:
+        return errors.answer(request, errors.ErrorText("Too late to undo.", str(conflict), "", 409))
     if undone is None:
-        text = errors.ErrorText("Nothing to undo.", "None of your actions waits to be sent.", "", 409)
+        text = errors.ErrorText("Nothing to undo.", "None of your actions and jobs waits to be sent.", "", 409)
         return errors.answer(request, text)
-    return _acted(request, undone)
+    return _acted(request, undone) if isinstance(undone, Action) else _job_undone(request, undone)
 
 
 @require_POST
@@ -186,6 +192,19 @@ def _acted(request: HttpRequest, action: Action) -> HttpResponse:
     # A notice about an earlier action on this message looks again, and finds itself overtaken.
     response["HX-Trigger-After-Settle"] = f"mw:acted-{dom_id(context['view'].investigate_id)}"
     return response
+
+
+def _job_undone(request: HttpRequest, job: BulkJob | UpstreamJob) -> HttpResponse:
+    if isinstance(job, BulkJob):
+        view = JobView(job, _member(request))
+        title, told, url = view.title, view.sentence, view.url
+    else:
+        asked = presenting.JobView(str(job.pk), job, None)
+        title, told = f"{asked.title}, at Cloudflare", asked.sentence
+        url = reverse("investigate:upstream_job", args=[job.pk])
+    if not wants_partial(request):
+        return _see_other(url)
+    return render(request, "investigate/bulk/_undone.html", {"title": title, "told": told, "url": url})
 
 
 def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:

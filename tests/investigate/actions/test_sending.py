@@ -28,6 +28,7 @@ from investigate.actions import queries, sending, services, sweep, transitions
 from investigate.actions.decision import LARGEST_EML
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
 from investigate.models import Action, ActionItem, ActionState
+from investigate.undoing import undo_last
 from tests.dashboard.audit.test_trail import block_trail
 from tests.investigate.actions.conftest import Time, copies_of
 
@@ -391,9 +392,9 @@ def test_undo_last_takes_the_newest_of_ones_own(ana: Member, ben: Member, decide
     older, newer, bens = (decide(who, another(), "move", destination="JunkEmail") for who in (ana, ana, ben))
     Action.objects.filter(pk=older.pk).update(created_at=timezone.now() - dt.timedelta(seconds=5))
 
-    assert services.undo_last(actor=ana, request=None) == newer
-    assert services.undo_last(actor=ana, request=None) == older
-    assert services.undo_last(actor=ana, request=None) is None
+    assert undo_last(actor=ana, request=None) == newer
+    assert undo_last(actor=ana, request=None) == older
+    assert undo_last(actor=ana, request=None) is None
     with pytest.raises(PermissionDenied):
         services.undo(actor=ana, action=bens, request=None)
 

@@ -19,8 +19,8 @@ from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import Message
 from dashboard.upstream.models import Heartbeat
 from dashboard.web.text import dom_id
-from investigate.actions import services
 from investigate.models import Action, ActionState
+from investigate.undoing import undo_last
 from tests.conftest import HTMX
 from tests.dashboard.audit.test_trail import block_trail
 from tests.investigate.actions.conftest import Time
@@ -613,7 +613,7 @@ def test_everything_in_the_foot_can_be_pressed(analyst: Client, ana: Member, cle
         }
         response = analyst.post(str(entry["action"]), values, headers=on_search(clean))
         assert response.status_code == 200, values
-        services.undo_last(actor=ana, request=None)
+        undo_last(actor=ana, request=None)
 
 
 def test_the_foot_is_renewed_once_the_action_has_ended(

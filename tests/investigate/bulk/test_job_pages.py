@@ -685,6 +685,36 @@ def test_the_undo_key_never_takes_a_chunk(running: BulkJob, analyst: Client) -> 
     assert Action.objects.get(pk=chunk.pk).state == ActionState.WAITING
 
 
+def test_the_undo_key_takes_back_what_was_decided_last_a_job_too(
+    ana: Member, ben: Member, analyst: Client, soup: Soup
+) -> None:
+    now, address = timezone.now(), reverse("investigate:undo_last")
+    waiting = {"started_at": None, "due_at": now + dt.timedelta(seconds=8)}
+    older = job_of(ana, "waiting", decided_at=now - dt.timedelta(seconds=4), **waiting)
+    single = chunk_of(older, 0, "waiting", due_at=now + dt.timedelta(seconds=8))
+    Action.objects.filter(pk=single.pk).update(job=None, created_at=now - dt.timedelta(seconds=3))
+    ActionItem.objects.filter(pk=item_of(older, "single", "waiting", chunk=single).pk).update(job=None)
+    newer = job_of(ana, "waiting", decided_at=now - dt.timedelta(seconds=2), **waiting)
+    many(newer, 3)
+    counted(newer)
+    bens = job_of(ben, "waiting", decided_at=now, **waiting)
+
+    first = soup(analyst.post(address, headers=HTMX))
+    told = "Move 3 messages to Junk: Undone before anything was sent."
+    assert text_of(first.select_one("[hx-swap-oob='innerHTML:#status']")) == told
+    assert first.select_one(f"[hx-swap-oob='innerHTML:#notice'] a[href='{url_of(newer)}']")
+    assert Action.objects.get(pk=single.pk).state == ActionState.WAITING
+    assert "before anything" not in analyst.get(reverse("investigate:job_notices"), headers=HTMX).content.decode()
+
+    assert analyst.post(address, headers=HTMX).status_code == 200
+    assert Action.objects.get(pk=single.pk).state == ActionState.CANCELLED
+    plain = analyst.post(address)
+    assert (plain.status_code, plain["Location"]) == (303, url_of(older))
+    assert analyst.post(address, headers=HTMX).status_code == 409
+    states = {job.pk: job.state for job in BulkJob.objects.all()}
+    assert states == {older.pk: "cancelled", newer.pk: "cancelled", bens.pk: "waiting"}
+
+
 def test_rows_of_a_search_tell_what_a_job_did_with_each_message(running: BulkJob) -> None:
     found = queries.states_for(["a", "c", "d", "e", "s", "queued-00001", "never"])
 
