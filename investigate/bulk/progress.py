@@ -515,19 +515,25 @@ def chunks_before(job: BulkJob, number: int) -> tuple[list[ChunkView], int]:
 def messages_of(job: BulkJob, *, show: str = "", after: int = 0) -> MessagePage:
     """A page of the job's messages in their order."""
     states = next((states for value, _, states in FILTERS if value == show), None)
-    items = ActionItem.objects.filter(job=job, pk__gt=after).defer("attachment")
-    if states is not None:
-        items = items.filter(state__in=states)
+    keys = _keys_of(job, states or tuple(ActionState), after)
     found = list(
-        items.annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
+        ActionItem.objects.filter(pk__in=keys)
+        .defer("attachment")
+        .annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
         .annotate(needs_person=F("action__needs_person"))
-        .order_by("pk")[: PAGE + 1]
+        .order_by("pk")
     )
     rows = [
         message_view(job, item, copies=item.copies, done=item.done, needs_person=bool(item.needs_person))
         for item in found[:PAGE]
     ]
     return MessagePage(rows, after, found[PAGE - 1].pk if len(found) > PAGE else 0)
+
+
+def _keys_of(job: BulkJob, states: Iterable[ActionState], after: int) -> list[int]:
+    """Keys of a page and of the message below it, state by state: that is how the index has them in their order."""
+    items = ActionItem.objects.filter(job=job, pk__gt=after).order_by("pk").values_list("pk", flat=True)
+    return sorted(key for state in states for key in items.filter(state=state)[: PAGE + 1])[: PAGE + 1]
 
 
 def poll_after(since: dt.datetime, now: dt.datetime) -> int:
