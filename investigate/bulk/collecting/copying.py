@@ -24,7 +24,8 @@ def copy_step(job: BulkJob) -> None:
     wanted = ActionItem.objects.filter(job=earlier, pk__gt=job.progress.get("after", 0)).order_by("pk")
     if states := _states(job):
         wanted = wanted.filter(state__in=states)
-    found = list(wanted.defer("attachment")[: min(AT_ONCE, left)])
+    keys = list(wanted.values_list("pk", flat=True)[: min(AT_ONCE, left)])  # of the index alone, the rows by them
+    found = list(ActionItem.objects.filter(pk__in=keys).defer("attachment").order_by("pk"))
     if not found:
         jobs.collected(job)
         return
