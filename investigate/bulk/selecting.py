@@ -11,6 +11,7 @@ from dashboard.access.roles import Permission
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
 from investigate.actions import words
 from investigate.actions.decision import permission_for
+from investigate.bulk.upstream.queries import is_known_missing
 from investigate.models import ActionKind
 
 
@@ -52,6 +53,11 @@ class Bar:
             self._offer(ActionKind.RECLASSIFY, value.value, f"c {number}")
             for number, value in enumerate(SHORT_DISPOSITIONS, start=1)
         ]
+
+    @cached_property
+    def may_ask_cloudflare(self) -> bool:
+        """Whether Cloudflare itself could act on everything the search finds."""
+        return self.member.may(Permission.JOB_RUN_LARGE) and not is_known_missing()
 
     @cached_property
     def why_not(self) -> list[tuple[str, str]]:

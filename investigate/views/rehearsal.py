@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from typing import Any, cast
+from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +24,9 @@ from investigate.bulk import jobs, progress, rehearsal
 from investigate.bulk.again import AgainForm, KeyForm
 from investigate.bulk.deciding import DecideForm
 from investigate.bulk.progress import JobView
-from investigate.models import BulkJob, JobState
+from investigate.bulk.upstream import asking, queries
+from investigate.models import ActionKind, BulkJob, JobSource, JobState
+from investigate.search.criteria import Criteria
 
 WAITS = dt.timedelta(seconds=3)  # a step that is due later than that waits for something
 PIECES = {
@@ -145,7 +148,15 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
             }
         ),
         "again": _other_action(member),
+        "is_for_cloudflare": _is_for_cloudflare(job, member),
     }
+
+
+def _is_for_cloudflare(job: BulkJob, member: Member) -> bool:
+    """Whether Cloudflare itself could do this with what the search finds."""
+    if job.source != JobSource.SEARCH or job.kind == ActionKind.RECLASSIFY or not member.may(Permission.JOB_RUN_LARGE):
+        return False
+    return not asking.why_not(Criteria.from_query(parse_qs(job.query))) and not queries.is_known_missing()
 
 
 def _other_action(member: Member) -> AgainForm | None:

@@ -57,9 +57,14 @@ class Watched:
         return isinstance(self.problem, NotFound)
 
 
+def is_known_missing() -> bool:
+    """Whether this account's server was found to have no bulk jobs. Costs no call."""
+    return SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing(FEATURE)
+
+
 def is_offered() -> bool:
     """Whether this account's server has bulk jobs. Asks once where it is not known."""
-    if SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).is_missing(FEATURE):
+    if is_known_missing():
         return False
     if memory.ours().exclude(upstream_id="").exists() or store.kept("", _part(None, None, 1)) is not None:
         return True

@@ -21,8 +21,10 @@ from dashboard.access.roles import Role
 from dashboard.celery import app as celery_app
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.connection import shared_meter
+from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk import collecting, jobs, rehearsal
 from investigate.bulk.rehearsal import Summary, cost_of, rehearsal_of, summary_of
+from investigate.bulk.upstream import queries
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
 from tests.conftest import HTMX
 
@@ -445,6 +447,40 @@ def test_trying_again_is_for_what_failed_and_for_who_may(emailsec, ana, ben, ana
     assert analyst.post(address, key).status_code == 403
     assert responder.post(address, {"operation_key": "short"}).status_code == 422
     assert BulkJob.objects.count() == 2
+
+
+INSTEAD = f"a[href^='{reverse('investigate:new_upstream_job')}?']"
+RANGE = "start=2026-11-01T00:00:00Z&end=2026-11-20T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "is_offered"),
+    [
+        ("move", f"subject=invoice&{RANGE}", True),
+        ("release", f"disposition=SPAM&{RANGE}", True),
+        ("reclassify", f"subject=invoice&{RANGE}", False),
+        ("move", f"disposition=SPAM&disposition=BULK&{RANGE}", False),
+        ("move", RANGE, False),
+    ],
+)
+def test_what_cloudflare_could_do_itself_leads_there(
+    ben, responder: Client, soup: Soup, kind: str, query: str, is_offered: bool
+):
+    job = filled(ben, 3)
+    BulkJob.objects.filter(pk=job.pk).update(source=JobSource.SEARCH, query=query, kind=kind)
+    links = soup(responder.get(url(job))).select(INSTEAD)
+    assert [link["href"].partition("?")[2] for link in links] == [query] * is_offered
+
+
+def test_only_who_may_use_it_is_led_to_cloudflare_and_only_where_it_exists(
+    ana, ben, analyst: Client, responder: Client, soup: Soup
+):
+    job = filled(ana, 3)
+    BulkJob.objects.filter(pk=job.pk).update(source=JobSource.SEARCH, query=f"subject=invoice&{RANGE}")
+    assert not soup(analyst.get(url(job))).select(INSTEAD)
+    assert soup(responder.get(url(job))).select(INSTEAD)
+    SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).remember(queries.FEATURE)
+    assert not soup(responder.get(url(job))).select(INSTEAD)
 
 
 def test_a_job_of_another_account_is_not_here(ana, analyst: Client):

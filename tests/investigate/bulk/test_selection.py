@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from bs4 import BeautifulSoup
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
@@ -16,7 +17,9 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
+from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk.forms import MOST_TICKED
+from investigate.bulk.upstream.queries import FEATURE
 from investigate.models import BulkJob, JobSource, JobState
 from tests.conftest import HTMX
 
@@ -248,6 +251,21 @@ def test_the_bar_says_exactly_what_everything_takes(
             begun = parse_qs(page.select_one("#selection [name=query]")["value"])
             assert {"start", "end"} <= set(begun)
             assert "last" not in begun
+
+
+def test_everything_can_be_left_to_cloudflare_by_who_may_use_it(
+    analyst: Client, responder: Client, emailsec: Simulator, soup: Callable[..., BeautifulSoup]
+) -> None:
+    link = f".selection a.all[href^='{reverse('investigate:new_upstream_job')}?']"
+    address = f"{SEARCH}?disposition=SPAM&last=30d"
+
+    found = soup(responder.get(address)).select_one(link)
+    assert found
+    page = soup(responder.get(str(found["href"]), follow=True))
+    assert "is: spam" in page.select_one(".filterchips").text  # type: ignore[union-attr]
+    assert not soup(analyst.get(address)).select(link)
+    SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).remember(FEATURE)
+    assert not soup(responder.get(address)).select(link)
 
 
 def test_a_new_search_brings_a_new_bar(
