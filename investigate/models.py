@@ -325,6 +325,7 @@ class UpstreamJob(models.Model):
     snapshot = models.JSONField(null=True)  # the job as Cloudflare last showed it
     snapshot_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)  # when its owner was shown that it had finished
     audit_sequence = models.BigIntegerField(null=True)
 
     class Meta:

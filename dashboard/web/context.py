@@ -29,8 +29,13 @@ _OPEN = (
     " WHERE actor_id = %s AND job_id IS NULL AND state IN %s GROUP BY state"
 )
 _JOBS = (
-    "SELECT state, count(*) FROM investigate_bulkjob WHERE actor_id = %s AND account_id = %s"
-    " AND (state IN %s OR finished_at IS NOT NULL AND seen_at IS NULL) GROUP BY state"
+    "SELECT state, count(*) FROM ("
+    "SELECT state FROM investigate_bulkjob WHERE actor_id = %s AND account_id = %s"
+    " AND (state IN %s OR finished_at IS NOT NULL AND seen_at IS NULL)"
+    " UNION ALL SELECT CASE WHEN finished_at IS NULL THEN 'running' ELSE 'done' END FROM investigate_upstreamjob"
+    " WHERE actor_id = %s AND account_id = %s AND (finished_at IS NULL AND NOT needs_person"
+    " OR finished_at IS NOT NULL AND seen_at IS NULL AND state IN ('done', 'failed'))"
+    ") AS own GROUP BY state"
 )
 LOW_BUDGET = 0.1  # below this share of the limit the status line draws attention to the budget
 
@@ -130,7 +135,8 @@ class Frame:
         if self.member is None:
             return {}
         try:
-            return dict(fetch(_JOBS, self.member.pk, settings.CLOUDFLARE_ACCOUNT_ID, LIVE_JOBS))
+            mine = (self.member.pk, settings.CLOUDFLARE_ACCOUNT_ID)
+            return dict(fetch(_JOBS, *mine, LIVE_JOBS, *mine))
         except DatabaseError:
             return {}
 
@@ -141,7 +147,7 @@ class Frame:
 
     @property
     def live_jobs(self) -> int:
-        """How many of the member's own jobs are under way, those that pause among them."""
+        """How many of the member's own jobs are under way, those that pause and those at Cloudflare among them."""
         return sum(number for state, number in self._jobs.items() if state in LIVE_JOBS)
 
     @property

@@ -26,7 +26,7 @@ from dashboard.audit.recorder import record
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.bulk import jobs as services
-from investigate.bulk import progress, results_csv
+from investigate.bulk import notices, progress, results_csv
 from investigate.bulk.again import STATES as AGAIN
 from investigate.bulk.again import AgainForm
 from investigate.bulk.progress import JobView
@@ -36,7 +36,6 @@ from investigate.views import rehearsal
 FILTERS = [("", "All"), ("mine", "Mine"), ("running", "Running"), ("ended", "Ended")]
 REHEARSED = (JobState.COLLECTING, JobState.REHEARSAL, JobState.FAILED)
 MOST_WATCHED = 20  # jobs of the list that keep themselves current
-MOST_NOTICES = 3
 VANISHING = ("open", "unknown")  # lists that lose their rows at the end: not while somebody looks at them
 _LARGEST_KEY = 2**63 - 1
 
@@ -68,7 +67,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     if found.state in REHEARSED:
         return rehearsal.show(request, found)
     member = _member(request)
-    _seen(member, found)
+    notices.mark_seen(member, found)
     view, show = JobView(found, member), request.GET.get("show", "")
     context = _progress(request, view) | {
         "page": progress.messages_of(found, show=show),
@@ -88,7 +87,7 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     if _is_unchanged(request, job_id):
         return HttpResponse(status=204)
     found, member = _job(job_id), _member(request)
-    _seen(member, found)
+    notices.mark_seen(member, found)
     view = JobView(found, member)
     context = _progress(request, view) | _beside(request, view) | {"oob": True}
     return render(request, "investigate/bulk/_progress.html", context)
@@ -170,17 +169,14 @@ def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 @requires(Permission.MESSAGE_READ)
 def job_notices(request: HttpRequest) -> HttpResponse:
     """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 while there is nothing to tell."""
-    member = _member(request)
-    unseen = progress.of_account().filter(actor=member, finished_at__isnull=False, seen_at=None)
-    ended = list(unseen.defer("progress", "not_found").order_by("-finished_at")[:MOST_NOTICES])
     if not wants_partial(request):
         return _see_other(None)
-    is_watching = len(ended) == MOST_NOTICES or progress.of_account().filter(actor=member, state__in=LIVE_JOBS).exists()
+    member = _member(request)
+    ended = notices.unseen(member)
+    is_watching = len(ended) == notices.MOST or notices.are_to_come(member)
     if not ended and is_watching:
         return HttpResponse(status=204)
-    for found in ended:
-        services.mark_seen(actor=member, job=found)
-    context = {"ended": [JobView(found, member) for found in ended], "is_watching": is_watching}
+    context = {"ended": notices.tell(member, ended), "is_watching": is_watching}
     return render(request, "investigate/bulk/_notices.html", context)
 
 
@@ -254,7 +250,7 @@ def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., Bulk
         return errors.answer(request, errors.ErrorText("This is not yours to do.", why, "Nothing was changed.", 403))
     if not wants_partial(request):
         return _see_other(changed.pk)
-    _seen(member, changed)
+    notices.mark_seen(member, changed)
     view = JobView(changed, member)
     context = _progress(request, view) | _beside(request, view) | {"oob": True, "announces": True}
     return render(request, "investigate/bulk/_progress.html", context)
@@ -361,12 +357,6 @@ def _watched(live: list[JobView]) -> dict[str, Any]:
 def _stamp(number: int, versions: int) -> str:
     """Versions only grow, so the same number of jobs with the same sum of versions has not changed."""
     return f"{number}-{versions}"
-
-
-def _seen(member: Member, found: BulkJob) -> None:
-    """Its owner looks at it, which is better than any notice."""
-    if found.finished_at and found.seen_at is None and found.actor_id == member.pk:
-        services.mark_seen(actor=member, job=found)
 
 
 def _shows() -> list[tuple[str, str]]:

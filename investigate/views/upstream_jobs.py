@@ -21,6 +21,7 @@ from dashboard.web import errors
 from dashboard.web.errors import ErrorText, explain
 from dashboard.web.htmx import wants_partial
 from dashboard.web.text import visible
+from investigate.bulk import notices
 from investigate.bulk.upstream import asking, presenting, queries, sample, services, words
 from investigate.bulk.upstream.forms import CreateForm, SettleForm
 from investigate.bulk.upstream.services import Conflict, NotPossible
@@ -163,6 +164,8 @@ def _page(
     request: HttpRequest, watched: queries.Watched, *, told: ErrorText | None = None, status: int = 200
 ) -> HttpResponse:
     view, number = presenting.view_of(watched), _number(request, "n", least=0)
+    if view.ours is not None:
+        notices.mark_seen(_member(request), view.ours)
     context = {
         "view": view,
         "delay": view.poll_after(number),

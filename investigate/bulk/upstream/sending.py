@@ -31,7 +31,7 @@ from investigate.actions.looking import CLOCK_SLACK
 from investigate.actions.reconciling import LOOKS
 from investigate.actions.sending import CALL_SECONDS, GIVE_UP_AFTER, STALE_SECONDS
 from investigate.actions.transitions import CLAIM_SECONDS, MOST_DEAD_ATTEMPTS, seconds_from_now, storable_words
-from investigate.bulk.upstream import asking, memory, services, words
+from investigate.bulk.upstream import asking, following, memory, services, words
 from investigate.models import ActionState, UpstreamJob
 
 log = structlog.get_logger("mailwarden.jobs")
@@ -60,6 +60,8 @@ def step(job_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monotonic
     job = _take_for_look(job_id)
     if job is not None:
         _look(job)
+        return
+    following.follow(job_id)
 
 
 def end_dead_claims() -> None:
@@ -70,9 +72,9 @@ def end_dead_claims() -> None:
 
 
 def due() -> QuerySet[UpstreamJob]:
-    """Jobs that wait to be asked for, and looks, whose time has come."""
+    """Jobs that wait to be asked for, looks, and jobs to be followed, whose time has come."""
     is_due = Q(state=ActionState.WAITING, due_at__lte=Now()) | Q(state=ActionState.UNKNOWN, next_look_at__lte=Now())
-    return memory.ours().filter(is_due)
+    return memory.ours().filter(is_due) | following.due()
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
