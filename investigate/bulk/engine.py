@@ -42,8 +42,11 @@ ON_ITS_WAY = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_p
 
 
 def step(job_id: uuid.UUID | str) -> None:
-    """Carry a job on as far as it goes now. Harmless when nothing is due, and when another worker is at it."""
-    job = BulkJob.objects.filter(pk=job_id).first()
+    """Carry a job on as far as it goes now. Harmless when nothing is due, and when another worker is at it.
+
+    A job of another account stays as it is: its ids name nothing in this one.
+    """
+    job = BulkJob.objects.filter(pk=job_id, account_id=settings.CLOUDFLARE_ACCOUNT_ID).first()
     if job is None:
         return
     if job.state == JobState.CANCELLED:

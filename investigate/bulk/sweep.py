@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -30,12 +31,13 @@ def _due() -> Iterator[tuple[str, str]]:
     collecting = BulkJob.objects.filter(unclaimed, state=JobState.COLLECTING, due_at__lte=Now())
     chunks = Action.objects.filter(job=OuterRef("pk"))
     resting = chunks.filter(engine.ON_ITS_WAY | Q(state=ActionState.WAITING, due_at__gt=Now()))
-    going = BulkJob.objects.filter(
+    ours = BulkJob.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+    going = ours.filter(
         Q(state=JobState.WAITING, due_at__lte=Now())
         | Q(state=JobState.RUNNING) & ~Exists(resting)
         | Q(state=JobState.CANCELLED) & Exists(chunks.filter(state=ActionState.WAITING))
     )
     for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going), (UPSTREAM_TASK, upstream.due())):
         yield from ((task, str(pk)) for pk in found.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
-    looks = looks_due().filter(job__isnull=False)
+    looks = looks_due().filter(job__in=ours)
     yield from ((engine.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])

@@ -1131,3 +1131,14 @@ def test_a_worker_held_up_between_claim_and_call_gives_the_chunk_back(ana: Membe
     assert states(job) == {"queued": 5}
     assert calls(emailsec) == 0
     consistent(job, emailsec)
+
+
+def test_a_job_of_another_account_stays_as_it_is(ben: Member, emailsec: Simulator) -> None:
+    """Its ids name nothing in the account that is connected now."""
+    job = running(ben, "move", delivered(emailsec, 2))
+    BulkJob.objects.filter(pk=job.pk).update(account_id="f" * 32)
+
+    engine.step(job.pk)
+
+    assert not chunks(job)
+    assert not calls(emailsec, "move", "move_one")
