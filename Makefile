@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format bench campaign conformance lock clean setup-runtime setup-dev
+.PHONY: help demo run test check lint format bench bench-jobs campaign conformance lock clean setup-runtime setup-dev
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,11 @@ format: setup-dev ## format the code
 
 bench: setup-dev ## print what a search page, a message page and many viewers cost
 	@$(PY) scripts/bench.py
+
+bench-jobs: setup-dev ## print what a job of 100,000 messages costs everybody else, in both modes (some twelve minutes)
+	@$(PY) scripts/bench_jobs.py
+	@scripts/test-servers.sh
+	@$(PY) scripts/bench_jobs.py --production
 
 campaign: setup-dev ## move 10,000 messages a run while workers are killed and answers fail; check every copy (SEEDS=20)
 	@$(PY) scripts/campaign.py --seeds $(or $(SEEDS),20)
