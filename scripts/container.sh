@@ -8,6 +8,7 @@ for name in SECRET_KEY CLOUDFLARE_API_TOKEN CLOUDFLARE_READ_TOKEN CLOUDFLARE_API
     export "$name=$value"
   fi
 done
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}" # else each thread grows a heap of its own and never gives it back
 case "$1" in
   migrate) exec python manage.py migrate_safely ;;
   web)

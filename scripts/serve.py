@@ -66,6 +66,7 @@ class Stack:
 
     def __init__(self, env: dict[str, str], logs: Path) -> None:
         self.env = env
+        self.env.setdefault("MALLOC_ARENA_MAX", "2")  # else each thread grows a heap of its own and never gives it back
         self.logs = logs
         self.running: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.is_asked_to_stop = False
