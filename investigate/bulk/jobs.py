@@ -493,7 +493,7 @@ def _fingerprint(actor: Member, *content: object) -> str:
 def _same(operation_key: str, fingerprint: str) -> BulkJob | None:
     job = BulkJob.objects.filter(operation_key=operation_key).first()
     if job is not None and job.fingerprint != fingerprint:
-        raise Conflict("This form was used already, for something else. Nothing was sent.", job)
+        raise Conflict("This form was used already, for another job. Nothing was sent.", job)
     return job
 
 

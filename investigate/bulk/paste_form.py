@@ -145,7 +145,7 @@ class PasteForm(forms.Form):
         if file:
             read_terms(decoded(file.chunks()), into=self.terms)
         if not text.strip() and not file:
-            self.add_error("text", "Paste something, or choose a file.")
+            self.add_error("text", "Paste a text, or choose a file.")
         elif not self.terms.found:
             self.add_error("file" if file and not text.strip() else "text", "Nothing here can be looked up.")
         elif not self.chosen:

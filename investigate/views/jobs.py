@@ -73,7 +73,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         "page": progress.messages_of(found, show=show),
         "show": show,
         "listed": view.ended,
-        "again": _again(member),
+        "again": _again(view),
     }
     return render(request, "investigate/bulk/job.html", context)
 
@@ -289,7 +289,7 @@ def _beside(request: HttpRequest, view: JobView) -> dict[str, Any]:
     """
     context: dict[str, Any] = {}
     if _sent(request, "known") not in ("", view.job.state):
-        context |= {"about_is_new": True, "again": _again(view.member)}
+        context |= {"about_is_new": True, "again": _again(view)}
     show = _sent(request, "show")
     is_older = _sent(request, "listed") not in ("", str(view.ended))
     if view.has_ended and is_older and show not in VANISHING and not _sent(request, "reading"):
@@ -297,10 +297,12 @@ def _beside(request: HttpRequest, view: JobView) -> dict[str, Any]:
     return context
 
 
-def _again(member: Member) -> AgainForm | None:
-    if not member.may(Permission.JOB_RUN):
+def _again(view: JobView) -> AgainForm | None:
+    """Another action, on the messages of which there are any: those that were done before all."""
+    if not view.member.may(Permission.JOB_RUN):
         return None
-    return AgainForm(member, initial={"operation_key": uuid.uuid4().hex})
+    states = next((one for one in ("done", "failed") if view.number(one)), "all")
+    return AgainForm(view.member, initial={"operation_key": uuid.uuid4().hex, "states": states})
 
 
 def _sent(request: HttpRequest, name: str) -> str:

@@ -57,6 +57,20 @@ def test_a_slow_search_becomes_a_rehearsal_under_the_eyes_and_is_decided(desk: D
     expect(page.get_by_text("ticket 4711")).to_be_visible()
 
 
+def test_a_page_left_open_shows_the_end_of_its_job(desk: Desk, open_page: Any) -> None:
+    page = open_page(desk)
+    begin(page, "last=30d&disposition=SPAM")
+    page.get_by_label("Why, or the ticket").fill("ticket 4711", timeout=25_000)
+    page.locator("#decide button").click()
+    expect(page.locator("#messages tbody .state", has_text="queued").first).to_be_visible()
+    expect(page.locator("#about form.again")).to_have_count(0)
+
+    expect(page.locator("#about form.again")).to_be_visible(timeout=40_000)
+    expect(page.locator("#about .facts")).to_contain_text("Ended")
+    expect(page.locator("#messages tbody .state", has_text="queued")).to_have_count(0)
+    expect(page.locator("#list-news")).to_be_empty()
+
+
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (390, "light"), (320, "light")])
 def test_a_rehearsal_fits_and_axe_finds_nothing(desk: Desk, open_page: Any, width: int, theme: str) -> None:
     page = open_page(desk, width=width, color_scheme=theme)

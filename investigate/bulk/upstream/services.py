@@ -240,5 +240,5 @@ def _fingerprint(actor: Member, *content: object) -> str:
 def _same(operation_key: str, fingerprint: str) -> UpstreamJob | None:
     job = UpstreamJob.objects.filter(operation_key=operation_key).first()
     if job is not None and job.fingerprint != fingerprint:
-        raise Conflict("This form was used already, for something else. Nothing was sent.")
+        raise Conflict("This form was used already, for another job. Nothing was sent.")
     return job

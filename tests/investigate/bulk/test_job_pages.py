@@ -544,6 +544,26 @@ def test_another_action_begins_a_rehearsal_of_these_messages(ana: Member, analys
     assert begun.input.terms == [["job", str(job.pk)], ["states", "failed,partly_done"]]
 
 
+@pytest.mark.parametrize(
+    ("counts", "chosen"),
+    [({"done": 1, "failed": 2}, "done"), ({"failed": 2, "skipped": 1}, "failed"), ({"cancelled": 3}, "all")],
+)
+def test_the_form_begins_with_messages_there_are(
+    counts: dict[str, int], chosen: str, ana: Member, analyst: Client, soup: Soup
+) -> None:
+    page = soup(analyst.get(url_of(job_of(ana, "done", counts=counts))))
+    assert page.select_one("form.again [name=states] option[selected]")["value"] == chosen  # type: ignore[index]
+
+
+def test_who_may_leave_is_told_so(
+    running: BulkJob, ana: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    told = "You can leave: the job goes on"
+    assert f"{told}, and a notice tells you when it has ended." in text_of(soup(analyst.get(url_of(running))).main)
+    assert f"{told}." in text_of(soup(responder.get(url_of(running))).main)
+    assert told not in text_of(soup(analyst.get(url_of(job_of(ana, "paused", counts={"queued": 1})))).main)
+
+
 @pytest.mark.parametrize("what", ["erase", "move:Nowhere", "move:RecoverableItemsPurges"])
 def test_what_the_role_may_not_do_is_neither_offered_nor_begun(
     what: str, ana: Member, analyst: Client, responder: Client, soup: Soup

@@ -122,7 +122,7 @@ def test_a_list_of_addresses_needs_no_tick(analyst: Client) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"text": "  \n"}, "Paste something, or choose a file."),
+        ({"text": "  \n"}, "Paste a text, or choose a file."),
         ({"text": "nothing of use"}, "Nothing here can be looked up."),
         ({"text": ID, "offered": ["investigate_id"]}, "Tick at least one kind"),
         ({"text": ID, "act": "move:RecoverableItemsPurges"}, "Your role may not do this."),
