@@ -439,7 +439,8 @@ def test_unanswered_submissions_are_looked_for_among_the_submissions(
     ana: Member, emailsec: Any, applied: bool, alert: bool
 ) -> None:
     records = delivered(emailsec, 200)
-    records = [record for record in records if bool(record.alert_id) == alert][:12]
+    # What has the verdict already is refused, and which mail that is changes with the hour.
+    records = [one for one in records if bool(one.alert_id) == alert and one.final_disposition != "SPOOF"][:12]
     job = running(ana, "reclassify", records, expected_disposition="SPOOF")
     emailsec.faults.next("submit", lose_answer=True, applied=applied)
     job = step(job, emailsec)
