@@ -7,7 +7,6 @@ from collections.abc import Callable
 from celery import shared_task
 
 from dashboard.upstream import places
-from dashboard.upstream.ring import ring
 from investigate.bulk import collecting, engine
 from investigate.bulk.upstream import sending
 
@@ -42,4 +41,4 @@ def _in_a_place(work: Callable[[str], object], task: str, argument: str) -> None
         if has_place:
             work(argument)
             return
-    ring(task, argument, countdown=1.0)
+    places.JOBS.ring_again(task, argument)

@@ -263,7 +263,7 @@ def continue_run(run_id: UUID, *, priority: Priority = Priority.READ) -> None:
             return
     run = SearchRun.objects.filter(pk=run_id, state__in=OPEN).defer("body").first()
     if run is not None:
-        _ring(run, 1.0)
+        places.SEARCHES.ring_again(_task_of(run), str(run.pk))
 
 
 def _continue(run_id: UUID, priority: Priority) -> None:
@@ -437,5 +437,8 @@ def _ring(run: SearchRun, delay: float) -> bool:
     """Tell a worker, at the earliest when the run is due. A broker that is away costs a sweep, never the page."""
     if delay > LONGEST_BELL:
         return True
-    name = "investigate.tasks.refresh_search" if is_refresh(run) else "investigate.tasks.continue_search"
-    return ring(name, str(run.pk), countdown=max(0.0, delay))
+    return ring(_task_of(run), str(run.pk), countdown=max(0.0, delay))
+
+
+def _task_of(run: SearchRun) -> str:
+    return "investigate.tasks.refresh_search" if is_refresh(run) else "investigate.tasks.continue_search"

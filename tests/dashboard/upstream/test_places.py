@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,29 @@ def test_a_step_without_a_place_lets_go_of_its_thread_and_rings_again(
             thread.join(10)
     tasks.step_job("one more")
     assert len(rung()) == 1, "there was a place again"
+
+
+def test_bells_for_work_that_waits_for_a_place_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten jobs, two places that stay taken for a quarter of an hour, and a sweep that rings for each job every 15 s."""
+    jobs, end = [f"job {number}" for number in range(10)], 960
+    bells = [(15.0 * sweep + 0.07 * number, job) for sweep in range(end // 15) for number, job in enumerate(jobs)]
+    heapq.heapify(bells)
+    now, heard = 0.0, Counter[int]()
+    monkeypatch.setattr(engine, "step", lambda _: pytest.fail("there is no place"))
+    monkeypatch.setattr(places, "ring", lambda _, job, countdown: heapq.heappush(bells, (now + countdown, job)))
+    few = places.Places(part_of_threads=2 / settings.WORKER_THREADS, clock=lambda: now)
+    monkeypatch.setattr(places, "JOBS", few)
+    with few.taken(), few.taken():
+        while bells[0][0] < end:
+            now, job = heapq.heappop(bells)
+            heard[int(now)] += 1
+            now += 0.003  # taken out of the queue a little later than it was due
+            tasks.step_job(job)
+
+        assert sorted(job for _, job in bells) == jobs, "one bell for each is on its way, and only one"
+        assert max(heard.values()) <= 3 * len(jobs), heard
+
+        bells.clear()  # the broker lost them all
+        now += 15
+        tasks.step_job("job 0")
+    assert bells == [(now + places.AGAIN, "job 0")], "the next sweep's bell rings on"

@@ -23,12 +23,13 @@ def slow_run() -> SearchRun:
 def test_a_search_without_a_place_is_rung_again_and_asks_nothing(emailsec, monkeypatch):
     run, rung = slow_run(), []
     monkeypatch.setattr(places, "SEARCHES", one := places.Places(part_of_threads=0))
-    monkeypatch.setattr(runs, "_ring", lambda run, delay: rung.append((run.pk, delay)))
+    monkeypatch.setattr(places, "ring", lambda task, argument, countdown: rung.append((task, argument, countdown)))
 
     with one.taken():
         runs.continue_run(run.pk)
+        runs.continue_run(run.pk)  # as the sweep rings for it, too
     run.refresh_from_db()
-    assert rung == [(run.pk, 1.0)]
+    assert rung == [("investigate.tasks.continue_search", str(run.pk), 1.0)]
     assert (run.state, run.polls, run.claimed_at) == (SearchState.SLOW, 0, None)
 
     runs.continue_run(run.pk)  # the place is free again
