@@ -17,6 +17,7 @@ from investigate.actions import transitions, words
 from investigate.actions.decision import Decision, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
 from investigate.bulk.facts import facts_of
+from investigate.bulk.jobs import LOOK_TASK, check_control
 from investigate.message.parts import read_message
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
@@ -113,7 +114,7 @@ def add_reason(*, actor: Member, action: Action, reason: str, request: HttpReque
 
 def look_now(*, actor: Member, action: Action, request: HttpRequest | None) -> bool:
     """Look an unknown outcome up now instead of later; True where a worker could be told."""
-    _check_kind(actor, action)
+    _check_may_mend(actor, action)
     with transaction.atomic():
         is_due = transitions.ask_for_look(action)
         if is_due:
@@ -128,12 +129,12 @@ def look_now(*, actor: Member, action: Action, request: HttpRequest | None) -> b
     if not is_due:
         action.refresh_from_db()
         raise Conflict("There is nothing to look up.", action)
-    return ring_for(look_up_action.name, str(action.pk))
+    return ring_for(look_up_action.name if action.job_id is None else LOOK_TASK, str(action.pk))
 
 
 def settle(*, actor: Member, action: Action, as_done: bool, request: HttpRequest | None) -> Action:
     """Decide what became of an action that looking could not settle."""
-    _check_kind(actor, action)
+    _check_may_mend(actor, action)
     explanation = f"Settled by {actor.display_name} as {'done' if as_done else 'not done'}."
     if not transitions.settle_by_hand(action, actor=actor, as_done=as_done, explanation=explanation, request=request):
         action.refresh_from_db()
@@ -255,7 +256,10 @@ def _check_own(actor: Member, action: Action) -> None:
         raise PermissionDenied(f"This is {action.actor_name}'s action.")
 
 
-def _check_kind(actor: Member, action: Action) -> None:
+def _check_may_mend(actor: Member, action: Action) -> None:
+    """The right to do the same, and for a chunk what its job needs."""
+    if action.job is not None:
+        check_control(actor, action.job)
     for disposition in action.items.order_by().values_list("disposition", flat=True).distinct():
         permission = permission_for(action.kind, destination=action.destination, disposition=disposition)
         if not actor.may(permission):

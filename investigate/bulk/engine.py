@@ -35,7 +35,6 @@ MOST_PER_SUBMISSION = 100
 STEP_SECONDS = 30.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
-LOOK_TASK = "investigate.tasks.look_up_chunk"
 RIGHTS_LOST = "{who} no longer has the right to do this. Somebody who has can resume the job, and takes it over."
 
 ON_ITS_WAY = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_person=False)
@@ -135,7 +134,7 @@ def _rest_for_look(chunk: Action) -> None:
         return
     left = max(0.0, (chunk.next_look_at - timezone.now()).total_seconds())
     if left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
+        transaction.on_commit(lambda: ring(jobs.LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
 
 
 def _pack(job: BulkJob) -> uuid.UUID | None:

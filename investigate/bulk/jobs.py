@@ -45,6 +45,7 @@ log = structlog.get_logger("mailwarden.jobs")
 
 COLLECT_TASK = "investigate.tasks.collect_job"
 STEP_TASK = "investigate.tasks.step_job"
+LOOK_TASK = "investigate.tasks.look_up_chunk"
 COLLECT_CLAIM = 120.0  # seconds; a collecting step takes a fraction of it
 MOST_NOT_FOUND = 1000  # terms of a paste that are kept by name; the rest is counted
 SHORTEST_REASON = 5
@@ -175,7 +176,7 @@ def decide(
 
 def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
     """Stop a job: what is being sent ends, and nothing more is sent. Raises PermissionDenied, Conflict."""
-    _check_control(actor, job)
+    check_control(actor, job)
     with transaction.atomic():
         held = _held(job)
         if not _move(job, _CANCELLABLE, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=""):
@@ -189,7 +190,7 @@ def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
 
 def pause(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
     """Send nothing more until somebody says so. Raises PermissionDenied, Conflict."""
-    _check_control(actor, job)
+    check_control(actor, job)
     with transaction.atomic():
         held = _held(job)
         told = storable_words(f"Paused by {actor.display_name}.")
@@ -205,7 +206,7 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
 
     Raises PermissionDenied, Conflict.
     """
-    _check_control(actor, job)
+    check_control(actor, job)
     _check_rights(actor, job)
     with transaction.atomic():
         held = _held(job)
@@ -238,7 +239,7 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
 
     Raises PermissionDenied, NotPossible, Conflict.
     """
-    _check_control(actor, job)
+    check_control(actor, job)
     _check_rights(actor, job)
     with transaction.atomic():
         held = _held(job)
@@ -288,7 +289,7 @@ def collect_again(*, actor: Member, job: BulkJob, operation_key: str, request: H
 
 def look_now(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
     """Look unknown chunks up now instead of later. Raises PermissionDenied, NotPossible."""
-    _check_control(actor, job)
+    check_control(actor, job)
     with transaction.atomic():
         chunks = [
             chunk
@@ -299,7 +300,7 @@ def look_now(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> Bul
             raise NotPossible("There is nothing to look up.")
         _record(job, "job:look", actor=actor, request=request, detail={"chunks": [chunk.number for chunk in chunks]})
     for chunk in chunks:
-        ring("investigate.tasks.look_up_chunk", str(chunk.pk))
+        ring(LOOK_TASK, str(chunk.pk))
     return job
 
 
@@ -309,8 +310,13 @@ def mark_seen(*, actor: Member, job: BulkJob) -> None:
 
 
 def may_control(actor: Member, job: BulkJob) -> bool:
-    """Whether this member may stop, pause or mend the job."""
+    """Whether this member may stop, pause or mend the job, and each chunk of it."""
     return actor.may(Permission.JOB_RUN) and (job.actor_id == actor.pk or actor.may(Permission.JOB_RUN_LARGE))
+
+
+def check_control(actor: Member, job: BulkJob) -> None:
+    if not may_control(actor, job):
+        raise PermissionDenied(f"This is {job.actor_name}'s job.")
 
 
 def owner_may(job: BulkJob) -> bool:
@@ -544,11 +550,6 @@ def _record(
 
 def _check_own(actor: Member, job: BulkJob) -> None:
     if job.actor_id != actor.pk:
-        raise PermissionDenied(f"This is {job.actor_name}'s job.")
-
-
-def _check_control(actor: Member, job: BulkJob) -> None:
-    if not may_control(actor, job):
         raise PermissionDenied(f"This is {job.actor_name}'s job.")
 
 

@@ -40,4 +40,4 @@ def _due() -> Iterator[tuple[str, str]]:
     for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going), (UPSTREAM_TASK, upstream.due())):
         yield from ((task, str(pk)) for pk in found.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
     looks = looks_due().filter(job__in=ours)
-    yield from ((engine.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    yield from ((jobs.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])

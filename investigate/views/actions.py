@@ -9,6 +9,8 @@ import uuid
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from django.conf import settings
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -360,7 +362,9 @@ def _see_other(url: str) -> HttpResponse:
 
 
 def _action(action_id: uuid.UUID) -> Action:
-    return get_object_or_404(Action.objects.select_related("actor", "job"), pk=action_id)
+    # Chunks of another account's jobs do not exist here, as those jobs do not.
+    ours = Action.objects.filter(Q(job=None) | Q(job__account_id=settings.CLOUDFLARE_ACCOUNT_ID))
+    return get_object_or_404(ours.select_related("actor", "job"), pk=action_id)
 
 
 def _member(request: HttpRequest) -> Member:

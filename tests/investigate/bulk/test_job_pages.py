@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
+from dashboard.celery import app
 from investigate.actions import queries
 from investigate.bulk import progress
 from investigate.models import Action, ActionItem, ActionState, BulkJob, JobInput, JobSource, JobState
@@ -220,6 +221,58 @@ def test_settling_a_chunk_moves_its_job(ana: Member, analyst: Client, soup: Soup
 
     assert text_of(soup(answer).select_one(".verdicts")) == "Done"
     assert text_of(soup(analyst.get(url_of(job))).select_one(".legend li")) == "12 done"
+
+
+def test_a_chunk_of_another_account_does_not_exist(ana: Member, analyst: Client) -> None:
+    job = job_of(ana, "done", account_id="another")
+    chunk = chunk_of(job, 1, "unknown", needs_person=True)
+    item_of(job, "a", "unknown", chunk=chunk)
+
+    assert analyst.get(reverse("investigate:action", args=[chunk.pk])).status_code == 404
+    assert analyst.post(reverse("investigate:look", args=[chunk.pk])).status_code == 404
+    assert analyst.post(reverse("investigate:settle", args=[chunk.pk]), {"outcome": "done"}).status_code == 404
+    chunk.refresh_from_db()
+    assert chunk.state == ActionState.UNKNOWN
+
+
+def test_a_chunk_of_somebody_elses_job_needs_what_the_job_needs(
+    ana: Member, ben: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    job = job_of(ben, "done")
+    chunk = chunk_of(job, 1, "unknown", needs_person=True)
+    item_of(job, "a", "unknown", chunk=chunk)
+    address = reverse("investigate:action", args=[chunk.pk])
+
+    receipt = soup(analyst.get(address))
+    assert not receipt.select("#receipt button")
+    assert "This is Ben's job; a responder or admin can do this too." in text_of(receipt.select_one("#receipt"))
+    assert analyst.post(reverse("investigate:look", args=[chunk.pk]), headers=HTMX).status_code == 403
+    assert analyst.post(reverse("investigate:settle", args=[chunk.pk]), {"outcome": "done"}).status_code == 403
+    chunk.refresh_from_db()
+    assert chunk.state == ActionState.UNKNOWN
+
+    assert len(soup(responder.get(address)).select("#receipt button")) == 3
+    assert responder.post(reverse("investigate:settle", args=[chunk.pk]), {"outcome": "done"}).status_code == 303
+
+
+def test_a_look_at_a_chunk_is_the_work_of_the_workers_for_jobs(
+    ana: Member, analyst: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The people's queue must not wait for a look at a thousand messages."""
+    bells: list[tuple[str, str]] = []
+
+    def send_task(name: str, *, args: list[str], **_: Any) -> None:
+        bells.append((name, args[0]))
+
+    job = job_of(ana, "running")
+    chunk = chunk_of(job, 1, "unknown", next_look_at=timezone.now() + dt.timedelta(hours=1))
+    item_of(job, "a", "unknown", chunk=chunk)
+    monkeypatch.setattr(app, "send_task", send_task)
+
+    analyst.post(reverse("investigate:look", args=[chunk.pk]), headers=HTMX)
+    analyst.post(url_of(job, "look_job"), headers=HTMX)
+
+    assert bells == [("investigate.tasks.look_up_chunk", str(chunk.pk))] * 2
 
 
 def test_the_receipt_of_a_chunk_does_not_grow_with_its_messages(
