@@ -52,7 +52,7 @@ def of_moves(items: Sequence[ActionItem], results: Sequence[MoveResult]) -> list
             unnamed.append(len(outcomes))
         outcomes.append(Outcome(item, tuple(_keep_done(item, copies))))
     nameless = by_copy.get(("", ""), [])
-    if len(unnamed) == len(nameless) and not any(result.success for result in nameless):
+    if len(unnamed) == len(nameless) and all(result.success is False for result in nameless):
         for place in unnamed:
             outcomes[place] = refused(items[place], "Cloudflare did not find the message.")
     return outcomes
@@ -125,8 +125,9 @@ def lost(item: ActionItem) -> Outcome:
 
 
 def refused(item: ActionItem, why: str) -> Outcome:
-    """Provably not done."""
-    return Outcome(item, state=ActionState.FAILED, explanation=why)
+    """Provably not done; copies that an earlier try reached stay done."""
+    is_reached = any(receipt.is_done for receipt in item.receipts.all())
+    return Outcome(item, state=ActionState.PARTLY_DONE if is_reached else ActionState.FAILED, explanation=why)
 
 
 def _unnamed(item: ActionItem, results: Sequence[MoveResult]) -> list[tuple[str, MoveResult]]:

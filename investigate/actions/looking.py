@@ -7,6 +7,8 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from dashboard.emailsec import EmailSecurityClient, Priority, errors, every
 from dashboard.emailsec.groups import time_left
 from dashboard.emailsec.types import (
@@ -21,8 +23,8 @@ from dashboard.emailsec.types import (
 from investigate.actions.transitions import Copy, Outcome, same_copy
 from investigate.models import Action, ActionItem, ActionKind, Receipt
 
-CALL_SECONDS = 15.0
-LOOK_SECONDS = 45.0  # all calls of one look together; a look is leased for 60 s
+CALL_SECONDS = settings.CALL_SECONDS / 3  # of one call; a message takes two
+LOOK_SECONDS = float(settings.CALL_SECONDS)  # no call of a look begins later; see LOOK_LEASE
 MOST_PAGES = 50
 CLOCK_SLACK = dt.timedelta(seconds=10)  # the service's clock and ours differ by less
 

@@ -24,7 +24,7 @@ from investigate.models import LIVE_JOBS, Action, ActionItem, ActionKind, Action
 log = structlog.get_logger("mailwarden.actions")
 
 LOOKS = (1, 6, 20)  # times the quiet time after the request was sent: 30 s, 3 min and 10 min
-MOST_SENDINGS = 3
+MOST_SENDINGS, MOST_SENDINGS_OF_CHUNK = 3, 10  # a job goes on by itself as long as every try is known not to have been
 FEW = 5  # messages that are looked at one by one; more of them are searched for together
 _LATER, _SOON = 60.0, 10.0  # seconds until a look that failed is tried again; a whole job may wait for one
 
@@ -95,7 +95,8 @@ def _may_be_sent_again(action: Action) -> bool:
     """A move changes nothing more when it comes twice. Tries that were held back unsent do not count."""
     sendings = {look.get("attempt") for look in action.evidence} | {action.attempt}
     goes_on = action.job is None or action.job.state in LIVE_JOBS
-    return action.kind == ActionKind.MOVE and len(sendings) < MOST_SENDINGS and goes_on
+    most = MOST_SENDINGS if action.job is None else MOST_SENDINGS_OF_CHUNK
+    return action.kind == ActionKind.MOVE and len(sendings) < most and goes_on
 
 
 def _until_next_look(action: Action) -> float | None:

@@ -107,7 +107,8 @@ def _carry_out(action: Action, items: list[ActionItem], call: Call) -> errors.Em
         return problem
     except _REFUSED as problem:
         if action.job_id is not None and (len(items) > 1 or isinstance(problem, _FOR_SOMEBODY_TO_MEND)):
-            transitions.give_back(action, after=0, explanation=words.refusal(problem))
+            why = words.refusal(problem)
+            _stored(partial(transitions.give_back, action, after=0, explanation=why))
             return problem
         why = words.refusal(problem)
         log.warning("action_refused", action=str(action.pk), error=type(problem).__name__, status=problem.status)
@@ -158,7 +159,7 @@ def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> N
         transitions.fail_unsent(action, f"{words.pause(problem)} It was given up after an hour of tries.")
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(action.attempt - 1, 5))
-    transitions.give_back(action, after=max(1.0, pause), explanation=words.pause(problem))
+    _stored(partial(transitions.give_back, action, after=max(1.0, pause), explanation=words.pause(problem)))
 
 
 def _may_still(action: Action, items: list[ActionItem]) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import Count, F, Q, QuerySet, Value
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable, CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
@@ -32,7 +32,7 @@ from dashboard.audit.recorder import record
 from investigate.bulk.tally import COPY_ENDS, change, tally
 from investigate.message import store
 from investigate.message.parts import Kept
-from investigate.models import OPEN_STATES, Action, ActionItem, ActionState, BulkJob, Receipt
+from investigate.models import OPEN_STATES, Action, ActionItem, ActionState, BulkJob, JobState, Receipt
 
 log = structlog.get_logger("mailwarden.actions")
 
@@ -41,6 +41,7 @@ _EVIDENCE_LIMIT = 2000
 CLAIM_SECONDS = 2 * settings.CALL_SECONDS  # longer than the longest call: only a dead worker's claim expires
 CLAIM_TRIES = 5  # of a chunk, whose messages others may take in the same instant
 MOST_DEAD_ATTEMPTS = 3
+LOOK_LEASE = 2 * settings.CALL_SECONDS  # a look, the calls it has begun, and some time to store what it found
 FINAL = (ActionState.DONE, ActionState.PARTLY_DONE, ActionState.FAILED, ActionState.CANCELLED)
 _PHASES = {
     ActionState.DONE: "done",
@@ -103,7 +104,9 @@ def claim(action_id: uuid.UUID | str) -> Action | None:
 
 def _claim(action_id: uuid.UUID | str) -> Action | None:
     with transaction.atomic():
-        _hold_job_of(action_id)
+        job = _hold_job_of(action_id)
+        if job is not None and not _is_carried_on(job):
+            return None
         taken = Action.objects.filter(pk=action_id, state=ActionState.WAITING, due_at__lte=Now()).update(
             state=ActionState.SENDING,
             attempt=F("attempt") + 1,
@@ -214,7 +217,7 @@ def store_answer(action: Action, outcomes: Sequence[Outcome], *, look_after: flo
         )
         if not changed:
             return _overtaken(action, "store_answer")
-        _tell_job(action, _store_outcomes(outcomes))
+        _tell_job(action, _store_outcomes(action, outcomes))
         _record_end(action, state, explanation)
     return True
 
@@ -269,7 +272,7 @@ def looks_due() -> QuerySet[Action]:
     )
 
 
-def take_for_look(action_id: uuid.UUID | str, *, lease: float = 60) -> Action | None:
+def take_for_look(action_id: uuid.UUID | str, *, lease: float = LOOK_LEASE) -> Action | None:
     """Take an unknown action for looking up, if it is due; nobody else looks before the lease is over."""
     with transaction.atomic():
         taken = Action.objects.filter(
@@ -318,7 +321,7 @@ def store_look(
         )
         if not changed:
             return _overtaken(action, "store_look")
-        delta = _store_outcomes([outcome for outcome in outcomes if _item_state(outcome) in FINAL])
+        delta = _store_outcomes(action, [outcome for outcome in outcomes if _item_state(outcome) in FINAL])
         if then in FINAL:
             _record_end(action, then, f"Looked up: {found}")
         elif then == ActionState.WAITING:
@@ -327,39 +330,62 @@ def store_look(
     return True
 
 
-def cancel(action: Action, *, actor: Member | None = None, request: HttpRequest | None = None) -> bool:
-    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins.
-
-    `actor` is who cancelled the job of a chunk; other actions are undone by whom they belong to.
-    """
-    if action.job_id is not None and action.evidence:
-        return _park(action)
+def cancel(action: Action, *, request: HttpRequest | None = None) -> bool:
+    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins."""
     with transaction.atomic():
         changed = Action.objects.filter(pk=action.pk, state=ActionState.WAITING).update(
             state=ActionState.CANCELLED, finished_at=Now(), explanation=""
         )
         if not changed:
             return False
-        action.items.filter(state=resting(action)).update(state=ActionState.CANCELLED, attachment=None)
-        _record_end(action, ActionState.CANCELLED, "", actor=actor if action.job_id else action.actor, request=request)
+        action.items.filter(state=ActionState.WAITING).update(state=ActionState.CANCELLED, attachment=None)
+        _record_end(action, ActionState.CANCELLED, "", actor=action.actor, request=request)
     return True
 
 
-def _park(chunk: Action) -> bool:
+def cancel_unsent(job: BulkJob, *, actor: Member | None = None, request: HttpRequest | None = None) -> None:
+    """Send nothing more of a job, whose row the caller holds: neither what is queued nor a chunk that waits.
+
+    The records come last: from the first of them on nobody else's can be written until the transaction ends.
+    """
+    _leave_unsent(job.items.filter(state=ActionState.QUEUED, action=None))
+    ended = []
+    for chunk in Action.objects.filter(job=job, state=ActionState.WAITING):
+        if chunk.evidence:
+            ended.append((chunk, ActionState.UNKNOWN, _park(chunk, job), None))
+        else:
+            Action.objects.filter(pk=chunk.pk).update(state=ActionState.CANCELLED, finished_at=Now(), explanation="")
+            _leave_unsent(chunk.items.filter(state=ActionState.QUEUED))
+            ended.append((chunk, ActionState.CANCELLED, "", actor))
+        _count_chunk(chunk)
+    tally(job.pk)
+    for chunk, state, explanation, who in ended:
+        _record_end(chunk, state, explanation, actor=who, request=request)
+
+
+def _park(chunk: Action, job: BulkJob) -> str:
     """A chunk that is not sent again, and whose earlier try nobody knows the end of, is no chunk that was not sent."""
     explanation = "An earlier try had no answer and may have happened. Nothing is sent again. Look and decide."
-    with transaction.atomic():
-        changed = Action.objects.filter(pk=chunk.pk, state=ActionState.WAITING).update(
-            state=ActionState.UNKNOWN, needs_person=True, next_look_at=None, explanation=explanation
+    Action.objects.filter(pk=chunk.pk).update(
+        state=ActionState.UNKNOWN, needs_person=True, next_look_at=None, explanation=explanation
+    )
+    _skip_what_others_have(chunk, job)
+    chunk.items.filter(state=ActionState.QUEUED).update(state=ActionState.UNKNOWN)
+    return explanation
+
+
+def _leave_unsent(items: QuerySet[ActionItem]) -> None:
+    """Messages that are not sent after all; what an earlier try did to their copies stands."""
+    copies = Receipt.objects.filter(item=OuterRef("pk"))
+    reached, missed = Exists(copies.filter(is_done=True)), Exists(copies.exclude(is_done=True))
+    items.update(
+        state=Case(
+            When(reached & missed, then=Value(ActionState.PARTLY_DONE)),
+            When(reached, then=Value(ActionState.DONE)),
+            When(missed, then=Value(ActionState.FAILED)),
+            default=Value(ActionState.CANCELLED),
         )
-        if not changed:
-            return False
-        if chunk.job is not None:
-            _skip_what_others_have(chunk, chunk.job)
-        chunk.items.filter(state=ActionState.QUEUED).update(state=ActionState.UNKNOWN)
-        _tell_job(chunk)
-        _record_end(chunk, ActionState.UNKNOWN, explanation)
-    return True
+    )
 
 
 def settle_by_hand(
@@ -417,7 +443,7 @@ def _item_state(outcome: Outcome) -> ActionState:
 
 def _is_not_carried_out(outcome: Outcome) -> bool:
     """Refused, or not sent at all: nothing is said about the copies."""
-    return outcome.state == ActionState.FAILED and not outcome.copies
+    return outcome.state in (ActionState.FAILED, ActionState.PARTLY_DONE) and not outcome.copies
 
 
 def _together(states: Iterable[ActionState]) -> ActionState:
@@ -439,8 +465,10 @@ def _other_states(action: Action, outcomes: Sequence[Outcome]) -> set[ActionStat
     return {ActionState(state) for state in found}
 
 
-def _store_outcomes(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _store_outcomes(action: Action, outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Write messages and copies in a few statements, and say how many more copies have each end now."""
+    here = set(action.items.filter(pk__in=[outcome.item.pk for outcome in outcomes]).values_list("pk", flat=True))
+    outcomes = [outcome for outcome in outcomes if outcome.item.pk in here]  # a retry may have taken some into another
     ends: dict[tuple[ActionState, str], list[ActionItem]] = {}
     for outcome in outcomes:
         ends.setdefault((_item_state(outcome), storable_words(outcome.explanation)), []).append(outcome.item)
@@ -502,19 +530,26 @@ def _hold_job(action: Action) -> None:
         BulkJob.objects.select_for_update().get(pk=action.job_id)
 
 
-def _hold_job_of(action_id: uuid.UUID | str) -> None:
+def _hold_job_of(action_id: uuid.UUID | str) -> BulkJob | None:
     job_id = Action.objects.filter(pk=action_id).values_list("job_id", flat=True).first()
-    if job_id is not None:
-        BulkJob.objects.select_for_update().get(pk=job_id)
+    return None if job_id is None else BulkJob.objects.select_for_update().get(pk=job_id)
+
+
+def _is_carried_on(job: BulkJob) -> bool:
+    """Whether chunks of the job may be sent at this moment: somebody may just have paused it."""
+    return job.state == JobState.RUNNING and job.account_id == settings.CLOUDFLARE_ACCOUNT_ID
 
 
 def _tell_job(action: Action, copies: Mapping[str, int] | None = None) -> None:
     """Count a chunk and its job anew."""
-    if action.job_id is None:
-        return
-    counted = action.items.order_by().values_list("state").annotate(number=Count("pk"))
-    Action.objects.filter(pk=action.pk).update(counts={str(state): number for state, number in counted})
-    tally(action.job_id, copies)
+    if action.job_id is not None:
+        _count_chunk(action)
+        tally(action.job_id, copies)
+
+
+def _count_chunk(chunk: Action) -> None:
+    counted = chunk.items.order_by().values_list("state").annotate(number=Count("pk"))
+    Action.objects.filter(pk=chunk.pk).update(counts={str(state): number for state, number in counted})
 
 
 def _record_end(

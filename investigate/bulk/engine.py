@@ -24,7 +24,7 @@ from dashboard.emailsec.requests import MOST_IDS
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from dashboard.upstream.ring import ring
-from investigate.actions import reconciling, sending, words
+from investigate.actions import reconciling, sending, transitions, words
 from investigate.bulk import jobs
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
@@ -32,7 +32,7 @@ log = structlog.get_logger("mailwarden.jobs")
 
 MOST_PER_RELEASE = 100  # messages; a release has no way back, and each one whose answer is lost is looked up by itself
 MOST_PER_SUBMISSION = 100
-STEP_SECONDS = 30.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
+STEP_SECONDS = 10.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
 RIGHTS_LOST = "{who} no longer has the right to do this. Somebody who has can resume the job, and takes it over."
@@ -58,7 +58,7 @@ def step(job_id: uuid.UUID | str) -> None:
         problem = sending.send(chunk_id)
         if problem is not None:
             _answer_for(job, chunk_id, problem)
-        elif job.progress.get("halvings"):
+        elif job.progress.get("halvings") and _was_answered(chunk_id):
             jobs.forget_halvings(job)
         if time.monotonic() - started > STEP_SECONDS:
             ring(jobs.STEP_TASK, str(job.pk))
@@ -68,7 +68,7 @@ def step(job_id: uuid.UUID | str) -> None:
 def look(chunk_id: uuid.UUID | str) -> None:
     """Look up a chunk whose outcome is unknown, if that is due, and carry its job on."""
     if reconciling.look_up(chunk_id):
-        step(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id))
+        ring(jobs.STEP_TASK, str(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id)))
 
 
 def chunk_size(job: BulkJob) -> int:
@@ -78,6 +78,11 @@ def chunk_size(job: BulkJob) -> int:
     if job.kind == ActionKind.RELEASE:
         return MOST_PER_RELEASE
     return 1 if submits_one_by_one() else MOST_PER_SUBMISSION
+
+
+def _was_answered(chunk_id: uuid.UUID) -> bool:
+    """Whether the call went through, rather than not having been made at all."""
+    return Action.objects.filter(pk=chunk_id, state__in=transitions.FINAL).exists()
 
 
 def submits_one_by_one() -> bool:
@@ -108,6 +113,9 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
         waiting = chunks.filter(state=ActionState.WAITING).order_by("number").first()
         if waiting is not None and not _is_due(waiting):
             return _rest_until(held, waiting)
+        if waiting is not None and not jobs.owner_may(held, waiting.items.filter(state=ActionState.QUEUED)):
+            jobs.hold(held, RIGHTS_LOST.format(who=held.actor_name))
+            return None
         chosen = waiting.pk if waiting is not None else _pack(held)
         if chosen is None:
             jobs.finish(held)

@@ -89,6 +89,10 @@ def test_as_many_nameless_refusals_as_messages_left_are_theirs() -> None:
     outcomes = answers.of_moves(items, [moved("h-1@x", "r1@corp.example"), lost, lost])
     assert [outcome.state for outcome in outcomes] == [None, ActionState.FAILED, ActionState.FAILED]
 
+    silent = moved(None, None, None, "")
+    outcomes = answers.of_moves(items, [moved("h-1@x", "r1@corp.example"), silent, silent])
+    assert [outcome.state for outcome in outcomes] == [None, None, None], "nobody says that these were refused"
+
     outcomes = answers.of_moves(items, [moved("h-1@x", "r1@corp.example"), lost])
     assert [outcome.state for outcome in outcomes] == [None, None, None], "one of two; which?"
 

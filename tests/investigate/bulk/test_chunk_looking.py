@@ -360,16 +360,16 @@ def test_pauses_before_the_call_do_not_count_as_sendings(ana: Member, emailsec: 
     assert states(job) == {"done": 12}
 
 
-def test_a_move_is_not_sent_a_fourth_time(ana: Member, emailsec: Any) -> None:
+def test_a_chunk_goes_to_a_person_after_ten_tries_that_left_no_trace(ana: Member, emailsec: Any) -> None:
     job = running(ana, "move", delivered(emailsec, 12))
     emailsec.faults.next("move", lose_answer=True, times=None)
     job = step(job, emailsec)
 
-    for _ in range(4):
+    for _ in range(12):
         for wait in LOOKS_AFTER:
             job = looks(job, emailsec, after=wait)
 
-    assert calls(emailsec) == reconciling.MOST_SENDINGS
+    assert calls(emailsec) == reconciling.MOST_SENDINGS_OF_CHUNK
     assert (chunk(job).needs_person, job.state) == (True, JobState.DONE)
     emailsec.faults.clear()
 

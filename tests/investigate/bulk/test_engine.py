@@ -894,8 +894,9 @@ def test_releases_are_told_copy_by_copy_and_retried_only_where_nobody_was_reache
     assert job.items.get(investigate_id=several.id).state == ActionState.PARTLY_DONE
 
 
-def test_a_retry_of_moves_takes_up_what_failed_and_keeps_the_copies_that_were_moved(ana: Member, emailsec: Any) -> None:
-    records = delivered(emailsec, 60)
+def test_a_retry_of_moves_takes_up_what_failed_and_keeps_the_copies_that_were_moved(ana: Member, many: Any) -> None:
+    emailsec = many
+    records = delivered(emailsec, 600)
     several = next(record for record in records if len(record.client_recipients) > 1)
     emailsec.faults.fail_move_for(several.client_recipients[0])
     job = step(running(ana, "move", records), emailsec)
@@ -906,7 +907,7 @@ def test_a_retry_of_moves_takes_up_what_failed_and_keeps_the_copies_that_were_mo
     assert (job.state, job.finished_at) == (JobState.RUNNING, None)
     job = step(job, emailsec)
 
-    assert states(job) == {"done": 60}
+    assert states(job) == {"done": 600}
     with pytest.raises(jobs.NotPossible):
         jobs.retry_failed(actor=ana, job=job, request=None)
 
@@ -1142,3 +1143,20 @@ def test_a_job_of_another_account_stays_as_it_is(ben: Member, emailsec: Simulato
 
     assert not chunks(job)
     assert not calls(emailsec, "move", "move_one")
+
+
+@pytest.mark.matrix(62)
+def test_a_chunk_packed_before_the_pause_is_not_sent_after_it(ben: Member, emailsec: Simulator) -> None:
+    """The pause is told to the person who pressed it: from then on nothing may leave."""
+    job = running(ben, "move", delivered(emailsec, 3))
+    BulkJob.objects.filter(pk=job.pk).update(state=JobState.RUNNING)
+    chunk_id = engine._next_chunk(BulkJob.objects.get(pk=job.pk))
+    assert chunk_id is not None
+
+    jobs.pause(actor=ben, job=job, request=None)
+    sending.send(chunk_id)
+
+    assert not calls(emailsec, "move", "move_one")
+    consistent(jobs.resume(actor=ben, job=BulkJob.objects.get(pk=job.pk), request=None), emailsec)
+    engine.step(job.pk)
+    assert states(job) == {"done": 3}

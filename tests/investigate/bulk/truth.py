@@ -127,6 +127,7 @@ def looks(job: BulkJob, emailsec: Any, *, after: float) -> BulkJob:
     due = Action.objects.filter(job=job, state=ActionState.UNKNOWN, next_look_at__lte=Now())
     for chunk in list(due.values_list("pk", flat=True)):
         engine.look(chunk)
+        engine.step(job.pk)
     return consistent(job, emailsec)
 
 
