@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -106,6 +107,28 @@ def test_a_deploy_lets_the_call_under_way_finish(desk: Installation) -> None:
     assert (desk.action_on(under_way)["attempt"], desk.action_on(under_way)["looks"]) == (1, 0)
     assert desk.was_moved_once(under_way)
     assert desk.was_moved_once(meanwhile)
+
+
+@pytest.mark.matrix(15)
+def test_a_deploy_lets_the_chunk_under_way_finish_and_the_new_worker_goes_on_with_its_job(desk: Installation) -> None:
+    first, second = [desk.message() for _ in range(3)], [desk.message() for _ in range(2)]
+    # The chunk after the one under way is refused for some seconds, so that it is left to the new worker.
+    desk.hold_chunks(seconds=1, then=[{"status": 429, "retry_after": 3}])
+    (job,) = desk.start_jobs([first, second])
+    desk.wait_until_held(*first)
+
+    status = desk.terminate(desk.bulk)
+    left = (desk.state_of_job(job), desk.chunks_of(job)[0])
+    desk.start(desk.bulk)
+
+    assert status == 0, desk.log_of(desk.bulk)[-2000:]
+    assert left == ("running", ("done", 1, 0))
+    wait_until(lambda: desk.state_of_job(job) == "done", "the job is done", tell=lambda: desk.chunks_of(job))
+    assert [(state, looks) for state, _, looks in desk.chunks_of(job)] == [("done", 0)] * 2
+    ledger = desk.simulator("ledger")
+    moves = Counter((entry["investigate_id"], entry["recipient"]) for entry in ledger)
+    assert {moves[copy] for copy in moves if copy[0] in first + second} == {1}
+    assert set(first + second) <= {one for one, _ in moves}
 
 
 @pytest.mark.matrix(16)

@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,29 @@ CALL_SECONDS = 2
 CLAIM_SECONDS = 2 * CALL_SECONDS
 LONGEST = 30.0  # seconds; nothing here takes as long on a machine that is not very busy
 HANG = 20.0  # seconds of the simulator's silence, longer than any call may last
+START_JOBS = """
+from uuid import UUID
+from django.conf import settings
+from django.db.models.functions import Now
+from dashboard.access.models import Member
+from dashboard.upstream.ring import ring
+from investigate.models import Action, ActionItem, BulkJob
+
+for id, chunks in chunks_by_id.items():
+    whose = {"actor": Member.objects.get(username="ben"), "actor_name": "Ben"}
+    what = {"kind": "move", "destination": "JunkEmail", "operation_key": id, "fingerprint": id, "due_at": Now()}
+    job = BulkJob.objects.create(
+        id=UUID(id), account_id=settings.CLOUDFLARE_ACCOUNT_ID, source="selection", state="running", created_at=Now(),
+        decided_at=Now(), **whose, **what,
+    )
+    for number, messages in enumerate(chunks, 1):
+        chunk = Action.objects.create(
+            job=job, number=number, created_at=Now(), **whose, **what | {"operation_key": f"{id}-{number}"}
+        )
+        for each, known in messages.items():
+            ActionItem.objects.create(job=job, action=chunk, investigate_id=each, state="queued", **known)
+    ring("investigate.tasks.step_job", str(job.pk))
+"""
 WORKERS = {"worker-people": "people", "worker": "polls,sweep", "worker-bulk": "bulk"}  # as in docker-compose.yml
 
 
@@ -99,11 +122,13 @@ class Installation:
     stack: serve.Stack
     redis: RedisServer | None
     ana: httpx.Client = field(init=False)
+    known: dict[str, dict[str, Any]] = field(init=False)  # of each message that can be moved, what an item says of it
     _messages: Iterator[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.ana = sign_in(self.url, "ana")
-        self._messages = iter(self._movable())
+        self.known = self._movable()
+        self._messages = iter(self.known)
 
     # --- what people do ---
 
@@ -117,6 +142,14 @@ class Installation:
         return self.ana.post(
             f"/investigate/{investigate_id}/actions/", data=form, headers=csrf(self.ana) | {"HX-Request": "true"}
         )
+
+    def start_jobs(self, *jobs: Sequence[Sequence[str]]) -> list[str]:
+        """Decided jobs of Ben's that move messages to Junk, in these chunks. Returns their ids."""
+        chunks_by_id = {
+            uuid.uuid4().hex: [{one: self.known[one] for one in chunk} for chunk in chunks] for chunks in jobs
+        }
+        self.stack.manage("shell", "-c", f"chunks_by_id = {chunks_by_id}\n{START_JOBS}")
+        return list(chunks_by_id)
 
     def ready(self) -> dict[str, Any]:
         """What /readyz says."""
@@ -153,6 +186,14 @@ class Installation:
             investigate_id,
         )
         return dict(zip(names, found[0], strict=True)) if found else {}
+
+    def chunks_of(self, job: str) -> list[tuple[Any, ...]]:
+        """State, attempts and looks of each chunk of a job, in their order."""
+        return self.rows("SELECT state, attempt, looks FROM investigate_action WHERE job_id = ? ORDER BY number", job)
+
+    def state_of_job(self, job: str) -> str:
+        (row,) = self.rows("SELECT state FROM investigate_bulkjob WHERE id = ?", job)
+        return str(row[0])
 
     def state_of(self, investigate_id: str) -> str:
         return str(self.action_on(investigate_id).get("state", ""))
@@ -191,6 +232,11 @@ class Installation:
     def hold(self, operation: str, *, times: int | None = 1) -> None:
         """The service takes such calls and stays silent before it does anything."""
         self.simulator("faults", {"faults": [{"operation": operation, "times": times, "hang": HANG}]})
+
+    def hold_chunks(self, number: int = 1, *, seconds: float = HANG, then: Sequence[Mapping[str, Any]] = ()) -> None:
+        """The service carries out the next chunks and stays silent before it answers; then it does what `then` says."""
+        fault = {"operation": "move", "times": number, "hang_after": seconds}
+        self.simulator("faults", {"faults": [fault, *({"operation": "move", **each} for each in then)]})
 
     def is_held(self) -> bool:
         """Whether the call for which `hold` was asked has come."""
@@ -276,6 +322,11 @@ class Installation:
         return Path(self.stack.env["MAILWARDEN_DATA_DIR"], "queue")
 
     @property
+    def bulk(self) -> str:
+        """The name of the worker that carries jobs out."""
+        return "worker" if self.redis is None else "worker-bulk"
+
+    @property
     def people(self) -> str:
         """The name of the worker that does what people asked for."""
         return "worker" if self.redis is None else "worker-people"
@@ -295,7 +346,7 @@ class Installation:
                 self.start(name)
         wait_until(self.is_ready, "everything is ready", tell=self.ready)
 
-    def _movable(self) -> list[str]:
+    def _movable(self) -> dict[str, dict[str, Any]]:
         state = self.simulator("state")
         away = set(state["full_mailboxes"])
         since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=60)  # longer ones are answered later
@@ -304,8 +355,8 @@ class Installation:
             params={"detections_only": "false", "per_page": "500", "start": since.isoformat()},
             headers={"Authorization": f"Bearer {serve.DEMO_TOKEN}"},
         ).json()["result"]
-        return [
-            message["id"]
+        return {
+            message["id"]: {"recipients": message["client_recipients"], "message_id": message["message_id"]}
             for message in found
             if message["final_disposition"] == "NONE"
             and not message["is_quarantined"]
@@ -313,7 +364,7 @@ class Installation:
             and not away & set(message["client_recipients"])
             and not {name.rpartition("@")[2] for name in message["client_recipients"]}
             & set(state["domains_without_integration"])
-        ]
+        }
 
 
 def wait_until(

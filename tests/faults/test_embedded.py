@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -25,7 +24,7 @@ def test_silent_searches_and_jobs_leave_room_for_a_click(desk: Installation) -> 
     with ThreadPoolExecutor(6) as readers:
         for number in range(6):
             readers.submit(desk.ana.get, "/investigate/", params={"q": f"from:sender-{number}@example.net last:7d"})
-    desk.stack.manage("shell", "-c", JOBS.format(messages=json.dumps(job_messages)))
+    desk.start_jobs(*([messages] for messages in job_messages))
     waiting = "SELECT count(*) FROM investigate_searchrun WHERE state = 'slow' AND claimed_at IS NOT NULL"
     wait_until(
         lambda: desk.rows(waiting) == [(4,)], "searches have taken all their places", tell=lambda: desk.rows(waiting)
@@ -38,23 +37,6 @@ def test_silent_searches_and_jobs_leave_room_for_a_click(desk: Installation) -> 
     message = desk.message()
     desk.click(message)
     desk.wait_until_done(message, seconds=3)
-
-
-JOBS = """
-import uuid
-from django.db.models.functions import Now
-from dashboard.access.models import Member
-from dashboard.upstream.ring import ring
-from investigate.models import *
-for ids in {messages}:
-    job = BulkJob.objects.create(
-        operation_key=uuid.uuid4().hex, actor=Member.objects.get(username="ben"), actor_name="Ben", kind="move",
-        destination="JunkEmail", source="selection", state="running", created_at=Now(), decided_at=Now(), due_at=Now(),
-    )
-    for each in ids:
-        ActionItem.objects.create(job=job, investigate_id=each, state="queued", recipients=["x@corp.example"])
-    ring("investigate.tasks.step_job", str(job.pk))
-"""
 
 
 @pytest.mark.matrix(22)

@@ -20,7 +20,7 @@ from investigate.models import BulkJob, JobSource, JobState
 
 log = structlog.get_logger("mailwarden.jobs")
 
-STEP_SECONDS = 20.0  # a task takes steps for so long, then rings for the next ones, so that a stop never waits for it
+STEP_SECONDS = 10.0  # a task takes steps for so long, then rings for the next ones, so that a stop never waits for it
 LONGEST_BELL = 10.0  # seconds of countdown; what is due later is rung by the sweep
 MOST_DEAD = 5  # steps whose worker never came back; more are no accident
 RIGHTS_LOST = "{who} no longer has the right to act on many messages."
