@@ -34,7 +34,7 @@ _ACTED = (
     " (SELECT count(*) FROM investigate_receipt r WHERE r.item_id = i.id AND r.is_done)"
     " FROM investigate_actionitem i LEFT JOIN investigate_action a ON a.id = i.action_id"
     " LEFT JOIN investigate_bulkjob j ON j.id = i.job_id WHERE i.investigate_id IN %s AND (i.job_id IS NULL"
-    " OR i.state NOT IN %s AND (i.action_id IS NOT NULL OR i.state = %s AND j.state IN %s))"
+    " OR i.state NOT IN %s AND (i.action_id IS NOT NULL OR i.state <> %s OR j.state IN %s))"
     " ORDER BY coalesce(a.created_at, j.decided_at) DESC"
 )
 

@@ -6,6 +6,7 @@ whether they are current. Messages wait as items; `engine` packs them into chunk
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import uuid
@@ -16,9 +17,10 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
@@ -50,10 +52,14 @@ COLLECT_CLAIM = 120.0  # seconds; a collecting step takes a fraction of it
 MOST_NOT_FOUND = 1000  # terms of a paste that are kept by name; the rest is counted
 SHORTEST_REASON = 5
 LONGEST_REASON = 1000
+OLDEST_REHEARSAL = dt.timedelta(hours=12)  # what is decided is what was looked at, and that was then
 LEAST_UNDO = 5  # seconds; a job always has an undo window, also for members who want none for single actions
 _BELL_MARGIN = 0.3
 
+_USED = "This form was used already, for another job. Nothing was sent."
+_OLD = "These messages were collected more than 12 hours ago, and others may have acted on them since: collect again."
 _CANCELLABLE = (JobState.COLLECTING, JobState.REHEARSAL, JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
+_LEFT = (ActionState.QUEUED, ActionState.WAITING, ActionState.SENDING)
 _RETRYABLE = (JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.CANCELLED)
 
 
@@ -140,38 +146,54 @@ def decide(
     """
     used = BulkJob.objects.filter(decision_key=decision_key).exclude(decision_key="").first()
     if used is not None and used.pk != job.pk:
-        raise Conflict("This form was used already, for another job. Nothing was sent.", used)
+        raise Conflict(_USED, used)
     if used is not None:
         return used
     _check_own(actor, job)
-    _check_rights(actor, job)
+    _check_rights(actor, job, _left(job))
     if len(reason.strip()) < SHORTEST_REASON:
         raise NotPossible("Say in a few words why, or name the ticket.")
     seconds = max(LEAST_UNDO, actor.undo_seconds)
-    with transaction.atomic():
-        held = _held(job)
-        if decision_key and held.decision_key == decision_key:  # the other half of a double click came in between
-            return held
-        queued = held.items.filter(state=ActionState.QUEUED).count()
-        if held.state == JobState.REHEARSAL and queued == 0:
-            raise NotPossible("None of these messages can be acted on.")
-        if held.state == JobState.REHEARSAL and queued != expected_count:
-            raise Conflict(f"The job has {queued:,} messages now, not {expected_count:,}. Nothing was sent.", held)
-        changed = _move(
-            job,
-            [JobState.REHEARSAL],
-            JobState.WAITING,
-            reason=storable_text(reason.strip(), limit=LONGEST_REASON),
-            decision_key=decision_key,
-            decided_at=Now(),
-            due_at=seconds_from_now(seconds),
-        )
-        if not changed:
-            raise Conflict("This job was decided or discarded already.", held)
-        job.refresh_from_db()
-        _record(job, "job:decide", actor=actor, request=request, detail={"messages": queued})
+    try:
+        with transaction.atomic():
+            held = _held(job)
+            if decision_key and held.decision_key == decision_key:  # the other half of a double click was faster
+                return held
+            ids = list(held.items.filter(state=ActionState.QUEUED).values_list("investigate_id", flat=True))
+            if held.state == JobState.REHEARSAL:
+                _check_rehearsal(held, len(ids), expected_count)
+            changed = _move(
+                job,
+                [JobState.REHEARSAL],
+                JobState.WAITING,
+                reason=storable_text(reason.strip(), limit=LONGEST_REASON),
+                decision_key=decision_key,
+                decided_at=Now(),
+                due_at=seconds_from_now(seconds),
+            )
+            if not changed:
+                raise Conflict("This job was decided or discarded already.", held)
+            job.refresh_from_db()
+            what = {"messages": len(ids), "messages_sha256": digest(ids)}
+            _record(job, "job:decide", actor=actor, request=request, detail=what)
+    except IntegrityError:
+        used = BulkJob.objects.filter(decision_key=decision_key).exclude(decision_key="").first()
+        if used is None:
+            raise
+        raise Conflict(_USED, used) from None
     ring(STEP_TASK, str(job.pk), countdown=min(seconds, 30) + _BELL_MARGIN)
     return job
+
+
+def why_too_old(job: BulkJob) -> str:
+    """Why a rehearsal cannot be decided any more, or ""."""
+    is_old = job.collected_at is not None and timezone.now() - job.collected_at > OLDEST_REHEARSAL
+    return _OLD if is_old and job.state == JobState.REHEARSAL else ""
+
+
+def digest(investigate_ids: Iterable[str]) -> str:
+    """Which messages were decided on, in one line of the audit trail: SHA-256 of their ids, sorted, one a line."""
+    return hashlib.sha256("\n".join(sorted(investigate_ids)).encode()).hexdigest()
 
 
 def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
@@ -181,9 +203,8 @@ def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
         held = _held(job)
         if not _move(job, _CANCELLABLE, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=""):
             raise Conflict("This job has ended already.", held)
-        _cancel_unsent(job, actor, request)
+        transitions.cancel_unsent(held, actor=actor, request=request)
         job.refresh_from_db()
-        _count(job)
         _record(job, "job:cancel", actor=actor, request=request, detail={"messages": job.counts})
     return job
 
@@ -207,11 +228,11 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
     Raises PermissionDenied, Conflict.
     """
     check_control(actor, job)
-    _check_rights(actor, job)
+    _check_rights(actor, job, _left(job))
     with transaction.atomic():
         held = _held(job)
         heir: dict[str, Any] = {}
-        if not owner_may(held):
+        if not owner_may(held, _left(held)):
             heir = {"actor": actor, "actor_name": storable_text(actor.display_name, limit=300)}
         changed = _move(
             job,
@@ -240,12 +261,13 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
     Raises PermissionDenied, NotPossible, Conflict.
     """
     check_control(actor, job)
-    _check_rights(actor, job)
+    failed = job.items.filter(state__in=retried_states(job))
+    _check_rights(actor, job, failed)
+    _check_rights(actor, job, _left(job))
     with transaction.atomic():
         held = _held(job)
         if held.state == JobState.CANCELLED:  # a chunk that came back unsent stays cancelled, too
-            _cancel_unsent(held, actor, request)
-        failed = ActionItem.objects.filter(job=job, state__in=retried_states(job))
+            transitions.cancel_unsent(held, actor=actor, request=request)
         again = failed.update(state=ActionState.QUEUED, action=None, explanation="")
         if not again:
             raise NotPossible("No message of this job failed.")
@@ -267,11 +289,11 @@ def retried_states(job: BulkJob) -> list[ActionState]:
 
 
 def collect_again(*, actor: Member, job: BulkJob, operation_key: str, request: HttpRequest | None) -> BulkJob:
-    """Begin the same rehearsal anew, because its messages could not be collected; it is the actor's own.
+    """Begin the same rehearsal anew, because its messages could not be collected, or were long ago; it is the actor's.
 
     Raises NotPossible, and what `begin` raises.
     """
-    if job.state != JobState.FAILED:
+    if job.state != JobState.FAILED and not why_too_old(job):
         raise NotPossible("The messages of this job were collected.")
     return begin(
         actor=actor,
@@ -319,23 +341,23 @@ def check_control(actor: Member, job: BulkJob) -> None:
         raise PermissionDenied(f"This is {job.actor_name}'s job.")
 
 
-def owner_may(job: BulkJob) -> bool:
+def owner_may(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> bool:
     """Whether who the job belongs to may do this now, by the rights in the database now."""
     actor = Member.objects.filter(pk=job.actor_id).first() if job.actor_id else None
-    return actor is not None and not missing_rights(actor, job)
+    return actor is not None and not missing_rights(actor, job, messages)
 
 
-def missing_rights(actor: Member, job: BulkJob) -> list[Permission]:
-    """The rights the job needs, as far as this member does not have them."""
+def missing_rights(actor: Member, job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> list[Permission]:
+    """The rights the job needs, and these messages of it, as far as this member does not have them.
+
+    Before each chunk only those of the job are asked for: who reads all messages that are left each time reads the
+    whole job again and again. What a chunk holds is looked at when it is sent.
+    """
     needed = {Permission.JOB_RUN, permission_for(job.kind, destination=job.destination)}
-    left = (ActionState.QUEUED, ActionState.WAITING, ActionState.SENDING)
-    if job.kind == ActionKind.RELEASE:
-        held = job.items.filter(state__in=left)
-        needed |= {
-            permission_for(job.kind, disposition=value)
-            for value in held.values_list("disposition", flat=True).distinct()
-        }
-    taken_on = job.items.filter(state__in=[*left, *transitions.FINAL, ActionState.UNKNOWN]).order_by()
+    if messages is not None and job.kind == ActionKind.RELEASE:
+        dispositions = messages.order_by().values_list("disposition", flat=True).distinct()
+        needed |= {permission_for(job.kind, disposition=value) for value in dispositions}
+    taken_on = job.items.filter(state__in=[*_LEFT, *transitions.FINAL, ActionState.UNKNOWN]).order_by()
     if taken_on[: settings.LARGE_JOB + 1].count() > settings.LARGE_JOB:  # asked for each chunk: it counts no further
         needed.add(Permission.JOB_RUN_LARGE)
     return sorted(permission for permission in needed if not actor.may(permission))
@@ -473,8 +495,7 @@ def cancel_leftovers(job: BulkJob) -> None:
     with transaction.atomic():
         held = _held(job)
         if held.state == JobState.CANCELLED:
-            _cancel_unsent(held)
-            tally(held.pk)
+            transitions.cancel_unsent(held)
 
 
 def finish(job: BulkJob) -> bool:
@@ -499,7 +520,7 @@ def _fingerprint(actor: Member, *content: object) -> str:
 def _same(operation_key: str, fingerprint: str) -> BulkJob | None:
     job = BulkJob.objects.filter(operation_key=operation_key).first()
     if job is not None and job.fingerprint != fingerprint:
-        raise Conflict("This form was used already, for another job. Nothing was sent.", job)
+        raise Conflict(_USED, job)
     return job
 
 
@@ -518,13 +539,6 @@ def _move(job: BulkJob, leaves: Iterable[str], state: JobState, **values: Any) -
     return BulkJob.objects.filter(pk=job.pk, state__in=list(leaves)).update(
         state=state, version=F("version") + 1, **values
     )
-
-
-def _cancel_unsent(job: BulkJob, actor: Member | None = None, request: HttpRequest | None = None) -> None:
-    """Messages whose turn has not come, also those of a chunk that was packed and waits to be sent."""
-    for chunk in Action.objects.filter(job=job, state=ActionState.WAITING):
-        transitions.cancel(chunk, actor=actor, request=request)
-    job.items.filter(state=ActionState.QUEUED, action=None).update(state=ActionState.CANCELLED)
 
 
 def _record(
@@ -553,8 +567,22 @@ def _check_own(actor: Member, job: BulkJob) -> None:
         raise PermissionDenied(f"This is {job.actor_name}'s job.")
 
 
-def _check_rights(actor: Member, job: BulkJob) -> None:
-    missing = missing_rights(actor, job)
+def _check_rehearsal(job: BulkJob, queued: int, expected: int) -> None:
+    if told := why_too_old(job):
+        raise NotPossible(told)
+    if queued == 0:
+        raise NotPossible("None of these messages can be acted on.")
+    if queued != expected:
+        raise Conflict(f"The job has {queued:,} messages now, not {expected:,}. Nothing was sent.", job)
+
+
+def _left(job: BulkJob) -> QuerySet[ActionItem]:
+    """Messages that are still to be sent, or are being sent."""
+    return job.items.filter(state__in=_LEFT)
+
+
+def _check_rights(actor: Member, job: BulkJob, messages: QuerySet[ActionItem]) -> None:
+    missing = missing_rights(actor, job, messages)
     if missing:
         raise PermissionDenied(missing[0].value)
 

@@ -370,9 +370,11 @@ def _why_not(job: BulkJob, member: Member, summary: Summary) -> str:
         return action_words.lacks(Permission.JOB_RUN)
     if job.actor_id != member.pk:
         return f"{job.actor_name} rehearses this and decides it."
+    if too_old := jobs.why_too_old(job):
+        return too_old
     if not summary.messages:
         return "None of these messages can be acted on."
-    missing = jobs.missing_rights(member, job)
+    missing = jobs.missing_rights(member, job, ActionItem.objects.filter(job=job, state=ActionState.QUEUED))
     if not missing:
         return ""
     size = f" This is {summary.messages:,}; without that right {settings.LARGE_JOB:,} is the most."

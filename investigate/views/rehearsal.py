@@ -86,13 +86,13 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @requires(Permission.JOB_RUN)
 def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    """The same rehearsal once more, after its messages could not be collected."""
-    failed, form = _job(job_id), KeyForm(request.POST)
+    """The same rehearsal once more, after its messages could not be collected, or were long ago."""
+    earlier, form = _job(job_id), KeyForm(request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
         return errors.answer(request, text)
     try:
-        job = jobs.collect_again(actor=_member(request), job=failed, request=request, **form.cleaned_data)
+        job = jobs.collect_again(actor=_member(request), job=earlier, request=request, **form.cleaned_data)
     except (jobs.NotPossible, jobs.Conflict) as problem:
         return errors.answer(
             request, errors.ErrorText("No rehearsal was begun.", str(problem), "Nothing was sent.", 409)
@@ -149,6 +149,7 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         ),
         "again": _other_action(member),
         "is_for_cloudflare": _is_for_cloudflare(job, member),
+        "retry": _retry(job, member),
     }
 
 
@@ -167,9 +168,9 @@ def _other_action(member: Member) -> AgainForm | None:
 
 
 def _retry(job: BulkJob, member: Member) -> KeyForm | None:
-    """The button that collects the messages of a failed rehearsal anew."""
+    """The button that collects the messages of a failed rehearsal anew, or of one that is too old to be decided."""
     needed = (Permission.JOB_RUN, permission_for(job.kind, destination=job.destination))
-    if job.state != JobState.FAILED or not all(map(member.may, needed)):
+    if not (job.state == JobState.FAILED or jobs.why_too_old(job)) or not all(map(member.may, needed)):
         return None
     return KeyForm(initial={"operation_key": uuid.uuid4().hex})
 
