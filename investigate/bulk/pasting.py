@@ -113,15 +113,23 @@ def read_terms(text: str | Iterable[str], into: Terms | None = None) -> Terms:
 
 
 def decoded(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The text of a file: UTF-8, or UTF-16 as spreadsheets write it, or else Western European."""
+    """The text of a file: UTF-8, or UTF-16 as spreadsheets write it, or from what is neither on Windows-1252."""
     decoder: codecs.IncrementalDecoder | None = None
-    for chunk in chunks:
+    for chunk in chain(chunks, [b""]):
         if decoder is None:
             is_utf_16 = chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            decoder = codecs.getincrementaldecoder("utf-16" if is_utf_16 else "utf-8-sig")(errors="replace")
-        yield decoder.decode(chunk)
-    if decoder is not None:
-        yield decoder.decode(b"", final=True)
+            decoder = _decoder("utf-16", "replace") if is_utf_16 else _decoder("utf-8-sig", "strict")
+        held_back = decoder.getstate()[0]  # the beginning of a letter that ends in this chunk
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError:
+            decoder = _decoder("cp1252", "replace")
+            text = decoder.decode(held_back + chunk)
+        yield text
+
+
+def _decoder(encoding: str, errors: str) -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder(encoding)(errors=errors)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------

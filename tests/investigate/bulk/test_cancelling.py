@@ -15,7 +15,7 @@ from investigate.actions import queries
 from investigate.bulk import jobs
 from investigate.models import Action, ActionState, BulkJob, JobState
 from tests.investigate.bulk.job_rows import chunk_of, counted, item_of, job_of, many
-from tests.investigate.bulk.truth import consistent, delivered, running, states, step
+from tests.investigate.bulk.truth import consistent, running, states, step
 
 pytestmark = pytest.mark.django_db
 

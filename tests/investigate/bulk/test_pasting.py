@@ -147,6 +147,19 @@ def test_one_column_with_a_heading_holds_ids_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("size", [2, 3, 7, 10_000])
+def test_a_file_is_utf_8_or_else_windows_1252(size: int) -> None:
+    """One letter of an old spreadsheet must not cost the addresses beside it their own."""
+    lines = "Größe;jörg.müller@corp.example\nNaïve €5;rené@corp.example\n" * 3
+
+    for encoding in ("utf-8", "utf-8-sig", "cp1252", "utf-16"):
+        data = lines.encode(encoding)
+        text = "".join(decoded(data[start : start + size] for start in range(0, len(data), size)))
+        assert text == lines, encoding
+    assert "".join(decoded([b"caf\xc3"])) == "caf\u00c3", "also where the file ends in the middle of a letter"
+    assert "".join(decoded([])) == ""
+
+
 def test_a_file_of_a_spreadsheet_may_be_utf_16() -> None:
     text = "message_id\tnote\n<a1@b.example>\tGrüße\n<a2@b.example>\t-\n"
 
