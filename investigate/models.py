@@ -147,7 +147,7 @@ class BulkJob(models.Model):
     version = models.PositiveIntegerField(default=1)
     counts = models.JSONField(default=dict)  # messages by state, as of the last change: {"queued": 9000, "done": 1000}
     copies = models.JSONField(default=dict)  # recipients' copies by end: {"done": 1200, "failed": 3, "unknown": 0}
-    progress = models.JSONField(default=dict)  # where collecting stands; only `bulk.collecting` reads it
+    progress = models.JSONField(default=dict)  # collecting: where it stands; rehearsal: its sums; engine: halvings
     not_found = models.JSONField(default=list)  # of a paste: [{"text", "kind", "why"}], the first thousand
     not_found_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()

@@ -15,13 +15,12 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
-from dashboard.emailsec.requests import MOST_IDS
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
@@ -39,6 +38,7 @@ from investigate.models import (
     JobInput,
     JobSource,
     JobState,
+    Receipt,
 )
 
 MOST_LISTED = 100
@@ -164,6 +164,12 @@ class MessageView:
     text: str
     copies: int
     done: int
+    refused: str = ""  # what was answered for the first copy that was refused, in the API's own words
+
+    @property
+    def told(self) -> str:
+        """What happened to it, in a sentence where there is one."""
+        return self.item.explanation or self.refused
 
     @property
     def recipients(self) -> int:
@@ -324,7 +330,7 @@ class JobView:
     def chunks_to_come(self) -> int:
         if self.job.state not in LIVE_JOBS:
             return 0
-        return math.ceil(int(self.job.counts.get(ActionState.QUEUED, 0)) / self._chunk_size)
+        return math.ceil(int(self.job.counts.get(ActionState.QUEUED, 0)) / engine.chunk_size(self.job))
 
     @property
     def unsettled(self) -> list[ChunkView]:
@@ -338,14 +344,6 @@ class JobView:
     def looked_up(self) -> str:
         looked = [chunk for chunk in self.chunks if chunk.is_looked_up]
         return words.looked_up(len(looked), sum(chunk.messages for chunk in looked)) if looked else ""
-
-    @cached_property
-    def _chunk_size(self) -> int:
-        if self.job.kind == ActionKind.MOVE:
-            return MOST_IDS
-        if self.job.kind == ActionKind.RELEASE:
-            return engine.MOST_PER_RELEASE
-        return 1 if engine.submits_one_by_one() else engine.MOST_PER_SUBMISSION
 
     # --- pace -----------------------------------------------------------------------------------------------------
 
@@ -382,7 +380,7 @@ class JobView:
         rate = self.per_minute
         if not rate:
             return "The first chunk is on its way."
-        seconds = max(60 * left / rate, _budget_seconds(math.ceil(left / self._chunk_size)))
+        seconds = max(60 * left / rate, _budget_seconds(math.ceil(left / engine.chunk_size(self.job))))
         return f"{rate:,} messages a minute, about {words.lasting(seconds)} left at the present budget."
 
     # --- what can be done -----------------------------------------------------------------------------------------
@@ -516,15 +514,23 @@ def messages_of(job: BulkJob, *, show: str = "", after: int = 0) -> MessagePage:
     """A page of the job's messages in their order."""
     states = next((states for value, _, states in FILTERS if value == show), None)
     keys = _keys_of(job, states or tuple(ActionState), after)
+    refused = Receipt.objects.filter(item=OuterRef("pk"), is_done=False).exclude(status="").order_by("pk")
     found = list(
         ActionItem.objects.filter(pk__in=keys)
         .defer("attachment")
         .annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
-        .annotate(needs_person=F("action__needs_person"))
+        .annotate(needs_person=F("action__needs_person"), refused=Subquery(refused.values("status")[:1]))
         .order_by("pk")
     )
     rows = [
-        message_view(job, item, copies=item.copies, done=item.done, needs_person=bool(item.needs_person))
+        message_view(
+            job,
+            item,
+            copies=item.copies,
+            done=item.done,
+            needs_person=bool(item.needs_person),
+            refused=item.refused or "",
+        )
         for item in found[:PAGE]
     ]
     return MessagePage(rows, after, found[PAGE - 1].pk if len(found) > PAGE else 0)
@@ -548,13 +554,15 @@ def copies_of(job: BulkJob, item: ActionItem) -> list[tuple[str, str, str]]:
     return answered or [("", str(recipient), "") for recipient in item.recipients]
 
 
-def message_view(job: BulkJob, item: ActionItem, *, copies: int, done: int, needs_person: bool) -> MessageView:
+def message_view(
+    job: BulkJob, item: ActionItem, *, copies: int, done: int, needs_person: bool, refused: str = ""
+) -> MessageView:
     text = outcome(job, item.state, done=done, copies=copies)
     if item.state == ActionState.UNKNOWN and needs_person:
         text = "unknown, needs a person"
     elif item.state == ActionState.CANCELLED:
         text = "not sent"
-    return MessageView(item, text, copies, done)
+    return MessageView(item, text, copies, done, refused)
 
 
 def _chunks(job: BulkJob) -> QuerySet[Action]:

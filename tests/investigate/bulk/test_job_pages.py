@@ -485,6 +485,27 @@ def test_hostile_mail_stays_text(ana: Member, analyst: Client, soup: Soup) -> No
 # --- what people do ---------------------------------------------------------------------------------------------------
 
 
+def test_rows_say_why_a_message_was_refused_without_a_query_each(
+    ana: Member, analyst: Client, soup: Soup, django_assert_max_num_queries: Callable
+) -> None:
+    job = job_of(ana, "done")
+    chunk = chunk_of(job, 1, "failed")
+    done, full, hostile = ("a@x.example", True, "OK"), ("b@x.example", False, "mailbox full"), "<img src=x>\u202egpj"
+    item_of(job, "own", "failed", chunk=chunk, explanation="Cloudflare: gone.", copies=[full])
+    item_of(job, "part", "partly_done", chunk=chunk, copies=[done, full, ("c@x.example", False, "locked")])
+    for number in range(30):
+        item_of(job, f"h{number}", "failed", chunk=chunk, copies=[("d@x.example", False, hostile)])
+    item_of(job, "done", "done", chunk=chunk, copies=[done])
+    counted(job)
+
+    with django_assert_max_num_queries(15):
+        answer = analyst.get(url_of(job, "job_messages"), headers=HTMX)
+
+    told = [text_of(row.select("td")[3]) for row in soup(answer).select("tbody tr")]
+    assert told == ["Cloudflare: gone.", "mailbox full", *["<img src=x>[U+202E]gpj"] * 30, ""]
+    assert not soup(answer).select("img")
+
+
 def test_cancelling_leaves_what_is_on_its_way_and_drops_the_rest(running: BulkJob, analyst: Client, soup: Soup) -> None:
     fragment = soup(analyst.post(url_of(running, "cancel_job"), headers=HTMX))
 
