@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -33,6 +33,7 @@ log = structlog.get_logger("mailwarden.jobs")
 MOST_PER_RELEASE = 100  # messages; a release has no way back, and each one whose answer is lost is looked up by itself
 MOST_PER_SUBMISSION = 100
 STEP_SECONDS = 10.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
+HELD_SECONDS = 2.0  # until a job whose row another process holds is looked at again
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
 RIGHTS_LOST = "{who} no longer has the right to do this. Somebody who has can resume the job, and takes it over."
@@ -54,7 +55,7 @@ def step(job_id: uuid.UUID | str) -> None:
     if job.state == JobState.WAITING and not jobs.start(job):
         return
     started = time.monotonic()
-    while (chunk_id := _next_chunk(job)) is not None:
+    while (chunk_id := _next_chunk_in_turn(job)) is not None:
         problem = sending.send(chunk_id)
         if problem is not None:
             _answer_for(job, chunk_id, problem)
@@ -91,6 +92,16 @@ def submits_one_by_one() -> bool:
 
 
 # --- which chunk is next ----------------------------------------------------------------------------------------------
+
+
+def _next_chunk_in_turn(job: BulkJob) -> uuid.UUID | None:
+    """The next chunk; where somebody holds the job's row for long, the bell rings again instead."""
+    try:
+        return _next_chunk(job)
+    except OperationalError as problem:
+        log.info("job_held_by_another", job=str(job.pk), error=type(problem).__name__)
+        ring(jobs.STEP_TASK, str(job.pk), countdown=HELD_SECONDS)
+        return None
 
 
 def _next_chunk(job: BulkJob) -> uuid.UUID | None:
