@@ -14,6 +14,7 @@ from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.types import ActionEntry, Message
 from investigate.actions.feasibility import Known, affected_recipients, known_about, needs_eml, why_not
 from investigate.actions.transitions import storable_words
+from investigate.bulk.outlook import Moved, moves_of
 from investigate.models import ActionItem, ActionKind, ActionState, BulkJob
 
 LONGEST_ID = 255
@@ -140,21 +141,30 @@ def is_id(text: str) -> bool:
 
 
 def items_of(job: BulkJob, messages: Iterable[Message | MessageRow | KnownMessage], actor: Member) -> list[ActionItem]:
-    """Items of these messages, each id once, with at most two queries for all; ids no row can hold are left out."""
+    """Items of these messages, each id once, with at most three queries for all; ids no row can hold are left out."""
     found = {message.id: message for message in messages if is_id(message.id)}
     about = known_about(list(found))
-    return [item_of(job, message, actor, about=about) for message in found.values()]
+    moves = moves_of(list(found)) if job.kind == ActionKind.MOVE else {}
+    return [item_of(job, message, actor, about=about, moved=moves.get(name)) for name, message in found.items()]
 
 
 def item_of(
-    job: BulkJob, message: Message | MessageRow | KnownMessage, actor: Member, *, about: Known | None = None
+    job: BulkJob,
+    message: Message | MessageRow | KnownMessage,
+    actor: Member,
+    *,
+    about: Known | None = None,
+    moved: Moved | None = None,
 ) -> ActionItem:
     """The message as an item that waits for its turn, or with the reason why it cannot have one; not saved.
 
-    `about` is what `known_about` says of this message among others: give it wherever there are many.
+    `about` is what `known_about` says of this message among others: give it wherever there are many. `moved` is where
+    `moves_of` says that we took it.
     """
     of = message if isinstance(message, KnownMessage) else known(message)
     reason = _why_not(job, of, actor, about or known_about([of.id]))
+    if not reason and moved is not None and moved.destination == job.destination:
+        reason = moved.told
     return ActionItem(
         job=job,
         investigate_id=of.id,
@@ -167,7 +177,7 @@ def item_of(
         disposition=storable_text(of.final_disposition or "", limit=40),
         state=ActionState.SKIPPED if reason else ActionState.QUEUED,
         explanation=storable_words(reason),
-        facts=facts_of(of),
+        facts=facts_of(of) | ({"moved_to": moved.destination} if moved is not None else {}),
     )
 
 

@@ -29,15 +29,17 @@ from dashboard.upstream.connection import shared_meter
 from investigate.actions import words as action_words
 from investigate.actions.decision import MALICIOUS, PURGES
 from investigate.actions.words import counted
-from investigate.bulk import jobs, words
+from investigate.bulk import jobs, outlook, words
 from investigate.bulk.engine import chunk_size
 from investigate.bulk.facts import KnownMessage, message_of
+from investigate.bulk.outlook import Refusals
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
 MOST_DOMAINS = 10
 MOST_STATES = 10  # a message has several where its copies went different ways
 SAMPLED = 10
 MOST_SAMPLES = 100  # tens a person may look at; who wants more wants the list
+MOST_REFUSING = 10  # domains
 MOST_NAMED = 50  # terms of a paste that were not found, by name
 ASSUMED_SECONDS = 4.0  # for one chunk, before any was measured
 MEASURED = 20  # chunks
@@ -60,6 +62,9 @@ class Summary(msgspec.Struct, frozen=True):
     other_domains: int
     other_copies: int
     cannot: list[tuple[str, int]]
+    undelivered: int = 0  # copies of these messages that no mailbox ever got
+    moved_before: int = 0  # messages that Cloudflare shows as moved, and nobody here knows where to
+    refusing: list[Refusals] = []
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,30 @@ class Rehearsal:
         before, _, after = _command(self.job, self.messages).partition(some)
         copies = f"{some}, {counted(self.summary.copies, 'copy')}"
         return f"{before}{copies}{',' if after else ''}{after}, as {self.job.actor_name}"
+
+    @property
+    def undelivered(self) -> str:
+        number = self.summary.undelivered
+        if number == 1:
+            return "1 copy was never delivered: it stays as it is."
+        return f"{counted(number, 'copy')} were never delivered: they stay as they are." if number else ""
+
+    @property
+    def moved_before(self) -> str:
+        number, where = self.summary.moved_before, action_words.folder(self.job.destination)
+        if number == 1:
+            return f"1 message was moved before; if it lies in {where} already, it will be refused."
+        told = f"{number:,} messages were moved before; those that lie in {where} already will be refused."
+        return told if number else ""
+
+    @property
+    def refused_lately(self) -> list[tuple[str, str, str, str]]:
+        """(copies, domain, "the last 12 moves there were refused", the API's own words)"""
+        what = action_words.noun(self.job.kind)
+        return [
+            (counted(one.copies, "copy"), one.domain, f"the last {one.times:,} {what}s there were refused", one.status)
+            for one in self.summary.refusing
+        ]
 
     @property
     def taken(self) -> str:
@@ -269,6 +298,9 @@ def summary_of(job: BulkJob) -> Summary:
 class _Facts(msgspec.Struct, gc=False):
     is_quarantined: bool = False
     delivery_status: tuple[str, ...] = ()
+    client_recipients: tuple[str, ...] = ()
+    post_delivery_operations: tuple[str, ...] = ()
+    moved_to: str = ""
 
 
 _read_facts = msgspec.json.Decoder(_Facts)
@@ -280,12 +312,19 @@ def _add_up(job: BulkJob) -> Summary:
     can = items.filter(state=ActionState.QUEUED)
     by_state: Counter[str] = Counter()
     domains: Counter[str] = Counter()
+    is_move = job.kind == ActionKind.MOVE
+    undelivered = moved_before = 0
     # As text: the database's own JSON is read several times faster than the ORM reads it.
     texts = can.values_list(Cast("recipients", TextField()), Cast("facts", TextField()))
     for recipients, facts in texts.iterator(chunk_size=_AT_ONCE):
-        for recipient in _read_recipients.decode(recipients):
-            domains[recipient.rpartition("@")[2].casefold()] += 1
-        known = _read_facts.decode(facts)
+        known, mailboxes = _read_facts.decode(facts), _read_recipients.decode(recipients)
+        if is_move:
+            never = outlook.undelivered(known.client_recipients, known.delivery_status)
+            undelivered += len(never)
+            mailboxes = tuple(mailbox for mailbox in mailboxes if mailbox not in never)
+            is_moved = outlook.was_moved(known.delivery_status, known.post_delivery_operations)
+            moved_before += is_moved and not known.moved_to and job.destination not in PURGES
+        domains.update(map(outlook.domain_of, mailboxes))
         by_state[_where(known.is_quarantined, known.delivery_status)] += 1
     largest = domains.most_common(MOST_DOMAINS)
     copies = domains.total()
@@ -300,6 +339,9 @@ def _add_up(job: BulkJob) -> Summary:
         other_domains=len(domains) - len(largest),
         other_copies=copies - sum(number for _, number in largest),
         cannot=list(_largest_first(cannot).items()),
+        undelivered=undelivered,
+        moved_before=moved_before,
+        refusing=outlook.refusing(job.kind, domains)[:MOST_REFUSING],
     )
 
 
