@@ -24,6 +24,7 @@ from dashboard.access.roles import Permission, roles_with
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
+from investigate.actions import transitions
 from investigate.actions.decision import permission_for
 from investigate.actions.words import lacks, outcome, receipt
 from investigate.bulk import engine, jobs, words
@@ -47,6 +48,7 @@ PAGE = 100
 POLLS = ((10.0, 1), (120.0, 2))  # (seconds since somebody began to look, seconds between polls)
 LAST_POLL = 5
 _PACE_OF = 5  # chunks; older ones tell nothing about now
+_LATE = 15.0  # seconds; the answer to a chunk takes a fraction of it
 _RESTS = 3.0  # seconds; a step that is due later than that waits for something
 _NARROWEST = 8  # thousandths of the bar: a single message of a hundred thousand can still be seen
 _ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
@@ -244,6 +246,8 @@ class JobView:
         """In one word; a job that went on to its end and was refused in part says that too."""
         if self.job.state == JobState.DONE and self.number("unknown"):
             return "needs a person"
+        if self.waits_for:
+            return f"waiting for chunk {self.waits_for.number}"
         return "resting" if self.rests_until else words.STATES[JobState(self.job.state)]
 
     @property
@@ -251,7 +255,7 @@ class JobView:
         """Which symbol and colour the state has: those of single actions."""
         match self.job.state:
             case JobState.RUNNING:
-                return "paused" if self.rests_until else "sending"
+                return "unknown" if self.waits_for else "paused" if self.rests_until else "sending"
             case JobState.DONE if self.number("unknown"):
                 return "unknown"
             case JobState.DONE if self.number("failed") or self.number("partly_done"):
@@ -345,6 +349,41 @@ class JobView:
         looked = [chunk for chunk in self.chunks if chunk.is_looked_up]
         return words.looked_up(len(looked), sum(chunk.messages for chunk in looked)) if looked else ""
 
+    @cached_property
+    def waits_for(self) -> Action | None:
+        """The chunk that keeps the rest of a running job waiting: it is looked up, or its answer is late."""
+        if self.job.state != JobState.RUNNING:
+            return None
+        looked_up = Q(state=ActionState.UNKNOWN, needs_person=False)
+        found = Action.objects.filter(looked_up | late(), job=self.job)
+        return found.only("number", "state", "next_look_at", "claimed_at").first()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it waits for an answer that is late."""
+        return self.waits_for is not None and self.waits_for.state == ActionState.SENDING
+
+    @property
+    def waits(self) -> str:
+        """What waits for that chunk, and until when."""
+        chunk = self.waits_for
+        if chunk is None:
+            return ""
+        rest = int(self.job.counts.get(ActionState.QUEUED, 0))
+        if chunk.state == ActionState.UNKNOWN:
+            return words.waits_for_look(rest, chunk.number, chunk.next_look_at)
+        claimed = chunk.claimed_at or timezone.now()
+        return words.waits_for_answer(rest, chunk.number, claimed + dt.timedelta(seconds=transitions.CLAIM_SECONDS))
+
+    @property
+    def leave(self) -> str:
+        """Whether a job needs somebody to stay; "" where that is not the question."""
+        if self.job.state not in (JobState.WAITING, JobState.RUNNING):
+            return ""
+        when = f" once chunk {self.waits_for.number} is known" if self.waits_for else ""
+        told = ", and a notice tells you when it has ended" if self.is_own else ""
+        return f"You can leave: the job goes on{when}{told}."
+
     # --- pace -----------------------------------------------------------------------------------------------------
 
     @property
@@ -375,7 +414,7 @@ class JobView:
     def pace(self) -> str:
         """ "1,180 messages a minute, about 40 s left at the present budget"; "" where nothing is being sent."""
         left = words.still_open(self.job.counts)
-        if self.job.state != JobState.RUNNING or self.rests_until or self.looked_up or not left:
+        if self.job.state != JobState.RUNNING or self.rests_until or self.waits_for or not left:
             return ""
         rate = self.per_minute
         if not rate:
@@ -485,6 +524,11 @@ def newest(member: Member, show: str = "") -> list[JobView]:
 def of_account() -> QuerySet[BulkJob]:
     """Jobs of the account this installation works on; those of another one do not exist here."""
     return BulkJob.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def late() -> Q:
+    """Chunks whose answer takes longer than answers do: perhaps who sent them is no more."""
+    return Q(state=ActionState.SENDING, claimed_at__lte=transitions.seconds_from_now(-_LATE))
 
 
 def chunk_views(chunks: Iterable[Action]) -> list[ChunkView]:

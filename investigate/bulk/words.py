@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
+from dashboard.web.times import clock
 from investigate.actions.words import counted, disposition, folder, future, noun, past
 from investigate.models import ActionKind, ActionState, BulkJob, JobSource, JobState
 
@@ -105,6 +107,24 @@ def left_out(job: BulkJob) -> str:
 def looked_up(chunks: int, messages: int) -> str:
     what = "1 chunk" if chunks == 1 else f"{chunks:,} chunks"
     return f"{what} of {messages:,} {'is' if chunks == 1 else 'are'} being looked up. Nothing will be sent twice."
+
+
+def waits_for_look(rest: int, chunk: int, at: dt.datetime | None) -> str:
+    """ "4,357 messages wait until chunk 1 is looked up, next at 13:39:47." """
+    then = f", next at {clock(at)}." if at else "."
+    if not rest:
+        return f"The job ends when chunk {chunk} is looked up{then}"
+    return f"{_wait(rest)} until chunk {chunk} is looked up{then}"
+
+
+def waits_for_answer(rest: int, chunk: int, latest: dt.datetime) -> str:
+    """Of a chunk that is on its way for longer than chunks are; then its worker is taken for dead."""
+    until = f"for the answer to chunk {chunk}, at the latest until {clock(latest)}."
+    return f"{_wait(rest)} {until}" if rest else f"The job waits {until}"
+
+
+def _wait(messages: int) -> str:
+    return f"{counted(messages, 'message')} {'waits' if messages == 1 else 'wait'}"
 
 
 def in_doubt(kind: str, destination: str = "") -> str:

@@ -5,14 +5,12 @@ Whatever a page polls here is answered from the job's own row, and with 204 wher
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -20,7 +18,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access.decorators import requires
-from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.recorder import record
 from dashboard.web import errors
@@ -30,8 +27,9 @@ from investigate.bulk import notices, progress, results_csv
 from investigate.bulk.again import STATES as AGAIN
 from investigate.bulk.again import AgainForm
 from investigate.bulk.progress import JobView
-from investigate.models import LIVE_JOBS, ActionItem, BulkJob, JobSource, JobState
+from investigate.models import LIVE_JOBS, Action, ActionItem, ActionState, BulkJob, JobSource, JobState
 from investigate.views import rehearsal
+from investigate.views.asked import job_or_404, looks_since, member_of, number_in
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("running", "Running"), ("ended", "Ended")]
 REHEARSED = (JobState.COLLECTING, JobState.REHEARSAL, JobState.FAILED)
@@ -46,7 +44,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     """Everybody's jobs, those under way first; `?part=live` is what keeps those current."""
     if wants_partial(request) and request.GET.get("part") == "live":
         return _live(request)
-    show, member = request.GET.get("show", ""), _member(request)
+    show, member = request.GET.get("show", ""), member_of(request)
     listed = progress.newest(member, show)
     live = [view for view in listed if view.is_live]
     context = {
@@ -63,10 +61,10 @@ def jobs(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The rehearsal while there is nothing else to see, then the job."""
-    found = _job(job_id)
+    found = job_or_404(job_id)
     if found.state in REHEARSED:
         return rehearsal.show(request, found)
-    member = _member(request)
+    member = member_of(request)
     notices.mark_seen(member, found)
     view, show = JobView(found, member), request.GET.get("show", "")
     context = _progress(request, view) | {
@@ -86,7 +84,7 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         return _see_other(job_id)
     if _is_unchanged(request, job_id):
         return HttpResponse(status=204)
-    found, member = _job(job_id), _member(request)
+    found, member = job_or_404(job_id), member_of(request)
     notices.mark_seen(member, found)
     view = JobView(found, member)
     context = _progress(request, view) | _beside(request, view) | {"oob": True}
@@ -97,9 +95,9 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Every chunk of a job, newest first, a page at a time."""
-    found = _job(job_id)
-    chunks, before = progress.chunks_before(found, _number(request, "before"))
-    context = {"view": JobView(found, _member(request)), "chunks": chunks, "before": before}
+    found = job_or_404(job_id)
+    chunks, before = progress.chunks_before(found, number_in(request, "before"))
+    context = {"view": JobView(found, member_of(request)), "chunks": chunks, "before": before}
     template = "investigate/bulk/_chunks.html" if wants_partial(request) else "investigate/bulk/chunks.html"
     return render(request, template, context)
 
@@ -108,10 +106,10 @@ def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The messages of a job, filtered; with `after` the rows below those that are there."""
-    found, show, after = _job(job_id), request.GET.get("show", ""), _number(request, "after")
+    found, show, after = job_or_404(job_id), request.GET.get("show", ""), number_in(request, "after")
     if not wants_partial(request) and not after:
         return _see_other(job_id, f"?show={show}#messages" if show in dict(_shows()) else "#messages")
-    view = JobView(found, _member(request))
+    view = JobView(found, member_of(request))
     page = progress.messages_of(found, show=show, after=after)
     context = {"view": view, "page": page, "show": show, "listed": view.ended}
     if not wants_partial(request):
@@ -124,7 +122,7 @@ def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpResponse:
     """What became of each copy of one message."""
-    found = _job(job_id)
+    found = job_or_404(job_id)
     if item_id > _LARGEST_KEY:
         raise Http404
     items = ActionItem.objects.filter(job=found).select_related("action").defer("action__request", "attachment")
@@ -132,7 +130,7 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
     receipts = list(item.receipts.all())
     done = sum(1 for receipt in receipts if receipt.is_done)
     context = {
-        "view": JobView(found, _member(request)),
+        "view": JobView(found, member_of(request)),
         "message": progress.message_view(
             found,
             item,
@@ -150,9 +148,9 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
 @requires(Permission.MESSAGE_READ)
 def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
     """What became of every copy, as a file; written down in the audit trail, because it leaves with mail addresses."""
-    found, with_mark = _job(job_id), request.GET.get("bom") == "1"
+    found, with_mark = job_or_404(job_id), request.GET.get("bom") == "1"
     record(
-        actor=_member(request),
+        actor=member_of(request),
         action="job:export",
         refers_to=found.audit_sequence,
         detail={"job": found.pk, "messages": sum(found.counts.values())},
@@ -171,7 +169,7 @@ def job_notices(request: HttpRequest) -> HttpResponse:
     """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 while there is nothing to tell."""
     if not wants_partial(request):
         return _see_other(None)
-    member = _member(request)
+    member = member_of(request)
     ended = notices.unseen(member)
     is_watching = len(ended) == notices.MOST or notices.are_to_come(member)
     if not ended and is_watching:
@@ -214,7 +212,7 @@ def look_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """A new rehearsal of another action on the messages of this job."""
-    earlier, member = _job(job_id), _member(request)
+    earlier, member = job_or_404(job_id), member_of(request)
     form = AgainForm(member, request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
@@ -235,7 +233,7 @@ def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., BulkJob]) -> HttpResponse:
     """Carry out what somebody wants of a job, and show what is true afterwards."""
-    member, found = _member(request), _job(job_id)
+    member, found = member_of(request), job_or_404(job_id)
     try:
         changed = change(actor=member, job=found, request=request)
     except services.Conflict as conflict:
@@ -258,7 +256,7 @@ def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., Bulk
 
 def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse:
     """Somebody was faster: what they made of the job stands beside the notice."""
-    view = JobView(conflict.job, _member(request))
+    view = JobView(conflict.job, member_of(request))
     if not wants_partial(request):
         text = errors.ErrorText(str(conflict), view.sentence, "Open the job to see how it stands.", 409)
         return errors.answer(request, text)
@@ -271,7 +269,7 @@ def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse
 def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
     """Context of what moves. A page that polls says since when it looks, and how many ends its list of messages has."""
     now = timezone.now()
-    since = _since(request, now) if request.method == "GET" else now
+    since = looks_since(request, now) if request.method == "GET" else now
     listed = _sent(request, "listed")
     news = view.ended - int(listed) if listed.isdecimal() and len(listed) < 8 else 0
     return {
@@ -311,29 +309,31 @@ def _sent(request: HttpRequest, name: str) -> str:
 
 def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
     """Whether the page shows the job as it is, and need not poll more calmly from now on."""
-    row = progress.of_account().filter(pk=job_id).values_list("version", "state").first()
+    row = _with_late(progress.of_account().filter(pk=job_id)).values_list("version", "is_late").first()
     if row is None:
         raise Http404
+    if row[1] and request.GET.get("waits") != ActionState.SENDING:  # time alone made it late
+        return False
     now = timezone.now()
-    is_due = _number(request, "every") >= progress.poll_after(_since(request, now), now)
+    is_due = number_in(request, "every") >= progress.poll_after(looks_since(request, now), now)
     return request.GET.get("v") == str(row[0]) and is_due
 
 
-def _since(request: HttpRequest, now: dt.datetime) -> dt.datetime:
-    """When the page that asks was opened, or last acted on."""
-    seconds = min(_number(request, "since"), int(now.timestamp()))
-    return dt.datetime.fromtimestamp(seconds, dt.UTC) if seconds else now
+def _with_late(found: QuerySet[BulkJob]) -> QuerySet[BulkJob]:
+    """Jobs with `is_late`: whether the answer to a chunk of theirs is."""
+    return found.annotate(is_late=Exists(Action.objects.filter(progress.late(), job=OuterRef("pk"))))
 
 
 def _live(request: HttpRequest) -> HttpResponse:
     """Rows of the jobs under way, and of those a page has seen under way: they stay where they are when they end."""
     ids = [one for text in request.GET.get("ids", "").split(",")[:MOST_WATCHED] if (one := _uuid(text))]
     wanted = progress.of_account().filter(_wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids))
-    now = wanted.aggregate(number=Count("pk"), versions=Sum("version"))
-    if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0):
+    counted = {"number": Count("pk"), "versions": Sum("version"), "late": Count("pk", filter=Q(is_late=True))}
+    now = _with_late(wanted).aggregate(**counted)
+    if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0, now["late"]):
         return HttpResponse(status=204)
     found = wanted.defer("progress", "not_found").order_by("-created_at", "pk")[:MOST_WATCHED]
-    context = _watched([JobView(job, _member(request)) for job in found]) | {"show": request.GET.get("show", "")}
+    context = _watched([JobView(job, member_of(request)) for job in found]) | {"show": request.GET.get("show", "")}
     return render(request, "investigate/bulk/_live_jobs.html", context)
 
 
@@ -341,7 +341,7 @@ def _wanted(request: HttpRequest) -> Q:
     """Which jobs under way the list shows with its filter."""
     match request.GET.get("show", ""):
         case "mine":
-            return Q(actor=_member(request))
+            return Q(actor=member_of(request))
         case "ended":
             return Q(pk__in=[])
     return Q()
@@ -351,23 +351,20 @@ def _watched(live: list[JobView]) -> dict[str, Any]:
     return {
         "live": live,
         "ids": ",".join(str(view.job.pk) for view in live),
-        "stamp": _stamp(len(live), sum(view.job.version for view in live)),
+        "stamp": _stamp(len(live), sum(view.job.version for view in live), sum(view.is_late for view in live)),
         "is_polling": any(view.is_live for view in live),
     }
 
 
-def _stamp(number: int, versions: int) -> str:
-    """Versions only grow, so the same number of jobs with the same sum of versions has not changed."""
-    return f"{number}-{versions}"
+def _stamp(number: int, versions: int, late: int) -> str:
+    """Versions only grow, so the same number of jobs with the same sum of versions has not changed; but a chunk whose
+    answer is late is so by the clock alone.
+    """
+    return f"{number}-{versions}-{late}"
 
 
 def _shows() -> list[tuple[str, str]]:
     return [(value, label) for value, label, _ in progress.FILTERS if value]
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else 0
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -377,14 +374,6 @@ def _uuid(text: str) -> uuid.UUID | None:
         return None
 
 
-def _job(job_id: uuid.UUID) -> BulkJob:
-    return get_object_or_404(BulkJob, pk=job_id, account_id=settings.CLOUDFLARE_ACCOUNT_ID)
-
-
 def _see_other(job_id: uuid.UUID | None, end: str = "") -> HttpResponse:
     url = reverse("investigate:job", args=[job_id]) if job_id else reverse("investigate:jobs")
     return HttpResponse(status=303, headers={"Location": f"{url}{end}"})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

@@ -17,7 +17,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.celery import app
-from investigate.actions import queries
+from investigate.actions import queries, transitions
 from investigate.bulk import progress
 from investigate.models import Action, ActionItem, ActionState, BulkJob, JobInput, JobSource, JobState
 from tests.conftest import HTMX
@@ -191,6 +191,43 @@ def test_a_chunk_that_is_looked_up_is_not_sent_twice_and_says_so(ana: Member, an
 
     assert text_of(page.select_one(".stands")) == "1 chunk of 1,000 is being looked up. Nothing will be sent twice."
     assert not button(page, "Look now").has_attr("disabled")
+
+
+def test_the_rest_says_for_which_look_it_waits_and_until_when(ana: Member, analyst: Client, soup: Soup) -> None:
+    at = timezone.now() + dt.timedelta(minutes=1)
+    job = job_of(ana, "running")
+    many(job, 1000, "unknown", action=chunk_of(job, 1, "unknown", looks=1, next_look_at=at))
+    many(job, 4357)
+    told = f"4,357 messages wait until chunk 1 is looked up, next at {at:%H:%M:%S}."
+    page, row = soup(analyst.get(url_of(counted(job)))), soup(analyst.get(LIST)).select_one("#live-jobs tr")
+
+    assert told in [text_of(one) for one in page.select(".stands")]
+    assert told in text_of(row)
+    assert text_of(page.select_one(".verdicts")) == text_of(row.select_one(".state")) == "Waiting for chunk 1"  # type: ignore[union-attr]
+    assert "the job goes on once chunk 1 is known, and a notice" in text_of(page.select_one("#progress"))
+
+
+def test_an_answer_that_is_late_is_said_to_be_though_nothing_has_changed(
+    ana: Member, analyst: Client, soup: Soup
+) -> None:
+    job = job_of(ana, "running")
+    chunk = chunk_of(job, 1, "sending", claimed_at=timezone.now())
+    item_of(job, "a", "sending", chunk=chunk)
+    many(job, 3)
+    counted(job)
+    rows = str(soup(analyst.get(LIST)).select_one("#live-jobs")["hx-get"])  # type: ignore[index]
+    assert poll(analyst, job).status_code == analyst.get(rows, headers=HTMX).status_code == 204
+
+    claimed = timezone.now() - dt.timedelta(seconds=30)
+    Action.objects.filter(pk=chunk.pk).update(claimed_at=claimed)
+    latest = claimed + dt.timedelta(seconds=transitions.CLAIM_SECONDS)
+    told = f"3 messages wait for the answer to chunk 1, at the latest until {latest:%H:%M:%S}."
+    fragment = soup(poll(analyst, job))
+
+    assert told in [text_of(one) for one in fragment.select(".stands")]
+    assert told in text_of(soup(analyst.get(rows, headers=HTMX)))
+    assert "waits=sending" in str(fragment.select_one("#progress")["hx-get"])  # type: ignore[index]
+    assert poll(analyst, job, waits="sending").status_code == 204
 
 
 def test_a_chunk_that_needs_a_person_is_shown_with_what_was_tried(ana: Member, analyst: Client, soup: Soup) -> None:
