@@ -19,11 +19,11 @@ MOST_AT_ONCE = 200
 
 
 def sweep_jobs() -> None:
-    """Ring for jobs that are due and held by nobody. Harmless when repeated."""
-    upstream.end_dead_claims()
+    """Ring for jobs that are due and held by nobody, end the claims of dead workers. Harmless when repeated."""
     for task, pk in _due():
         if not ring(task, pk):
-            return  # the broker is away; the next sweep is not far
+            break  # the broker is away; the next sweep is not far
+    upstream.end_dead_claims()
 
 
 def _due() -> Iterator[tuple[str, str]]:

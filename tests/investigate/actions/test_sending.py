@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
@@ -708,6 +709,40 @@ def test_a_worker_that_died_after_it_wrote_the_request_leaves_an_unknown(
     assert action.state == ActionState.UNKNOWN
     assert action.next_look_at is not None
     assert AuditEvent.objects.last().phase == "unknown"
+
+
+@pytest.mark.matrix(16)
+def test_one_bad_row_stops_neither_the_bells_nor_the_rescue_of_the_others(
+    ana: Member,
+    decide: Decide,
+    find: Find,
+    time_: Time,
+    bell: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[str] = []
+    while len(found) < 3:
+        found.append(find(held=False, but=lambda record: record.id not in found).id)
+    bad, good, due = (decide(ana, each, "move", destination="JunkEmail") for each in found)
+    for action in (bad, good):
+        time_.claim_expires(claimed(action))
+    Action.objects.filter(pk=due.pk).update(due_at=Now())
+    before, expire = len(bell()), transitions.expire_claim
+
+    def stumble(action: Action, *, look_after: float) -> bool:
+        assert len(bell()) == before + 1, "what is due is rung for first"
+        if action.pk == bad.pk:
+            raise ZeroDivisionError
+        return expire(action, look_after=look_after)
+
+    monkeypatch.setattr(transitions, "expire_claim", stumble)
+    with capture_logs() as lines:
+        sweep.sweep_actions()
+
+    good.refresh_from_db()
+    assert good.state == ActionState.WAITING
+    (line,) = [line for line in lines if line["event"] == "claim_not_ended"]
+    assert (line["action"], line["error"]) == (str(bad.pk), "ZeroDivisionError")
 
 
 @pytest.mark.matrix(13)
