@@ -315,6 +315,7 @@ class UpstreamJob(models.Model):
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     attempt = models.PositiveIntegerField(default=0)
+    dead_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)  # whose worker never came back
     claimed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     looks = models.PositiveIntegerField(default=0)
@@ -330,6 +331,11 @@ class UpstreamJob(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["state", "due_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account_id", "upstream_id"], condition=~Q(upstream_id=""), name="each_job_there_is_one_of_ours"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"upstream job {self.id} {self.state}"

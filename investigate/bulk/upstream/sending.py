@@ -68,7 +68,10 @@ def end_dead_claims() -> None:
     """Let go of what workers that never came back have held. Harmless when repeated."""
     held_too_long = Q(state=ActionState.SENDING, claimed_at__lte=seconds_from_now(-CLAIM_SECONDS))
     for job in memory.ours().filter(held_too_long):
-        _expire(job)
+        try:
+            _expire(job)
+        except Exception as problem:  # noqa: BLE001  one bad row must not keep the others from being rescued
+            log.warning("claim_not_ended", job=str(job.pk), error=type(problem).__name__)
 
 
 def due() -> QuerySet[UpstreamJob]:
@@ -117,9 +120,7 @@ def _send(job: UpstreamJob, claimed: float, clock: Callable[[], float]) -> None:
         log.warning("upstream_job_unknown", job=str(job.pk), error=type(problem).__name__, status=problem.status)
         _lose(job)
     else:
-        if 0 < len(made.job_id) <= LONGEST_ID:
-            _adopt(job, made, _held(job))
-        else:
+        if not 0 < len(made.job_id) <= LONGEST_ID or not _adopt(job, made, _held(job)):
             log.warning("upstream_job_without_usable_id", job=str(job.pk), length=len(made.job_id))
             _lose(job)
     # Anything else is a fault of ours: the row stays `sending` until its claim expires and is then looked for.
@@ -178,10 +179,15 @@ def _lose(job: UpstreamJob, explanation: str = "") -> None:
             services.note(job, "unknown")
 
 
-def _adopt(job: UpstreamJob, made: BulkJob, row: Any, explanation: str = "") -> None:
-    """The job at Cloudflare is ours. `row`: our row as long as nobody else has settled it."""
+def _adopt(job: UpstreamJob, made: BulkJob, row: Any, explanation: str = "") -> bool:
+    """The job at Cloudflare is ours. `row`: our row as long as nobody else has settled it.
+
+    False where it belongs to another row of ours already.
+    """
     now = timezone.now()
     seen = memory.Seen(job=made, at=now, same_since=now)
+    if memory.ours().filter(upstream_id=made.job_id).exclude(pk=job.pk).exists():
+        return False
     with transaction.atomic():
         changed = row.update(
             state=ActionState.DONE,
@@ -194,9 +200,10 @@ def _adopt(job: UpstreamJob, made: BulkJob, row: Any, explanation: str = "") -> 
         )
         if not changed:
             log.warning("upstream_job_overtaken", job=str(job.pk), attempt=job.attempt)
-            return
+            return True
         job.upstream_id = made.job_id
         services.note(job, "done", detail={"explanation": explanation} if explanation else None)
+    return True
 
 
 def _expire(job: UpstreamJob) -> None:
@@ -206,12 +213,16 @@ def _expire(job: UpstreamJob) -> None:
     if job.sent_at is not None:
         if expired.exists():
             _lose(job, "A worker stopped while it was asking.")
-    elif job.attempt >= MOST_DEAD_ATTEMPTS:
+    elif job.dead_attempts + 1 >= MOST_DEAD_ATTEMPTS:
         if expired.filter(sent_at=None).exists():
-            _fail(job, f"A worker stopped before it sent anything, in try {job.attempt}. Nothing was sent.")
+            _fail(job, f"{job.dead_attempts + 1} tries ended with a worker that stopped. Nothing was sent.")
     else:
-        explanation = "A worker stopped before it sent anything."
-        expired.filter(sent_at=None).update(state=ActionState.WAITING, due_at=Now(), explanation=explanation)
+        expired.filter(sent_at=None).update(
+            state=ActionState.WAITING,
+            due_at=Now(),
+            dead_attempts=F("dead_attempts") + 1,
+            explanation="A worker stopped before it sent anything.",
+        )
 
 
 # --- looking for a job whose answer was lost --------------------------------------------------------------------------
@@ -230,8 +241,7 @@ def _look(job: UpstreamJob) -> None:
         log.warning("upstream_job_look_failed", job=str(job.pk), error=type(problem).__name__, status=problem.status)
         looked_at.update(next_look_at=seconds_from_now(max(problem.retry_after or 0.0, _LATER)))
         return
-    if found:
-        _adopt(job, found[0], looked_at, words.found_again(len(found)))
+    if found and _adopt(job, found[0], looked_at, words.found_again(len(found))):
         return
     wait = _until_next_look(job)
     if wait is not None:

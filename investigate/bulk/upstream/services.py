@@ -33,6 +33,7 @@ from investigate.search.criteria import Criteria
 
 TASK = "investigate.tasks.upstream_job"
 LONGEST_COUNTDOWN = 30
+TAKEN = "This job at Cloudflare belongs to another one of ours."
 _BELL_MARGIN = 0.3
 
 
@@ -184,18 +185,23 @@ def settle(*, actor: Member, job: UpstreamJob, upstream_id: str, request: HttpRe
     made: BulkJob | None = None
     if upstream_id:
         if UpstreamJob.objects.filter(account_id=job.account_id, upstream_id=upstream_id).exists():
-            raise NotPossible("This job at Cloudflare belongs to another one of ours.")
+            raise NotPossible(TAKEN)
         made = get_client().bulk_job(upstream_id)
     told = storable_words(f"Settled by {actor.display_name}: {'it is this one' if made else 'it was not made'}.")
     with transaction.atomic():
-        changed = UpstreamJob.objects.filter(pk=job.pk, state=ActionState.UNKNOWN, needs_person=True).update(
-            state=ActionState.DONE if made else ActionState.FAILED,
-            upstream_id=made.job_id if made else "",
-            finished_at=None if made else Now(),
-            needs_person=False,
-            next_look_at=None,
-            explanation=told,
-        )
+        unsettled = UpstreamJob.objects.filter(pk=job.pk, state=ActionState.UNKNOWN, needs_person=True)
+        try:
+            with transaction.atomic():
+                changed = unsettled.update(
+                    state=ActionState.DONE if made else ActionState.FAILED,
+                    upstream_id=made.job_id if made else "",
+                    finished_at=None if made else Now(),
+                    needs_person=False,
+                    next_look_at=None,
+                    explanation=told,
+                )
+        except IntegrityError as problem:  # somebody else was faster by a blink
+            raise NotPossible(TAKEN) from problem
         if not changed:
             raise Conflict("What became of this job is known meanwhile.")
         note(job, "done" if made else "failed", actor=actor, request=request, detail={"upstream_id": upstream_id})

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
+from dashboard.upstream.connection import get_client
+from dashboard.upstream.models import CallBudget
 from investigate.actions.transitions import CLAIM_SECONDS
+from investigate.bulk import sweep
 from investigate.bulk.sweep import sweep_jobs
-from investigate.bulk.upstream import sending
+from investigate.bulk.upstream import sending, services
 from investigate.models import ActionState, UpstreamJob
 from tests.investigate.bulk.upstream_desk import LIST, calls, decided, elsewhere, page_of, passes, worked
 
@@ -191,6 +196,76 @@ def test_a_worker_that_dies_again_and_again_is_not_fed_for_ever(responder: Clien
     job.refresh_from_db()
     assert job.state == ActionState.FAILED
     assert "Nothing was sent." in job.explanation
+
+
+def test_tries_that_were_put_off_are_no_dead_workers(responder: Client, emailsec: Any) -> None:
+    job = decided(responder)
+    emailsec.faults.next("bulk.create", times=3, status=429, retry_after=300)
+    for _ in range(3):
+        worked(job, after=301)
+        CallBudget.objects.all().delete()
+    assert (job.state, job.attempt) == (ActionState.WAITING, 3)
+    passes(job, 301)
+    assert sending._claim(job.pk) is not None
+    passes(job, CLAIM_SECONDS + 1)
+
+    sweep_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.dead_attempts) == (ActionState.WAITING, 1)
+    worked(job)
+    assert job.state == ActionState.DONE
+
+
+@pytest.mark.matrix(16)
+def test_one_bad_row_stops_neither_the_bells_nor_the_rescue_of_the_others(
+    responder: Client, emailsec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good, due = (decided(responder) for _ in range(3))
+    for job in (bad, good):
+        passes(job, 60)
+        assert sending._claim(job.pk) is not None
+        passes(job, CLAIM_SECONDS + 1)
+    passes(due, 60)
+    rung: list[str] = []
+    expire = sending._expire
+
+    def stumble(job: UpstreamJob) -> None:
+        assert rung == [str(due.pk)], "what is due is rung for first"
+        if job.pk == bad.pk:
+            raise ZeroDivisionError
+        expire(job)
+
+    monkeypatch.setattr(sending, "_expire", stumble)
+    monkeypatch.setattr(sweep, "ring", lambda _, job: not rung.append(job))
+    with capture_logs() as lines:
+        sweep_jobs()
+
+    good.refresh_from_db()
+    assert good.state == ActionState.WAITING
+    (line,) = [line for line in lines if line["event"] == "claim_not_ended"]
+    assert (line["job"], line["error"]) == (str(bad.pk), "ZeroDivisionError")
+
+
+def test_of_two_people_who_name_the_same_job_at_cloudflare_one_is_told(responder: Client, emailsec: Any) -> None:
+    emailsec.faults.next("bulk.create", times=2, applied=False, lose_answer=True)
+    mine, other = (worked(decided(responder)) for _ in range(2))
+    UpstreamJob.objects.update(needs_person=True, next_look_at=None)
+    theirs = elsewhere("its comment was edited")
+
+    def meanwhile(job_id: str) -> Any:
+        """While one person's job is read there, the other's is settled."""
+        made = get_client().bulk_job(job_id)
+        UpstreamJob.objects.filter(pk=other.pk).update(upstream_id=job_id, state=ActionState.DONE)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "get_client", lambda: SimpleNamespace(bulk_job=meanwhile))
+        answer = responder.post(f"{LIST}{mine.pk}/settle", {"upstream_id": theirs.job_id})
+
+    mine.refresh_from_db()
+    assert (mine.state, mine.upstream_id, mine.needs_person) == (ActionState.UNKNOWN, "", True)
+    assert answer.status_code == 409
+    assert services.TAKEN in answer.content.decode()
 
 
 def test_a_worker_that_died_while_it_sent_is_looked_up(responder: Client, emailsec: Any) -> None:
