@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
 
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
+from dashboard.web.forms import check_key
 from investigate.actions import words
 from investigate.actions.decision import LARGEST_EML, Decision
 from investigate.models import ActionKind
@@ -18,7 +18,7 @@ _NO_SUCH = dict.fromkeys(("required", "invalid_choice"), "This is not one of the
 class ActionForm(forms.Form):
     """One decision on one message. The operation key is made with the form: sending it twice decides once."""
 
-    operation_key = forms.CharField(max_length=64, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")])
+    operation_key = forms.CharField(max_length=64, validators=[check_key])
     kind = forms.ChoiceField(choices=ActionKind.choices, error_messages=_NO_SUCH)
     destination = forms.ChoiceField(
         choices=[(value.value, words.folder(value.value)) for value in MailboxDestination],

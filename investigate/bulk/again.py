@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
 
 from dashboard.access.models import Member
+from dashboard.web.forms import check_key
 from investigate.bulk import offers
 from investigate.models import ActionState
 
@@ -25,7 +25,7 @@ class KeyForm(forms.Form):
 
     operation_key = forms.CharField(
         max_length=64,
-        validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")],
+        validators=[check_key],
         widget=forms.HiddenInput,
         error_messages=dict.fromkeys(("required", "invalid", "max_length"), "This form is not one of ours: reload it."),
     )

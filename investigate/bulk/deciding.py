@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django import forms
-from django.core.validators import RegexValidator
 
+from dashboard.web.forms import check_key
 from investigate.bulk.jobs import SHORTEST_REASON
 
 WHY = "Say in a few words why, or name the ticket."
@@ -20,7 +20,7 @@ class DecideForm(forms.Form):
         help_text="Kept with the job and in the audit trail.",
         error_messages={"required": WHY},
     )
-    decision_key = forms.CharField(max_length=64, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")])
+    decision_key = forms.CharField(max_length=64, validators=[check_key])
     expected_count = forms.IntegerField(min_value=1, max_value=10_000_000)
 
     def clean_reason(self) -> str:

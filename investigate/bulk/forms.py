@@ -7,17 +7,17 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django import forms
-from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils import timezone
 
+from dashboard.web.forms import check_key
 from dashboard.web.text import visible
 from investigate.bulk import offers
+from investigate.bulk.facts import is_id
 from investigate.models import JobSource
 from investigate.search.criteria import Criteria
 
 MOST_TICKED = 5_000
-LONGEST_ID = 255
 MOST_PARAMETERS = 200
 MOST_SHOWN = 60
 
@@ -36,9 +36,7 @@ class BeginForm(forms.Form):
     the lines of `ids`, however many they are.
     """
 
-    operation_key = forms.CharField(
-        error_messages=_NOT_OURS, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z", _NOT_OURS["invalid"])]
-    )
+    operation_key = forms.CharField(error_messages=_NOT_OURS, validators=[check_key])
     what = forms.ChoiceField(choices=ACTIONS, error_messages=_NO_SUCH)
     source = forms.ChoiceField(
         choices=[(JobSource.SELECTION, ""), (JobSource.SEARCH, "")], required=False, error_messages=_NOT_OURS
@@ -69,7 +67,7 @@ class BeginForm(forms.Form):
             raise forms.ValidationError(
                 f"{len(ids):,} are ticked; {MOST_TICKED:,} is the most. Take everything the search finds instead."
             )
-        if not all(_is_id(one) for one in ids):
+        if not all(is_id(one) for one in ids):
             raise forms.ValidationError("What is ticked is not a message: reload the page.")
         return ids
 
@@ -115,7 +113,3 @@ def _address(query: str) -> str:
     except ValueError:
         return ""
     return "" if criteria.problem(timezone.now()) else criteria.query()
-
-
-def _is_id(text: str) -> bool:
-    return len(text) <= LONGEST_ID and text.isprintable() and "/" not in text and text not in (".", "..")

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.core.validators import RegexValidator
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
+from dashboard.web.forms import check_key
 from investigate.actions.words import counted
 from investigate.bulk import offers, words
 from investigate.bulk.collecting.finding import UNREAD_LINE, UNREAD_REST, ways_of
@@ -73,9 +73,7 @@ class KindOfTerm:
 class PasteForm(forms.Form):
     """What a person pastes or uploads. The operation key is made with the form: sending it twice begins one job."""
 
-    operation_key = forms.CharField(
-        max_length=64, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")], widget=forms.HiddenInput
-    )
+    operation_key = forms.CharField(max_length=64, validators=[check_key], widget=forms.HiddenInput)
     text = forms.CharField(
         label="Text",
         required=False,

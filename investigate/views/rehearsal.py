@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -27,6 +26,7 @@ from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import asking, queries
 from investigate.models import ActionKind, BulkJob, JobSource, JobState
 from investigate.search.criteria import Criteria
+from investigate.views.asked import job_or_404, looks_since, member_of, number_in
 
 WAITS = dt.timedelta(seconds=3)  # a step that is due later than that waits for something
 PIECES = {
@@ -47,13 +47,13 @@ def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """How far collecting has come, and in the end the rehearsal; 204 where it is as the page shows it."""
-    job = _job(job_id)
+    job = job_or_404(job_id)
     if not wants_partial(request):
         return HttpResponse(status=303, headers={"Location": _url(job)})
     if job.state not in PIECES:  # decided or discarded in another tab
         return HttpResponse(headers={"HX-Redirect": _url(job)})
     now = timezone.now()
-    is_due = _number(request, "every") >= progress.poll_after(_since(request, now), now)
+    is_due = number_in(request, "every") >= progress.poll_after(looks_since(request, now), now)
     if request.GET.get("v") == str(job.version) and is_due:
         return HttpResponse(status=204)
     return render(request, PIECES[JobState(job.state)], _context(request, job) | {"oob": True})
@@ -63,7 +63,7 @@ def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Let it happen: with a reason, and the number of messages the person read."""
-    job, member = _job(job_id), _member(request)
+    job, member = job_or_404(job_id), member_of(request)
     if job.actor_id != member.pk:
         told = f"{job.actor_name} rehearses this and decides it."
         return errors.answer(request, errors.ErrorText("This is not yours to do.", told, "Nothing was sent.", 403))
@@ -87,12 +87,12 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The same rehearsal once more, after its messages could not be collected, or were long ago."""
-    earlier, form = _job(job_id), KeyForm(request.POST)
+    earlier, form = job_or_404(job_id), KeyForm(request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
         return errors.answer(request, text)
     try:
-        job = jobs.collect_again(actor=_member(request), job=earlier, request=request, **form.cleaned_data)
+        job = jobs.collect_again(actor=member_of(request), job=earlier, request=request, **form.cleaned_data)
     except (jobs.NotPossible, jobs.Conflict) as problem:
         return errors.answer(
             request, errors.ErrorText("No rehearsal was begun.", str(problem), "Nothing was sent.", 409)
@@ -112,8 +112,8 @@ def _again(request: HttpRequest, job: BulkJob, form: DecideForm) -> HttpResponse
 def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
     if job.state == JobState.REHEARSAL:
         return _rehearsed(request, job)
-    now, member = timezone.now(), _member(request)
-    since = _since(request, now)
+    now, member = timezone.now(), member_of(request)
+    since = looks_since(request, now)
     found = sum(job.counts.values())
     waits_until = job.due_at if job.due_at and job.claimed_at is None and job.due_at > now + WAITS else None
     return {
@@ -132,8 +132,8 @@ def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
 
 
 def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
-    member = _member(request)
-    shown = rehearsal.rehearsal_of(job, member, sample=_number(request, "sample"))
+    member = member_of(request)
+    shown = rehearsal.rehearsal_of(job, member, sample=number_in(request, "sample"))
     return {
         "job": job,
         "view": JobView(job, member),
@@ -175,24 +175,5 @@ def _retry(job: BulkJob, member: Member) -> KeyForm | None:
     return KeyForm(initial={"operation_key": uuid.uuid4().hex})
 
 
-def _since(request: HttpRequest, now: dt.datetime) -> dt.datetime:
-    """When the page that polls was opened."""
-    seconds = min(_number(request, "since"), int(now.timestamp()))
-    return dt.datetime.fromtimestamp(seconds, dt.UTC) if seconds else now
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else 0
-
-
 def _url(job: BulkJob) -> str:
     return reverse("investigate:job", args=[job.pk])
-
-
-def _job(job_id: uuid.UUID) -> BulkJob:
-    return get_object_or_404(BulkJob, pk=job_id, account_id=settings.CLOUDFLARE_ACCOUNT_ID)
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django import forms
-from django.core.validators import RegexValidator
 
 from dashboard.emailsec.enums import MailboxDestination
+from dashboard.web.forms import check_key
 from investigate.actions import words
 from investigate.bulk.jobs import SHORTEST_REASON
 from investigate.models import ActionKind
@@ -17,7 +17,7 @@ CHOICES = [*((value.value, words.folder(value.value)) for value in MailboxDestin
 class CreateForm(forms.Form):
     """What Cloudflare is to do with everything the search finds, and why. Its key makes a second click the same job."""
 
-    operation_key = forms.CharField(max_length=64, validators=[RegexValidator(r"\A[0-9A-Za-z-]{8,64}\Z")])
+    operation_key = forms.CharField(max_length=64, validators=[check_key])
     what = forms.ChoiceField(
         choices=CHOICES,
         label="What to do",
