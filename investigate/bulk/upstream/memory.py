@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dashboard.audit.chain import storable
 from dashboard.emailsec.enums import BulkJobStatus
-from dashboard.emailsec.types import BulkJob
+from dashboard.emailsec.types import BulkJob as CloudflareJob
 from dashboard.upstream.models import Copy
 from investigate.message import store
 from investigate.models import UpstreamJob
@@ -28,7 +28,7 @@ ENDED = (BulkJobStatus.COMPLETED, BulkJobStatus.FAILED, BulkJobStatus.CANCELLED)
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A job, when it was shown, and since when it shows the same."""
 
-    job: BulkJob
+    job: CloudflareJob
     at: dt.datetime
     same_since: dt.datetime
 
@@ -49,7 +49,7 @@ def last_seen(job_id: str) -> Seen | None:
     return store.kept_as(Seen, job_id, PART)
 
 
-def remember(job: BulkJob) -> Seen:
+def remember(job: CloudflareJob) -> Seen:
     """Keep what Cloudflare just said."""
     now, before = timezone.now(), last_seen(job.job_id)
     is_same = before is not None and _figures(before.job) == _figures(job)
@@ -68,11 +68,11 @@ def forget(job_id: str) -> None:
     Copy.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, investigate_id=job_id, part=PART).delete()
 
 
-def is_ended(job: BulkJob) -> bool:
+def is_ended(job: CloudflareJob) -> bool:
     return job.status in ENDED
 
 
-def counts(job: BulkJob) -> dict[str, int]:
+def counts(job: CloudflareJob) -> dict[str, int]:
     """Cloudflare's counters by the names we give them."""
     return {
         "pending": job.messages_pending,
@@ -114,5 +114,5 @@ def drop_parts(key: str, beginning: str) -> None:
     ).delete()
 
 
-def _figures(job: BulkJob) -> tuple[object, ...]:
+def _figures(job: CloudflareJob) -> tuple[object, ...]:
     return (job.status, job.status_message, job.total_messages_discovered, *counts(job).values())

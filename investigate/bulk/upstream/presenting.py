@@ -14,7 +14,8 @@ from dashboard.access.roles import Permission
 from dashboard.emailsec.enums import BulkJobStatus, BulkMessageStatus
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.times import parse_time
-from dashboard.emailsec.types import BulkJob, BulkMessage
+from dashboard.emailsec.types import BulkJob as CloudflareJob
+from dashboard.emailsec.types import BulkMessage
 from dashboard.web.errors import ErrorText, explain
 from dashboard.web.text import visible
 from dashboard.web.times import moment
@@ -89,7 +90,7 @@ class JobView:
     is_gone: bool = False
 
     @property
-    def job(self) -> BulkJob | None:
+    def job(self) -> CloudflareJob | None:
         return self.seen.job if self.seen else None
 
     @property

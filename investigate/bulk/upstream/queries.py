@@ -15,7 +15,8 @@ from django.utils import timezone
 from dashboard.emailsec.enums import BulkAction, BulkJobStatus, BulkMessageStatus
 from dashboard.emailsec.errors import EmailSecurityError, NotFound, NotOnThisServer
 from dashboard.emailsec.transport import Priority
-from dashboard.emailsec.types import BulkJob, BulkMessage, Page
+from dashboard.emailsec.types import BulkJob as CloudflareJob
+from dashboard.emailsec.types import BulkMessage, Page
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk.upstream import memory
@@ -36,7 +37,7 @@ class Listing:
     """One page of the list. With `problem`, only what we know ourselves."""
 
     asked: Sequence[UpstreamJob]  # ours that Cloudflare does not have (yet)
-    jobs: Sequence[tuple[BulkJob, UpstreamJob | None]]
+    jobs: Sequence[tuple[CloudflareJob, UpstreamJob | None]]
     page: int
     is_last: bool
     problem: EmailSecurityError | None = None
@@ -134,10 +135,10 @@ def copies(job_id: str, *, status: BulkMessageStatus | None, page: int) -> Page[
     return get_client().bulk_messages(job_id, status=status, page=page, per_page=COPIES_PER_PAGE)
 
 
-def _page(action: BulkAction | None, status: BulkJobStatus | None, number: int) -> Page[BulkJob]:
+def _page(action: BulkAction | None, status: BulkJobStatus | None, number: int) -> Page[CloudflareJob]:
     """A page of Cloudflare's list; who looks within some seconds of somebody else sees the same."""
     part = _part(action, status, number)
-    kept = store.kept_as(Page[BulkJob], "", part, younger_than=LIST_FRESH)
+    kept = store.kept_as(Page[CloudflareJob], "", part, younger_than=LIST_FRESH)
     if kept is not None:
         return kept
     page = get_client().bulk_jobs(action=action, status=status, page=number, per_page=PER_PAGE)

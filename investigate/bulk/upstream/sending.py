@@ -24,7 +24,7 @@ from dashboard.audit.chain import storable
 from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import MailboxDestination
 from dashboard.emailsec.groups import time_left
-from dashboard.emailsec.types import BulkJob
+from dashboard.emailsec.types import BulkJob as CloudflareJob
 from dashboard.upstream.connection import get_client
 from investigate.actions import words as action_words
 from investigate.actions.looking import CLOCK_SLACK
@@ -126,7 +126,7 @@ def _send(job: UpstreamJob, claimed: float, clock: Callable[[], float]) -> None:
     # Anything else is a fault of ours: the row stays `sending` until its claim expires and is then looked for.
 
 
-def _create(job: UpstreamJob) -> BulkJob:
+def _create(job: UpstreamJob) -> CloudflareJob:
     return get_client().create_bulk_job(
         action=asking.action_of(job.kind),
         search=asking.search_in(job.request),
@@ -179,7 +179,7 @@ def _lose(job: UpstreamJob, explanation: str = "") -> None:
             services.note(job, "unknown")
 
 
-def _adopt(job: UpstreamJob, made: BulkJob, row: Any, explanation: str = "") -> bool:
+def _adopt(job: UpstreamJob, made: CloudflareJob, row: Any, explanation: str = "") -> bool:
     """The job at Cloudflare is ours. `row`: our row as long as nobody else has settled it.
 
     False where it belongs to another row of ours already.
@@ -253,7 +253,7 @@ def _look(job: UpstreamJob) -> None:
             services.note(job, "unknown", detail={"explanation": explanation})
 
 
-def _find(job: UpstreamJob) -> list[BulkJob]:
+def _find(job: UpstreamJob) -> list[CloudflareJob]:
     """The jobs at Cloudflare that carry our key, oldest first: one, unless our one request was carried out twice."""
     started, mark = time.monotonic(), asking.mark(job.pk)
     since = (job.sent_at or job.created_at) - CLOCK_SLACK

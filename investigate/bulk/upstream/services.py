@@ -20,7 +20,7 @@ from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.errors import NotFound
-from dashboard.emailsec.types import BulkJob
+from dashboard.emailsec.types import BulkJob as CloudflareJob
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from investigate.actions.decision import permission_for
@@ -133,7 +133,7 @@ def undo(*, actor: Member, job: UpstreamJob, request: HttpRequest | None) -> Ups
     return job
 
 
-def cancel(*, actor: Member, job_id: str, request: HttpRequest | None) -> BulkJob:
+def cancel(*, actor: Member, job_id: str, request: HttpRequest | None) -> CloudflareJob:
     """Stop a job at Cloudflare; what it has done stays done. `job_id` is Cloudflare's.
 
     Raises PermissionDenied and what the call raises; after OutcomeUnknown reading the job again settles it.
@@ -182,7 +182,7 @@ def settle(*, actor: Member, job: UpstreamJob, upstream_id: str, request: HttpRe
     Raises PermissionDenied, Conflict, NotPossible, and what reading the job raises.
     """
     _check_right(actor)
-    made: BulkJob | None = None
+    made: CloudflareJob | None = None
     if upstream_id:
         if UpstreamJob.objects.filter(account_id=job.account_id, upstream_id=upstream_id).exists():
             raise NotPossible(TAKEN)

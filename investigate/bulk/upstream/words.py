@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from dashboard.emailsec.enums import BulkJobStatus
-from dashboard.emailsec.types import BulkJob, BulkMessage
+from dashboard.emailsec.types import BulkJob as CloudflareJob
+from dashboard.emailsec.types import BulkMessage
 from dashboard.web.text import visible
 from dashboard.web.times import clock
 from investigate.actions import words as action_words
@@ -44,7 +45,7 @@ def status(value: BulkJobStatus | None) -> str:
     return visible(value.value.replace("_", " ").capitalize(), limit=40) if value is not None else "Status not known"
 
 
-def sentence(job: BulkJob) -> str:
+def sentence(job: CloudflareJob) -> str:
     """What Cloudflare says about the job."""
     if job.status == BulkJobStatus.COMPLETED:
         if job.messages_pending:
@@ -56,7 +57,7 @@ def sentence(job: BulkJob) -> str:
     return STATUSES.get(job.status) or f"Cloudflare calls its state “{visible(job.status.value, limit=40)}”."
 
 
-def figures(job: BulkJob) -> str:
+def figures(job: CloudflareJob) -> str:
     """The counters as the sum they should be: "4,000 = 120 pending + 3,700 successful + ..."."""
     parts = " + ".join(f"{number:,} {name}" for name, number in memory.counts(job).items())
     if adds_up(job):
@@ -64,7 +65,7 @@ def figures(job: BulkJob) -> str:
     return f"{parts} = {job.counted:,}"
 
 
-def contradiction(job: BulkJob) -> str:
+def contradiction(job: CloudflareJob) -> str:
     """Where Cloudflare's figures contradict one another, or ""."""
     if adds_up(job):
         return ""
@@ -74,7 +75,7 @@ def contradiction(job: BulkJob) -> str:
     )
 
 
-def adds_up(job: BulkJob) -> bool:
+def adds_up(job: CloudflareJob) -> bool:
     return job.counted == job.total_messages_discovered and all(number >= 0 for number in memory.counts(job).values())
 
 
