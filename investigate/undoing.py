@@ -26,7 +26,7 @@ def undo_last(*, actor: Member, request: HttpRequest | None) -> Decided | None:
         case Action():
             return actions.undo(actor=actor, action=newest, request=request)
         case BulkJob():
-            undone = jobs.cancel(actor=actor, job=newest, request=request)
+            undone = jobs.cancel(actor=actor, job=newest, request=request, expects="waiting")
             jobs.mark_seen(actor=actor, job=undone)  # the answer to the key tells it; no notice needs to
             return undone
         case UpstreamJob():

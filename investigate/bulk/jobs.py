@@ -59,6 +59,11 @@ _BELL_MARGIN = 0.3
 _USED = "This form was used already, for another job. Nothing was sent."
 _OLD = "These messages were collected more than 12 hours ago, and others may have acted on them since: collect again."
 _CANCELLABLE = (JobState.COLLECTING, JobState.REHEARSAL, JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
+STOPS = {  # what a button stops, by what it says
+    "rehearsal": (JobState.COLLECTING, JobState.REHEARSAL),
+    "waiting": (JobState.WAITING,),
+    "running": (JobState.RUNNING, JobState.PAUSED),
+}
 _LEFT = (ActionState.QUEUED, ActionState.WAITING, ActionState.SENDING)
 _RETRYABLE = (JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.CANCELLED)
 
@@ -196,17 +201,37 @@ def digest(investigate_ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(investigate_ids)).encode()).hexdigest()
 
 
-def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:
-    """Stop a job: what is being sent ends, and nothing more is sent. Raises PermissionDenied, Conflict."""
+def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None, expects: str = "") -> BulkJob:
+    """Stop a job: what is being sent ends, and nothing more is sent. Raises PermissionDenied, Conflict.
+
+    `expects` is what the button said it stops, one of `STOPS`: a page that was left open stops nothing else.
+    """
     check_control(actor, job)
     with transaction.atomic():
         held = _held(job)
-        if not _move(job, _CANCELLABLE, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=""):
-            raise Conflict("This job has ended already.", held)
+        told = storable_words(f"{_stopping(held)} by {actor.display_name}.")
+        stops = STOPS.get(expects, _CANCELLABLE)
+        if not _move(job, stops, JobState.CANCELLED, due_at=None, finished_at=Now(), explanation=told):
+            raise Conflict(_why_not_stopped(held), held)
         transitions.cancel_unsent(held, actor=actor, request=request)
         job.refresh_from_db()
         _record(job, "job:cancel", actor=actor, request=request, detail={"messages": job.counts})
     return job
+
+
+def _stopping(job: BulkJob) -> str:
+    """What stopping a job that stands so is called."""
+    if job.decided_at is None:
+        return "Discarded"
+    return "Undone" if job.started_at is None else "Cancelled"
+
+
+def _why_not_stopped(job: BulkJob) -> str:
+    if job.state not in _CANCELLABLE:
+        return "This job has ended already."
+    if job.state == JobState.WAITING:
+        return "This job was decided meanwhile. Nothing was cancelled."
+    return "This job is being sent already. Nothing was cancelled."
 
 
 def pause(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJob:

@@ -95,6 +95,7 @@ class Control:
     why_not: str = ""
     key: str = ""
     is_primary: bool = False
+    expects: str = ""  # what the job has to be for it, of `jobs.STOPS`
 
     @property
     def place(self) -> str:
@@ -441,11 +442,11 @@ class JobView:
         ended = "The job has ended." if self.has_ended else ""
         may_not_send = self.may_not or self._lacks
         if state == JobState.WAITING:
-            stop = Control("cancel", "Undo", self.may_not, key="z", is_primary=True)
+            stop = Control("cancel", "Undo", self.may_not, key="z", is_primary=True, expects="waiting")
         elif state == JobState.PAUSED:
-            stop = Control("cancel", "Cancel the rest", self.may_not)
+            stop = Control("cancel", "Cancel the rest", self.may_not, expects="running")
         else:
-            stop = Control("cancel", "Cancel after this chunk", self.may_not or ended)
+            stop = Control("cancel", "Cancel after this chunk", self.may_not or ended, expects="running")
         if state == JobState.PAUSED:
             hold = Control("resume", "Resume", may_not_send, is_primary=True)
         else:

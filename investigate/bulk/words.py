@@ -46,8 +46,11 @@ def command(kind: str, destination: str = "", expected: str = "", *, messages: i
 
 
 def title(job: BulkJob) -> str:
-    """The job as a command, with the messages it acts on; what cannot work is not among them."""
-    return command(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
+    """The job as a command, with the messages it acts on; what cannot work is not among them, unless nothing can."""
+    messages = taken_on(job.counts)
+    if not messages and job.state == JobState.CANCELLED and job.decided_at is None:
+        messages = sum(job.counts.values())  # of a rehearsal that was discarded: what it had found
+    return command(job.kind, job.destination, job.expected_disposition, messages=messages)
 
 
 def taken_on(counts: Mapping[str, int]) -> int:
@@ -86,13 +89,13 @@ def sentence(job: BulkJob) -> str:
             what = future(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
             return f"{what} once its time to undo is over. Nothing was sent."
         case JobState.CANCELLED if job.decided_at is None:
-            return "Discarded. Nothing was sent."
+            return f"{job.explanation or 'Discarded.'} Nothing was sent."
         case JobState.CANCELLED if job.started_at is None:
-            return "Undone before anything was sent."
+            return f"{job.explanation or 'Undone.'} Nothing was sent."
         case JobState.CANCELLED:
             dropped = job.counts.get(ActionState.CANCELLED, 0)
             rest = f" {counted(dropped, 'message')} {'was' if dropped == 1 else 'were'} not sent." if dropped else ""
-            return f"Cancelled. {progress(job)}{rest}"
+            return f"{job.explanation or 'Cancelled.'} {progress(job)}{rest}"
     return progress(job)
 
 

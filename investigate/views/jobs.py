@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -181,7 +182,7 @@ def job_notices(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires(Permission.JOB_RUN)
 def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    return _changed(request, job_id, services.cancel)
+    return _changed(request, job_id, partial(services.cancel, expects=request.POST.get("expects", "")))
 
 
 @require_POST

@@ -291,8 +291,8 @@ def test_a_job_is_undone_before_anything_is_sent(desk: Desk, open_page: OpenPage
     page.keyboard.press("z")
 
     expect(state(page)).to_have_text("Cancelled")
-    expect(page.locator("#progress .told")).to_contain_text("Undone before anything was sent.")
-    expect(page.locator("#status")).to_contain_text("Undone before anything was sent.")
+    expect(page.locator("#progress .told")).to_contain_text(". Nothing was sent.")
+    expect(page.locator("#status")).to_contain_text(". Nothing was sent.")
     check_screen(page, "a job that was undone")
     assert carried_out(desk, "move", messages) == before
 

@@ -148,7 +148,7 @@ def test_a_waiting_job_counts_down_and_can_be_undone(ana: Member, analyst: Clien
     assert button(page, "Undo")["data-key"] == "z"
 
     answer = analyst.post(url_of(job, "cancel_job"), headers=HTMX)
-    assert "Undone before anything was sent." in answer.content.decode()
+    assert "Undone by Ana. Nothing was sent." in answer.content.decode()
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
 
@@ -546,7 +546,7 @@ def test_rows_say_why_a_message_was_refused_without_a_query_each(
 def test_cancelling_leaves_what_is_on_its_way_and_drops_the_rest(running: BulkJob, analyst: Client, soup: Soup) -> None:
     fragment = soup(analyst.post(url_of(running, "cancel_job"), headers=HTMX))
 
-    assert text_of(fragment.select_one(".told")).startswith("Cancelled. Moved 2 of 8 messages.")
+    assert text_of(fragment.select_one(".told")).startswith("Cancelled by Ana. Moved 2 of 8 messages.")
     assert "3 messages were not sent." in text_of(fragment.select_one(".told"))
     assert running.items.filter(state="sending").count() == 1
 
@@ -567,6 +567,63 @@ def test_who_comes_too_late_sees_the_job_as_it_is(running: BulkJob, analyst: Cli
     assert "This job has ended already." in text_of(fragment.select_one(".notice"))
     assert "Moved 2 of 8 messages." in text_of(fragment.select_one("#progress[hx-swap-oob=true] .told"))
     assert analyst.post(url_of(running, "cancel_job")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("shown", "now", "told"),
+    [
+        ("rehearsal", "waiting", "This job was decided meanwhile. Nothing was cancelled."),
+        ("rehearsal", "running", "This job is being sent already. Nothing was cancelled."),
+        ("rehearsal", "done", "This job has ended already."),
+        ("waiting", "running", "This job is being sent already. Nothing was cancelled."),
+        ("waiting", "paused", "This job is being sent already. Nothing was cancelled."),
+        ("running", "done", "This job has ended already."),
+    ],
+)
+def test_a_button_of_a_page_left_open_stops_only_what_it_says(
+    ana: Member, analyst: Client, soup: Soup, shown: str, now: str, told: str
+) -> None:
+    decided = None if shown == "rehearsal" else timezone.now()
+    job = job_of(ana, shown, decided_at=decided, collected_at=timezone.now(), due_at=None)
+    many(job, 3)
+    page = soup(analyst.get(url_of(counted(job))))
+    form = page.select_one(f"form[action='{url_of(job, 'cancel_job')}']")
+    values = {str(field["name"]): str(field["value"]) for field in form.select("[name=expects]")}  # type: ignore[union-attr]
+    BulkJob.objects.filter(pk=job.pk).update(state=now, decided_at=timezone.now())
+
+    for headers in ({}, HTMX):
+        answer = analyst.post(url_of(job, "cancel_job"), values, headers=headers)
+        assert answer.status_code == 409
+        assert told in answer.content.decode()
+    job.refresh_from_db()
+    assert (job.state, job.items.filter(state="queued").count()) == (now, 3)
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "told"),
+    [
+        ("rehearsal", {"decided_at": None}, "Discarded by Ben. Nothing was sent."),
+        ("waiting", {"started_at": None}, "Undone by Ben. Nothing was sent."),
+        ("running", {}, "Cancelled by Ben. Moved 0 of 3 messages. 3 messages were not sent."),
+    ],
+)
+def test_who_stopped_a_job_is_said_and_its_number_stays(
+    ana: Member, analyst: Client, responder: Client, soup: Soup, state: str, values: dict[str, Any], told: str
+) -> None:
+    job = job_of(ana, state, **values)
+    many(job, 3)
+    counted(job)
+    assert responder.post(url_of(job, "cancel_job")).status_code == 303
+    page = soup(analyst.get(url_of(job)))
+
+    assert text_of(page.select_one(".told")) == told
+    assert text_of(page.h1) == "Move 3 messages to Junk"
+    assert told in text_of(soup(analyst.get(LIST)).select_one(".jobs tbody tr:has(a)"))
+
+
+def test_a_discarded_rehearsal_keeps_the_number_it_had_found(ana: Member) -> None:
+    job = job_of(ana, "cancelled", decided_at=None, counts={"skipped": 379})
+    assert progress.JobView(job, ana).title == "Move 379 messages to Junk"
 
 
 def test_what_cannot_be_done_is_said_not_done(ana: Member, analyst: Client) -> None:
@@ -831,11 +888,11 @@ def test_the_undo_key_takes_back_what_was_decided_last_a_job_too(
     bens = job_of(ben, "waiting", decided_at=now, **waiting)
 
     first = soup(analyst.post(address, headers=HTMX))
-    told = "Move 3 messages to Junk: Undone before anything was sent."
+    told = "Move 3 messages to Junk: Undone by Ana. Nothing was sent."
     assert text_of(first.select_one("[hx-swap-oob='innerHTML:#status']")) == told
     assert first.select_one(f"[hx-swap-oob='innerHTML:#notice'] a[href='{url_of(newer)}']")
     assert Action.objects.get(pk=single.pk).state == ActionState.WAITING
-    assert "before anything" not in analyst.get(reverse("investigate:job_notices"), headers=HTMX).content.decode()
+    assert "Undone by" not in analyst.get(reverse("investigate:job_notices"), headers=HTMX).content.decode()
 
     assert analyst.post(address, headers=HTMX).status_code == 200
     assert Action.objects.get(pk=single.pk).state == ActionState.CANCELLED
