@@ -27,6 +27,9 @@ DEMO_ACCOUNT = "d0d0cafed0d0cafed0d0cafed0d0cafe"
 DEMO_MARKER = ".mailwarden-demo"  # lies in the data folders that demos made, and in no other
 DEMO_TOKEN = "demo-token-of-the-simulator"  # noqa: S105  opens nothing but the simulator beside it
 WORKER_THREADS = "8"  # unless the environment says another number; a container has 16
+CALL_SECONDS = 45.0  # unless the environment says another number, as in dashboard/settings.py
+BEYOND_CALLS = 15.0  # seconds: a step of a job that has just begun may send one more chunk within ten
+TELL_AFTER = 2.0  # seconds of waiting for what has been asked to stop
 MOST_RESTARTS, RESTART_WINDOW = 5, 60.0  # of one part, in seconds
 
 
@@ -138,17 +141,37 @@ class Stack:
             self.running[number] = (name, self._spawn(name, process.args))
 
     def stop(self) -> None:
-        for _, process in reversed(self.running):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 15
-        for _, process in reversed(self.running):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
+        """End everything; what is calling may finish, unless Ctrl-C comes again or it takes longer than a call may."""
+        self.is_asked_to_stop = False
+        deadline = time.monotonic() + self._longest_call() + BEYOND_CALLS
+        # The simulator goes last: it answers the calls the others wait for.
+        for is_simulator in (False, True):
+            ending = [process for name, process in reversed(self.running) if (name == "simulator") == is_simulator]
+            for process in ending:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+            self._wait_until_ended(ending, deadline)
         for _, process in self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # also what a child may have left behind
+        for _, process in self.running:
+            process.wait()
         self.running.clear()
+
+    def _wait_until_ended(self, processes: Sequence[subprocess.Popen[bytes]], deadline: float) -> None:
+        tell_at = time.monotonic() + TELL_AFTER
+        while any(process.poll() is None for process in processes):
+            now = time.monotonic()
+            if self.is_asked_to_stop or now > deadline:
+                return
+            if now > tell_at:
+                say("waiting for calls under way (Ctrl-C again ends them)")
+                tell_at = deadline
+            time.sleep(0.05)
+
+    def _longest_call(self) -> float:
+        wanted = self.env.get("MAILWARDEN_CALL_SECONDS", "")
+        return float(wanted) if wanted.isdigit() else CALL_SECONDS
 
 
 def secret_key(data: Path) -> str:

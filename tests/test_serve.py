@@ -1,8 +1,12 @@
-"""scripts/serve.py: what a start may delete, which port it takes, and what it refuses with a sentence."""
+"""scripts/serve.py: what a start may delete, which port it takes, what it refuses with a sentence, and how it stops."""
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,3 +108,82 @@ def test_a_demo_knows_no_real_account(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "real")
 
     assert "real" not in serve.environment("demo", tmp_path).values()
+
+
+# A part of an installation: it says that it is ready, and on SIGTERM does what it was started for.
+PART = """
+import pathlib, signal, socket, sys, time
+def on_stop(*_):
+    {on_stop}
+    sys.exit(0)
+signal.signal(signal.SIGTERM, on_stop)
+pathlib.Path({ready!r}).touch()
+{work}
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[serve.Stack]:
+    stack = serve.Stack({"MAILWARDEN_CALL_SECONDS": "30"}, tmp_path)
+    yield stack
+    for _, process in stack.running:
+        process.kill()
+        process.wait()
+
+
+def start_part(stack: serve.Stack, name: str, *, on_stop: str = "pass", work: str = "") -> None:
+    ready = stack.logs / f"{name} is ready"
+    stack.start(name, sys.executable, "-c", PART.format(on_stop=on_stop, work=work, ready=str(ready)))
+    give_up = time.monotonic() + 20
+    while not ready.exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_what_calls_the_simulator_gets_its_answer_before_everything_is_over(monkeypatch, stack, tmp_path, capsys):
+    monkeypatch.setattr(serve, "TELL_AFTER", 0.0)
+    port, answer = serve.free_port(), tmp_path / "answer"
+    listen = f"door = socket.create_server(('127.0.0.1', {port}))"
+    start_part(stack, "simulator", work=f"{listen}\nwhile True: door.accept()[0].send(b'moved')")
+    ask = f"answer = socket.create_connection(('127.0.0.1', {port})).recv(9)"
+    start_part(stack, "worker", on_stop=f"time.sleep(0.3); {ask}; pathlib.Path({str(answer)!r}).write_bytes(answer)")
+
+    stack.stop()
+
+    assert answer.read_text() == "moved"
+    assert "waiting for calls under way" in capsys.readouterr().out
+
+
+def test_what_is_idle_stops_at_once_and_without_a_word(stack, capsys):
+    for name in ("simulator", "web", "worker"):
+        start_part(stack, name)
+    began = time.monotonic()
+
+    stack.stop()
+
+    assert time.monotonic() - began < serve.TELL_AFTER
+    assert capsys.readouterr().out == ""
+
+
+def test_a_second_ctrl_c_ends_what_is_waited_for(monkeypatch, stack):
+    monkeypatch.setattr(serve, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(serve, "say", stack.ask_to_stop)  # whoever reads that it waits presses it again
+    start_part(stack, "worker", on_stop="time.sleep(60)")
+    ((_, worker),) = stack.running
+    stack.ask_to_stop()
+
+    stack.stop()
+
+    assert worker.poll() == -signal.SIGKILL
+
+
+def test_what_does_not_stop_is_ended_when_no_call_can_last_that_long(monkeypatch, stack):
+    monkeypatch.setattr(serve, "BEYOND_CALLS", 0.2)
+    stack.env["MAILWARDEN_CALL_SECONDS"] = "0"
+    start_part(stack, "worker", on_stop="time.sleep(60)")
+    ((_, worker),) = stack.running
+
+    stack.stop()
+
+    assert worker.poll() == -signal.SIGKILL
