@@ -298,6 +298,7 @@ CELERY_BEAT_SCHEDULE = {
         for queue, name in (("people", "people"), ("sweep", "worker"), ("bulk", "bulk"))
     },
     "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
+    "forget jobs": {"task": "investigate.tasks.forget_jobs", "schedule": 3600.0, "options": {"expires": 7200}},
 }
 
 # Searches take at most half of the threads and jobs at most a quarter: three are the least that leave one for people.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from celery import shared_task
 
 from dashboard.upstream import places
-from investigate.bulk import collecting, engine
+from investigate.bulk import collecting, engine, forgetting
 from investigate.bulk.upstream import sending
 
 
@@ -33,6 +33,12 @@ def look_up_chunk(action_id: str) -> None:
 def upstream_job(job_id: str) -> None:
     """Ask Cloudflare for one job, or look for one whose answer was lost, if that is due."""
     _in_a_place(sending.step, upstream_job.name, job_id)
+
+
+@shared_task(name="investigate.tasks.forget_jobs")
+def forget_jobs() -> None:
+    """Delete rehearsals nobody decided, and what ended jobs were begun with."""
+    forgetting.forget_old()
 
 
 def _in_a_place(work: Callable[[str], object], task: str, argument: str) -> None:

@@ -11,7 +11,13 @@ from dashboard.emailsec.transport import Priority
 from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
 from investigate.actions.sweep import sweep_actions
 from investigate.bulk.sweep import sweep_jobs
-from investigate.bulk_tasks import collect_job, look_up_chunk, step_job, upstream_job  # noqa: F401  the same
+from investigate.bulk_tasks import (  # noqa: F401  the same
+    collect_job,
+    forget_jobs,
+    look_up_chunk,
+    step_job,
+    upstream_job,
+)
 from investigate.search import runs
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dashboard.embedded_broker import remove_leftovers
 from dashboard.upstream.health import EVICTS, broker_state
-from dashboard.upstream.models import Copy, Heartbeat, MissingFeature
+from dashboard.upstream.models import ClockSkew, Copy, Heartbeat, MissingFeature
 
 
 def record_beat(name: str) -> None:
@@ -57,9 +57,10 @@ def beat(name: str = "worker") -> None:
 
 @shared_task
 def purge() -> None:
-    """Delete copies and sessions that are over."""
+    """Delete copies and sessions that are over, and clocks of machines that have not called for a day."""
     now = timezone.now()
     Copy.objects.filter(expires_at__lt=now).delete()
     Copy.objects.filter(fetched_at__lt=now - dt.timedelta(hours=settings.BODY_RETENTION_HOURS)).delete()
     MissingFeature.objects.filter(until__lt=now).delete()
+    ClockSkew.objects.filter(seen_at__lt=now - dt.timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()

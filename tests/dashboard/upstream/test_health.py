@@ -16,7 +16,7 @@ from django.utils import timezone
 from dashboard.upstream import clock, health
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.models import ClockSkew, Heartbeat
-from dashboard.upstream.tasks import beat, record_beat
+from dashboard.upstream.tasks import beat, purge, record_beat
 from tests import servers
 
 
@@ -126,3 +126,12 @@ def test_a_redis_that_tells_nobody_its_settings_is_believed(tmp_path):
         for user in ("desk", "plain"):
             theirs = url.replace(":redis-of-the-tests@", f"{user}:pass-of-{user}@")
             assert health.broker_state(theirs) == "ok"
+
+
+def test_a_machine_that_has_not_called_for_a_day_is_forgotten(db):
+    for name, hours in (("gone", 25), ("here", 23)):
+        ClockSkew.objects.create(machine=name, seconds=90, seen_at=timezone.now() - dt.timedelta(hours=hours))
+
+    purge()
+
+    assert [skew.machine for skew in ClockSkew.objects.all()] == ["here"]
