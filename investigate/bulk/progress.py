@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.urls import reverse
 from django.utils import timezone
 
@@ -26,8 +26,9 @@ from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
-from investigate.actions.words import lacks, outcome, receipt
+from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.bulk import engine, jobs, words
+from investigate.bulk.tally import OVERTAKEN
 from investigate.models import (
     LIVE_JOBS,
     OPEN_STATES,
@@ -43,6 +44,7 @@ from investigate.models import (
 )
 
 MOST_LISTED = 100
+MOST_FASTER = 5  # jobs and actions of others that are named
 MOST_CHUNKS = 10  # on the page that keeps itself current; all of them have a list of their own
 PAGE = 100
 POLLS = ((10.0, 1), (120.0, 2))  # (seconds since somebody began to look, seconds between polls)
@@ -64,7 +66,7 @@ FILTERS = (
     ("", "All", None),
     ("refused", "Refused", (ActionState.FAILED, ActionState.PARTLY_DONE)),
     ("unknown", "Unknown", (ActionState.UNKNOWN,)),
-    ("skipped", "Left out", (ActionState.SKIPPED,)),
+    ("skipped", "Left out", (ActionState.SKIPPED,)),  # with those somebody else was faster with
     ("done", "Done", (ActionState.DONE,)),
     ("open", "Open", words.OPEN),
     ("cancelled", "Not sent", (ActionState.CANCELLED,)),
@@ -160,6 +162,26 @@ class ChunkView:
 
 
 @dataclass(frozen=True)
+class Faster:
+    """Somebody else's job, or single action, that messages of a job are in."""
+
+    of: BulkJob | Action
+    number: int
+
+    @property
+    def what(self) -> str:
+        return f"{self.of.actor_name}'s {'job' if isinstance(self.of, BulkJob) else 'action'}"
+
+    @property
+    def told(self) -> str:
+        return f"{counted(self.number, 'message')} {'is' if self.number == 1 else 'are'} in {self.what}"
+
+    @property
+    def url(self) -> str:
+        return reverse("investigate:job" if isinstance(self.of, BulkJob) else "investigate:action", args=[self.of.pk])
+
+
+@dataclass(frozen=True)
 class MessageView:
     """One message of a job as a row."""
 
@@ -231,7 +253,40 @@ class JobView:
 
     @property
     def sentence(self) -> str:
+        if words.is_nothing_done(self.job) and len(self.faster) == 1:
+            return f"Nothing done: {self.faster[0].told}."
         return words.sentence(self.job)
+
+    @property
+    def overtaken(self) -> str:
+        return "" if words.is_nothing_done(self.job) else words.overtaken(self.job)
+
+    @cached_property
+    def faster(self) -> list[Faster]:
+        """Where the messages are that others were faster with, those with the most first."""
+        if not self.job.counts.get(OVERTAKEN):
+            return []
+        mine = ActionItem.objects.filter(job=self.job, state=ActionState.SKIPPED, action__isnull=False)
+        theirs = (
+            ActionItem.objects.filter(investigate_id=OuterRef("investigate_id"), action__isnull=False)
+            .exclude(job=self.job)
+            .exclude(state__in=words.LEFT_OUT)
+            .order_by("-pk")
+            .values("action")[:1]
+        )
+        found = (
+            mine.order_by()
+            .annotate(their=Subquery(theirs, output_field=UUIDField()))
+            .exclude(their=None)
+            .values_list("their")
+        )
+        numbers: dict[BulkJob | Action, int] = {}
+        in_chunks: dict[uuid.UUID, int] = dict(found.annotate(number=Count("pk")))
+        for chunk in Action.objects.filter(pk__in=in_chunks).select_related("job").defer("request", "looking"):
+            of = chunk.job or chunk
+            numbers[of] = numbers.get(of, 0) + in_chunks[chunk.pk]
+        most = sorted(numbers.items(), key=lambda one: one[1], reverse=True)
+        return [Faster(of, number) for of, number in most[:MOST_FASTER]]
 
     @property
     def spoken(self) -> str:
@@ -247,6 +302,8 @@ class JobView:
         """In one word; a job that went on to its end and was refused in part says that too."""
         if self.job.state == JobState.DONE and self.number("unknown"):
             return "needs a person"
+        if words.is_nothing_done(self.job):
+            return "nothing done"
         if self.waits_for:
             return f"waiting for chunk {self.waits_for.number}"
         return "resting" if self.rests_until else words.STATES[JobState(self.job.state)]
@@ -259,6 +316,8 @@ class JobView:
                 return "unknown" if self.waits_for else "paused" if self.rests_until else "sending"
             case JobState.DONE if self.number("unknown"):
                 return "unknown"
+            case JobState.DONE if words.is_nothing_done(self.job):
+                return "partly_done"
             case JobState.DONE if self.number("failed") or self.number("partly_done"):
                 return "partly_done"
         return str(self.job.state)
@@ -499,7 +558,8 @@ class JobView:
 
     @property
     def filters(self) -> list[Filter]:
-        counts = self.job.counts
+        counts = dict(self.job.counts)
+        counts[ActionState.SKIPPED] = counts.get(ActionState.SKIPPED, 0) + counts.pop(OVERTAKEN, 0)
         found = [
             Filter(value, label, sum(counts.values()) if states is None else sum(counts.get(one, 0) for one in states))
             for value, label, states in FILTERS

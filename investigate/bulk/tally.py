@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from django.db.models import Count
 
-from investigate.models import ActionItem, BulkJob
+from investigate.models import ActionItem, ActionState, BulkJob
 
+OVERTAKEN = "overtaken"  # beside the states: skipped when their turn had come, because somebody else was faster
 COPY_ENDS = {True: "done", False: "failed", None: "unknown"}
 
 
@@ -24,8 +25,15 @@ def tally(job_id: uuid.UUID, copies: Mapping[str, int] | None = None) -> BulkJob
 
 
 def messages_by_state(job: BulkJob) -> dict[str, int]:
-    counted = ActionItem.objects.filter(job=job).order_by().values_list("state").annotate(number=Count("pk"))
-    return {str(state): number for state, number in counted}
+    """Messages that cannot work are skipped while they are collected; those that were packed were decided on."""
+    items = ActionItem.objects.filter(job=job)
+    counts = {
+        str(state): number for state, number in items.order_by().values_list("state").annotate(number=Count("pk"))
+    }
+    skipped = counts.pop(ActionState.SKIPPED, 0)
+    overtaken = items.filter(state=ActionState.SKIPPED, action__isnull=False).count() if skipped else 0
+    split = {str(ActionState.SKIPPED): skipped - overtaken, OVERTAKEN: overtaken}
+    return counts | {name: number for name, number in split.items() if number}
 
 
 def change(before: Counter[str], after: Counter[str]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from dashboard.web.times import clock
 from investigate.actions.words import counted, disposition, folder, future, noun, past
+from investigate.bulk.tally import OVERTAKEN
 from investigate.models import ActionKind, ActionState, BulkJob, JobSource, JobState
 
 OPEN = (ActionState.QUEUED, ActionState.AWAITING_APPROVAL, ActionState.WAITING, ActionState.SENDING)
@@ -78,6 +79,8 @@ def progress(job: BulkJob) -> str:
 
 def sentence(job: BulkJob) -> str:
     """What is true about the job now; a countdown stands beside it."""
+    if is_nothing_done(job):
+        return f"Nothing done: others were faster with {counted(taken_on(job.counts), 'message')}."
     match job.state:
         case JobState.COLLECTING:
             return "Its messages are being collected. Nothing was sent."
@@ -102,9 +105,20 @@ def sentence(job: BulkJob) -> str:
 def left_out(job: BulkJob) -> str:
     """What the bar does not show, in words; "" where nothing was left out."""
     number = job.counts.get(ActionState.SKIPPED, 0)
-    if not number:
-        return ""
-    return f"{number:,} left out: they cannot be {past(job.kind, job.destination)}, or somebody was faster."
+    it = "it" if number == 1 else "they"
+    return f"{number:,} left out: {it} cannot be {past(job.kind, job.destination)}." if number else ""
+
+
+def overtaken(job: BulkJob) -> str:
+    """The messages somebody else acted on before their turn came; who that was stands beside it."""
+    number = job.counts.get(OVERTAKEN, 0)
+    return f"{number:,} left to others, who were faster." if number else ""
+
+
+def is_nothing_done(job: BulkJob) -> bool:
+    """Whether a job came to its end with others having been faster with everything it was to act on."""
+    number = job.counts.get(OVERTAKEN, 0)
+    return bool(job.state == JobState.DONE and number and number == taken_on(job.counts))
 
 
 def looked_up(chunks: int, messages: int) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -310,7 +310,8 @@ def _sent(request: HttpRequest, name: str) -> str:
 
 def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
     """Whether the page shows the job as it is, and need not poll more calmly from now on."""
-    row = _with_late(progress.of_account().filter(pk=job_id)).values_list("version", "is_late").first()
+    found = progress.of_account().filter(pk=job_id).annotate(is_late=_is_late())
+    row = found.values_list("version", "is_late").first()
     if row is None:
         raise Http404
     if row[1] and request.GET.get("waits") != ActionState.SENDING:  # time alone made it late
@@ -320,17 +321,17 @@ def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
     return request.GET.get("v") == str(row[0]) and is_due
 
 
-def _with_late(found: QuerySet[BulkJob]) -> QuerySet[BulkJob]:
-    """Jobs with `is_late`: whether the answer to a chunk of theirs is."""
-    return found.annotate(is_late=Exists(Action.objects.filter(progress.late(), job=OuterRef("pk"))))
+def _is_late() -> Exists:
+    """Whether the answer to a chunk of a job is late."""
+    return Exists(Action.objects.filter(progress.late(), job=OuterRef("pk")))
 
 
 def _live(request: HttpRequest) -> HttpResponse:
     """Rows of the jobs under way, and of those a page has seen under way: they stay where they are when they end."""
     ids = [one for text in request.GET.get("ids", "").split(",")[:MOST_WATCHED] if (one := _uuid(text))]
     wanted = progress.of_account().filter(_wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids))
-    counted = {"number": Count("pk"), "versions": Sum("version"), "late": Count("pk", filter=Q(is_late=True))}
-    now = _with_late(wanted).aggregate(**counted)
+    late = Count("pk", filter=Q(_is_late()))
+    now = wanted.aggregate(number=Count("pk"), versions=Sum("version"), late=late)
     if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0, now["late"]):
         return HttpResponse(status=204)
     found = wanted.defer("progress", "not_found").order_by("-created_at", "pk")[:MOST_WATCHED]

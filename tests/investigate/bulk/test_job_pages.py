@@ -71,7 +71,7 @@ def test_a_running_job_tells_in_numbers_how_far_it_is(running: BulkJob, analyst:
     ]  # fmt: skip
     assert page.select_one(".jobbar")["aria-label"] == "2 done, 1 in part, 1 refused, 0 unknown, 4 open"
     assert text_of(page.select_one(".told")) == (
-        "Moved 2 of 8 messages. 1 in part. 1 refused. 1 left out: they cannot be moved, or somebody was faster."
+        "Moved 2 of 8 messages. 1 in part. 1 refused. 1 left out: it cannot be moved."
     )
     assert "messages a minute" in text_of(page.select_one("#progress"))
 
@@ -161,6 +161,47 @@ def test_a_job_that_rests_for_the_budget_says_until_when(ana: Member, analyst: C
 
     assert text_of(page.select_one(".progress .verdicts")).startswith("Resting, goes on")
     assert text_of(page.select_one(".stands")) == f"{told} Goes on at {due:%H:%M:%S} ."
+
+
+def test_a_job_others_were_faster_with_says_so_and_leads_there(
+    ana: Member, ben: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    theirs = job_of(ana, "done")
+    many(theirs, 379, "done", action=chunk_of(theirs, 1, "done"))
+    job = job_of(ben, "done")
+    chunk = chunk_of(job, 1, "cancelled")
+    for index in range(379):
+        item_of(job, f"done-{index:05}", "skipped", chunk=chunk, explanation="Ana is acting on it.")
+    item_of(job, "s", "skipped", explanation="The message is in quarantine; release it first.")
+    page = soup(responder.get(url_of(counted(job))))
+
+    assert text_of(page.h1) == "Move 379 messages to Junk"
+    assert text_of(page.select_one(".verdicts")) == "Nothing done"
+    assert page.select_one(".verdicts .state")["data-state"] == "partly_done"  # type: ignore[index]
+    assert text_of(page.select_one(".told")) == (
+        "Nothing done: 379 messages are in Ana's job. 1 left out: it cannot be moved."
+    )
+    assert page.select_one("#progress ul a")["href"] == url_of(theirs)  # type: ignore[index]
+    assert text_of(page.select_one("#show-skipped")) == "Left out 380"
+    fragment = soup(responder.get(reverse("investigate:job_notices"), headers=HTMX))
+    assert not fragment.select(".notice[data-kind=ok]")
+    assert "Nothing done: 379 messages" in text_of(soup(responder.get(LIST)).main)
+
+
+def test_what_somebody_was_faster_with_is_apart_from_what_cannot_work(
+    running: BulkJob, ben: Member, analyst: Client, soup: Soup
+) -> None:
+    single = chunk_of(running, 9, "done", actor_name="Ben")
+    item_of(running, "x", "done", chunk=single)
+    Action.objects.filter(pk=single.pk).update(job=None)
+    ActionItem.objects.filter(action=single).update(job=None)
+    item_of(running, "x", "skipped", chunk=Action.objects.get(job=running, number=1))
+    page = soup(analyst.get(url_of(counted(running))))
+
+    assert text_of(page.h1) == "Move 9 messages to Junk"
+    assert "1 left to others, who were faster. 1 left out: it cannot be moved." in text_of(page.select_one(".told"))
+    (link,) = page.select("#progress > ul a")
+    assert (text_of(link), link["href"]) == ("Ben's action", reverse("investigate:action", args=[single.pk]))
 
 
 @pytest.mark.parametrize(
