@@ -21,6 +21,7 @@ class DecideForm(forms.Form):
         error_messages={"required": WHY},
     )
     decision_key = forms.CharField(max_length=64, validators=[check_key])
+    acknowledged = forms.CharField(max_length=4000, required=False)  # jobs with the same messages the person read of
     expected_count = forms.IntegerField(min_value=1, max_value=10_000_000)
 
     def clean_reason(self) -> str:

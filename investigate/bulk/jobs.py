@@ -30,7 +30,7 @@ from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
-from investigate.bulk import offers
+from investigate.bulk import offers, outlook
 from investigate.bulk.tally import tally
 from investigate.models import (
     Action,
@@ -78,6 +78,10 @@ class Conflict(Exception):
     def __init__(self, told: str, job: BulkJob) -> None:
         super().__init__(told)
         self.job = job
+
+
+class Outdated(Conflict):
+    """The messages are not what was looked at any more: they are to be collected again."""
 
 
 # --- what people do ---------------------------------------------------------------------------------------------------
@@ -194,6 +198,11 @@ def why_too_old(job: BulkJob) -> str:
     """Why a rehearsal cannot be decided any more, or ""."""
     is_old = job.collected_at is not None and timezone.now() - job.collected_at > OLDEST_REHEARSAL
     return _OLD if is_old and job.state == JobState.REHEARSAL else ""
+
+
+def why_outdated(job: BulkJob) -> str:
+    """Why the messages of a rehearsal have to be collected again before it can be decided, or ""."""
+    return why_too_old(job) or (outlook.why_acted_on(job) if job.state == JobState.REHEARSAL else "")
 
 
 def digest(investigate_ids: Iterable[str]) -> str:
@@ -314,11 +323,11 @@ def retried_states(job: BulkJob) -> list[ActionState]:
 
 
 def collect_again(*, actor: Member, job: BulkJob, operation_key: str, request: HttpRequest | None) -> BulkJob:
-    """Begin the same rehearsal anew, because its messages could not be collected, or were long ago; it is the actor's.
+    """Begin the same rehearsal anew, because its messages could not be collected, or are outdated; it is the actor's.
 
     Raises NotPossible, and what `begin` raises.
     """
-    if job.state != JobState.FAILED and not why_too_old(job):
+    if job.state != JobState.FAILED and not why_outdated(job):
         raise NotPossible("The messages of this job were collected.")
     return begin(
         actor=actor,
@@ -599,6 +608,8 @@ def _check_rehearsal(job: BulkJob, queued: int, expected: int) -> None:
         raise NotPossible("None of these messages can be acted on.")
     if queued != expected:
         raise Conflict(f"The job has {queued:,} messages now, not {expected:,}. Nothing was sent.", job)
+    if told := outlook.why_acted_on(job):
+        raise Outdated(told, job)
 
 
 def _left(job: BulkJob) -> QuerySet[ActionItem]:

@@ -8,11 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.emailsec.enums import DeliveryStatus, Operation
 from investigate.actions import words
-from investigate.models import ActionItem, ActionKind, ActionState, Receipt
+from investigate.bulk.words import lasting
+from investigate.models import LIVE_JOBS, OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob, Receipt
 
 NEVER_DELIVERED = (DeliveryStatus.REJECTED, DeliveryStatus.BOUNCED, DeliveryStatus.DEFERRED)
 RECENT = dt.timedelta(days=7)
@@ -98,3 +100,67 @@ def refusing(kind: str, copies: Mapping[str, int]) -> list[Refusals]:
 
 def domain_of(recipient: str) -> str:
     return recipient.rpartition("@")[2].casefold()
+
+
+# --- what happened, and what is about to happen, since the messages were collected ------------------------------------
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Another job that is decided and has some of the same messages before it."""
+
+    job: BulkJob
+    messages: int
+
+    @property
+    def whose(self) -> str:
+        """ "Ana's job"."""
+        return f"{self.job.actor_name}'s job"
+
+    @property
+    def told(self) -> str:
+        """ "decided 3 s ago, holds 379 of these": what follows upon whose job it is."""
+        ago = (timezone.now() - (self.job.decided_at or self.job.created_at)).total_seconds()
+        return f"decided {lasting(ago)} ago, holds {self.messages:,} of these"
+
+
+def why_acted_on(job: BulkJob) -> str:
+    """Which messages of a rehearsal were acted on since they were collected, as a sentence, or ""."""
+    if job.collected_at is None:
+        return ""
+    since = job.collected_at
+    # Actions of some hours are few, whatever the number of messages: they come first.
+    decided = Q(state__in=OPEN_STATES, created_at__gt=since)
+    ended = Q(state__in=[ActionState.DONE, ActionState.PARTLY_DONE], finished_at__gt=since)
+    actions = Action.objects.filter(decided | ended).exclude(job=job)
+    acted = ActionItem.objects.filter(
+        Exists(_waiting(job)),
+        action__in=list(actions.values_list("pk", flat=True)),
+        state__in=[ActionState.DONE, ActionState.PARTLY_DONE, *OPEN_STATES],
+    )
+    number = acted.aggregate(number=Count("investigate_id", distinct=True))["number"]
+    if not number:
+        return ""
+    names = sorted(set(acted.order_by().values_list("action__actor_name", flat=True).distinct()))
+    whom = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    were = "was" if number == 1 else "were"
+    they = "it was" if number == 1 else "they were"
+    return f"{number:,} of these {were} acted on since {they} collected, by {whom}. Collect again."
+
+
+def overlaps(job: BulkJob) -> list[Overlap]:
+    """Decided jobs whose turn on some of these messages is still to come, the largest first."""
+    others = {
+        other.pk: other
+        for other in BulkJob.objects.filter(account_id=job.account_id, state__in=LIVE_JOBS).exclude(pk=job.pk)
+    }
+    if not others:
+        return []
+    held = ActionItem.objects.filter(Exists(_waiting(job)), job__in=list(others), state=ActionState.QUEUED)
+    counts = held.order_by().values_list("job").annotate(number=Count("pk"))
+    found = [Overlap(others[pk], number) for pk, number in counts]
+    return sorted(found, key=lambda overlap: (-overlap.messages, overlap.job.created_at))
+
+
+def _waiting(job: BulkJob) -> QuerySet[ActionItem]:
+    return ActionItem.objects.filter(job=job, investigate_id=OuterRef("investigate_id"), state=ActionState.QUEUED)

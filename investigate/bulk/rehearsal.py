@@ -32,7 +32,7 @@ from investigate.actions.words import counted
 from investigate.bulk import jobs, outlook, words
 from investigate.bulk.engine import chunk_size
 from investigate.bulk.facts import KnownMessage, message_of
-from investigate.bulk.outlook import Refusals
+from investigate.bulk.outlook import Overlap, Refusals
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
 MOST_DOMAINS = 10
@@ -122,6 +122,8 @@ class Rehearsal:
     sample: Sequence[Sampled]
     next_sample: int | None
     cost: Cost | None  # None where nothing can be sent
+    outdated: str  # why the messages have to be collected again before anybody can decide
+    overlaps: Sequence[Overlap]  # decided jobs that have the same messages before them
     why_not: str  # why whoever looks cannot decide it
     dangers: Sequence[str]
     undo_seconds: int
@@ -266,6 +268,7 @@ def _command(job: BulkJob, messages: int) -> str:
 def rehearsal_of(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
     """The rehearsal as this member sees it."""
     summary = summary_of(job)
+    outdated = jobs.why_outdated(job)
     number = sample % max(1, min(MOST_SAMPLES, math.ceil(summary.messages / SAMPLED)))
     return Rehearsal(
         job=job,
@@ -274,7 +277,9 @@ def rehearsal_of(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
         sample=_sample(job, summary.messages, number),
         next_sample=number + 1 if summary.messages > SAMPLED else None,
         cost=cost_of(job, summary.messages) if summary.messages else None,
-        why_not=_why_not(job, member, summary),
+        outdated=outdated,
+        overlaps=[] if outdated else outlook.overlaps(job),
+        why_not=_why_not(job, member, summary, outdated),
         dangers=_dangers(job, summary),
         undo_seconds=max(jobs.LEAST_UNDO, member.undo_seconds),
     )
@@ -406,14 +411,14 @@ def _seconds_each(job: BulkJob) -> tuple[float, bool]:
     return (max(0.1, took.total_seconds()), True) if took is not None else (ASSUMED_SECONDS, False)
 
 
-def _why_not(job: BulkJob, member: Member, summary: Summary) -> str:
+def _why_not(job: BulkJob, member: Member, summary: Summary, outdated: str) -> str:
     """Why this member cannot let it happen, or ""."""
     if not member.may(Permission.JOB_RUN):
         return action_words.lacks(Permission.JOB_RUN)
     if job.actor_id != member.pk:
         return f"{job.actor_name} rehearses this and decides it."
-    if too_old := jobs.why_too_old(job):
-        return too_old
+    if outdated:
+        return outdated
     if not summary.messages:
         return "None of these messages can be acted on."
     missing = jobs.missing_rights(member, job, ActionItem.objects.filter(job=job, state=ActionState.QUEUED))

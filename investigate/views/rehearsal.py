@@ -19,9 +19,10 @@ from dashboard.access.roles import Permission
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import permission_for
-from investigate.bulk import jobs, progress, rehearsal
+from investigate.bulk import jobs, outlook, progress, rehearsal
 from investigate.bulk.again import AgainForm, KeyForm
 from investigate.bulk.deciding import DecideForm
+from investigate.bulk.outlook import Overlap
 from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import asking, queries
 from investigate.models import ActionKind, BulkJob, JobSource, JobState
@@ -70,8 +71,15 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     form = DecideForm(request.POST)
     if not form.is_valid():
         return _again(request, job, form)
+    read_of = form.cleaned_data.pop("acknowledged").split(",")
+    unread = [one for one in _overlaps(job) if str(one.job.pk) not in read_of]
+    if unread:
+        form.add_error(None, "Other jobs hold some of these messages. To go on all the same, press once more.")
+        return _again(request, job, form)
     try:
         decided = jobs.decide(actor=member, job=job, **form.cleaned_data, request=request)
+    except jobs.Outdated:
+        return _again(request, job, form, status=409)
     except jobs.NotPossible as reason:
         form.add_error(None, str(reason))
         return _again(request, job, form)
@@ -100,13 +108,22 @@ def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": _url(job)})
 
 
-def _again(request: HttpRequest, job: BulkJob, form: DecideForm) -> HttpResponse:
+def _overlaps(job: BulkJob) -> list[Overlap]:
+    return outlook.overlaps(job) if job.state == JobState.REHEARSAL else []
+
+
+def _again(request: HttpRequest, job: BulkJob, form: DecideForm, *, status: int = 422) -> HttpResponse:
     """The form with what is wrong, and everything the person wrote."""
     if job.state != JobState.REHEARSAL:
         text = errors.ErrorText("This job was decided or discarded already.", "", "Open it to see how it stands.", 409)
         return errors.answer(request, text)
     template = "investigate/bulk/_decide.html" if wants_partial(request) else "investigate/bulk/rehearsal.html"
-    return render(request, template, _rehearsed(request, job) | {"form": form}, status=422)
+    context = _rehearsed(request, job)
+    read_of = ",".join(str(one.job.pk) for one in context["rehearsal"].overlaps)
+    response = render(request, template, context | {"form": form, "acknowledged": read_of}, status=status)
+    if wants_partial(request):  # whatever the status is
+        response["HX-Retarget"], response["HX-Reswap"] = "#decide", "outerHTML"
+    return response
 
 
 def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
@@ -149,7 +166,7 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         ),
         "again": _other_action(member),
         "is_for_cloudflare": _is_for_cloudflare(job, member),
-        "retry": _retry(job, member),
+        "retry": _retry(job, member, is_outdated=bool(shown.outdated)),
     }
 
 
@@ -167,10 +184,10 @@ def _other_action(member: Member) -> AgainForm | None:
     return AgainForm(member, initial={"operation_key": uuid.uuid4().hex, "states": "all"})
 
 
-def _retry(job: BulkJob, member: Member) -> KeyForm | None:
-    """The button that collects the messages of a failed rehearsal anew, or of one that is too old to be decided."""
+def _retry(job: BulkJob, member: Member, *, is_outdated: bool = False) -> KeyForm | None:
+    """The button that collects the messages of a failed rehearsal anew, or of one that is outdated."""
     needed = (Permission.JOB_RUN, permission_for(job.kind, destination=job.destination))
-    if not (job.state == JobState.FAILED or jobs.why_too_old(job)) or not all(map(member.may, needed)):
+    if not (job.state == JobState.FAILED or is_outdated) or not all(map(member.may, needed)):
         return None
     return KeyForm(initial={"operation_key": uuid.uuid4().hex})
 

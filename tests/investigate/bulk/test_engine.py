@@ -720,11 +720,10 @@ def test_a_decision_later_than_somebodys_click_is_carried_out(
     ana: Member, ben: Member, emailsec: Any, small_chunks: int
 ) -> None:
     records = delivered(emailsec, 3)
-    job = rehearsed(ana, "move", records)
     sending.send(click(ben, records[0], destination="DeletedItems").pk)
     Action.objects.filter(job=None).update(created_at=timezone.now() - dt.timedelta(minutes=1))
 
-    job = truth.decided(ana, job)
+    job = truth.decided(ana, rehearsed(ana, "move", records))
     engine.step(job.pk)
 
     job.refresh_from_db()

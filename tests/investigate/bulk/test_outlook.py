@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.celery import app as celery_app
-from investigate.bulk import collecting, jobs
+from investigate.bulk import collecting, jobs, outlook
 from investigate.bulk.rehearsal import summary_of
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, Receipt
+from tests.conftest import HTMX
 from tests.investigate.bulk.test_rehearsal import filled, url
 
 pytestmark = pytest.mark.django_db
@@ -165,3 +168,82 @@ def test_what_was_told_once_is_kept(ana, django_assert_num_queries):
         again = summary_of(job)
     assert first == again
     assert again.refusing[0].times == 2
+
+
+# --- others, since the messages were collected ---
+
+
+def decision(job: BulkJob, **values: Any) -> dict[str, Any]:
+    return {
+        "reason": "ticket 4711", "decision_key": uuid.uuid4().hex, "expected_count": job.counts["queued"], **values,
+    }  # fmt: skip
+
+
+def fields_of(form: Any) -> dict[str, str]:
+    named = {field["name"]: field.get("value", "") for field in form.select("input[name]")}
+    return named | {field["name"]: field.get_text() for field in form.select("textarea")}
+
+
+@pytest.mark.parametrize("headers", [None, HTMX])
+@pytest.mark.parametrize("state", ["done", "partly_done", "waiting", "unknown"])
+def test_messages_acted_on_since_are_collected_again(ana, ben, analyst: Client, soup: Soup, state: str, headers):
+    job = filled(ana, 5)
+    for name in ("a:1", "a:2", "z:9"):
+        acted(ben, name, state=state)
+    told = "2 of these were acted on since they were collected, by Ben. Collect again."
+
+    assert told in soup(analyst.get(url(job))).select_one("#decide").get_text()
+    answer = analyst.post(reverse("investigate:decide_job", args=[job.pk]), decision(job), headers=headers)
+
+    assert answer.status_code == 409
+    assert answer.get("HX-Retarget") == ("#decide" if headers else None)
+    assert told in soup(answer).select_one("#decide").get_text()
+    assert BulkJob.objects.get(pk=job.pk).state == "rehearsal"
+    form = soup(answer).select_one("#decide form[action$=recollect]")
+    again = analyst.post(form["action"], fields_of(form))
+    assert again["Location"] == url(BulkJob.objects.exclude(pk=job.pk).get())
+
+
+@pytest.mark.parametrize("values", [{"days_ago": 1}, {"state": "failed"}, {"state": "cancelled"}])
+def test_what_changed_nothing_since_keeps_nobody_from_deciding(ana, ben, analyst: Client, values: dict[str, Any]):
+    job = filled(ana, 2)
+    acted(ben, "a:1", **values)
+    assert analyst.post(reverse("investigate:decide_job", args=[job.pk]), decision(job)).status_code == 303
+
+
+def test_chunks_of_other_jobs_count_and_ones_own_do_not(ana, ben):
+    job, other = filled(ana, 3), filled(ben, 3)
+    chunk = acted(ben, "a:1")
+    Action.objects.filter(pk=chunk.pk).update(job=other, number=1)
+    assert outlook.why_acted_on(job).startswith("1 of these was acted on since it was collected, by Ben.")
+    assert outlook.why_acted_on(other) == ""
+
+
+def test_a_job_that_holds_the_same_messages_needs_a_second_press(ana, ben, analyst: Client, soup: Soup):
+    job, other = filled(ana, 4), filled(ben, 3)
+    jobs.decide(
+        actor=ben, job=other, reason="ticket 1", decision_key=uuid.uuid4().hex, expected_count=3, request=None
+    )  # fmt: skip
+    address = reverse("investigate:decide_job", args=[job.pk])
+
+    panel = soup(analyst.get(url(job))).select_one("#decide")
+    told = panel.select_one(".remarks li")
+    assert re.fullmatch(r"Ben's job, decided \d+ s ago, holds 3 of these\.", told.get_text())
+    assert told.a["href"] == url(other)
+    first = analyst.post(address, fields_of(panel) | {"reason": "ticket 4711"}, headers=HTMX)
+    assert first.status_code == 422
+    assert BulkJob.objects.get(pk=job.pk).state == "rehearsal"
+
+    panel = soup(first).select_one("#decide")
+    assert "press once more" in panel.select_one(".errors").get_text()
+    assert analyst.post(address, fields_of(panel)).status_code == 303
+    assert BulkJob.objects.get(pk=job.pk).state == "waiting"
+
+
+def test_reading_of_one_job_is_not_reading_of_another(ana, ben, analyst: Client):
+    job, first, second = filled(ana, 2), filled(ben, 2), filled(ben, 1)
+    BulkJob.objects.filter(pk__in=[first.pk, second.pk]).update(state="running")
+    address = reverse("investigate:decide_job", args=[job.pk])
+
+    assert analyst.post(address, decision(job, acknowledged=str(first.pk))).status_code == 422
+    assert analyst.post(address, decision(job, acknowledged=f"{second.pk},{first.pk}")).status_code == 303
