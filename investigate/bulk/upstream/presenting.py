@@ -149,6 +149,13 @@ class JobView:
         return words.figures(self.job) if self.job is not None else ""
 
     @property
+    def failed(self) -> str:
+        """ "12 copies failed", of a job that has ended and whose copies can be read; else ""."""
+        number = self.job.messages_failed if self.job is not None and self.is_ended else 0
+        is_readable = self.is_at_cloudflare and self.is_addressable
+        return f"{action_words.counted(number, 'copy')} failed" if number and is_readable else ""
+
+    @property
     def segments(self) -> list[Segment]:
         """The bar; none where the figures do not add up, because its lengths would be invented."""
         job = self.job

@@ -75,6 +75,22 @@ def test_a_job_is_watched_from_its_making_to_its_end(responder: Client, emailsec
     assert UpstreamJob.objects.get().finished_at is not None
 
 
+def test_failed_copies_of_a_job_that_has_ended_are_a_click_away(responder: Client, emailsec: Any, soup: Soup) -> None:
+    job = made(responder)
+    time_goes_on(emailsec, 4)
+    figures = {"total_messages_discovered": 15, "messages_pending": 0, "messages_successful": 3, "messages_failed": 12}
+    rest = {"messages_skipped": 0, "messages_cancelled": 0}
+    shown_as(emailsec, job.upstream_id, status="COMPLETED", **figures, **rest)
+
+    page = soup(responder.get(page_of(job.upstream_id)))
+
+    assert page.select_one(".crumbs a")["href"] == reverse("investigate:jobs")
+    link = page.find("a", string="12 copies failed")
+    copies = reverse("investigate:upstream_copies", args=[job.upstream_id])
+    assert link["href"] == f"{copies}?status=FAILED"
+    assert soup(responder.get(link["href"])).select_one(".filterchips [aria-current]").text == "Failed"
+
+
 def test_our_own_id_leads_to_the_same_page(responder: Client, emailsec: Any) -> None:
     job = made(responder)
 
