@@ -44,7 +44,7 @@ class AgainForm(KeyForm):
         label="On",
         choices=[
             ("done", "messages that were done"),
-            ("failed", "messages that were refused"),
+            ("failed", "messages that were refused, or done in part"),
             ("skipped", "messages that were left out"),
             ("all", "all of its messages"),
         ],

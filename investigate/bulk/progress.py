@@ -64,7 +64,8 @@ SEGMENTS = (
 )
 FILTERS = (
     ("", "All", None),
-    ("refused", "Refused", (ActionState.FAILED, ActionState.PARTLY_DONE)),
+    ("refused", "Refused", (ActionState.FAILED,)),
+    ("in_part", "In part", (ActionState.PARTLY_DONE,)),
     ("unknown", "Unknown", (ActionState.UNKNOWN,)),
     ("skipped", "Left out", (ActionState.SKIPPED,)),  # with those somebody else was faster with
     ("done", "Done", (ActionState.DONE,)),
@@ -496,27 +497,29 @@ class JobView:
 
     @property
     def controls(self) -> list[Control]:
-        state = self.job.state
-        failed = sum(self.job.counts.get(one, 0) for one in jobs.retried_states(self.job))
-        ended = "The job has ended." if self.has_ended else ""
+        """Its buttons; of a job that has ended only those that still may have something to do."""
+        state, counts = self.job.state, self.job.counts
         may_not_send = self.may_not or self._lacks
+        retried = jobs.retried_states(self.job)
+        again = Control(
+            "retry",
+            words.retry({one: counts.get(one, 0) for one in retried}),
+            may_not_send if any(counts.get(one) for one in retried) else self._nothing_to_retry,
+        )
+        look = Control("look", "Look now", self.may_not if self.number("unknown") else "Nothing is unknown.")
+        if self.has_ended:
+            return [again, look] if self.number("unknown") else [again]
         if state == JobState.WAITING:
             stop = Control("cancel", "Undo", self.may_not, key="z", is_primary=True, expects="waiting")
         elif state == JobState.PAUSED:
             stop = Control("cancel", "Cancel the rest", self.may_not, expects="running")
         else:
-            stop = Control("cancel", "Cancel after this chunk", self.may_not or ended, expects="running")
+            stop = Control("cancel", "Cancel after this chunk", self.may_not, expects="running")
         if state == JobState.PAUSED:
             hold = Control("resume", "Resume", may_not_send, is_primary=True)
         else:
-            hold = Control("pause", "Pause", self.may_not or ended)
-        again = f"Retry {failed:,} refused" if failed else "Retry refused"
-        return [
-            stop,
-            hold,
-            Control("retry", again, may_not_send if failed else self._nothing_to_retry),
-            Control("look", "Look now", self.may_not if self.number("unknown") else "Nothing is unknown."),
-        ]
+            hold = Control("pause", "Pause", self.may_not)
+        return [stop, hold, again, look]
 
     @property
     def _nothing_to_retry(self) -> str:

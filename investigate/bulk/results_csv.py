@@ -10,12 +10,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from investigate.actions import words
-from investigate.models import ActionItem, BulkJob, Receipt
+from investigate.models import ActionItem, ActionState, BulkJob, Receipt
 
 COLUMNS = (
     "investigate_id", "message_id", "sender", "subject", "recipient", "state", "answer", "chunk", "time",
 )  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"  # without it some spreadsheets read UTF-8 as something else
+_WORDS = {  # in the words of the screen; other states are called what they are
+    ActionState.PARTLY_DONE.value: "in part",
+    ActionState.FAILED.value: "refused",
+    ActionState.SKIPPED.value: "left out",
+    ActionState.CANCELLED.value: "not sent",
+}
 _STEP = 500  # messages held at a time, however many the job has
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -53,7 +59,7 @@ def _rows(job: BulkJob, item: ActionItem, receipts: Iterable[Receipt]) -> Iterat
     ] or [(recipient, item.state, item.explanation, ended) for recipient in item.recipients or [""]]
     for recipient, state, answer, at in copies:
         time = at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
-        yield [*facts, recipient, state, answer, chunk.number if chunk else "", time]
+        yield [*facts, recipient, _WORDS.get(state, state), answer, chunk.number if chunk else "", time]
 
 
 def _steps(job: BulkJob) -> Iterator[list[tuple[ActionItem, list[Receipt]]]]:

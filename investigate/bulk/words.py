@@ -102,6 +102,13 @@ def sentence(job: BulkJob) -> str:
     return progress(job)
 
 
+def retry(counts: Mapping[str, int]) -> str:
+    """ "Retry 26 refused and 16 in part": the button, in the words of the bar."""
+    told = {ActionState.FAILED: "refused", ActionState.PARTLY_DONE: "in part"}
+    said = [f"{counts[state]:,} {word}" for state, word in told.items() if counts.get(state)]
+    return f"Retry {' and '.join(said) or 'refused'}"
+
+
 def left_out(job: BulkJob) -> str:
     """What the bar does not show, in words; "" where nothing was left out."""
     number = job.counts.get(ActionState.SKIPPED, 0)

@@ -515,7 +515,12 @@ def test_what_a_poll_sends_is_never_trusted(running: BulkJob, analyst: Client, v
 
 @pytest.mark.parametrize(
     ("show", "names"),
-    [("refused", ["Invoice c", "Invoice d"]), ("skipped", ["Invoice s"]), ("done", ["Invoice a", "Invoice b"])],
+    [
+        ("refused", ["Invoice c"]),
+        ("in_part", ["Invoice d"]),
+        ("skipped", ["Invoice s"]),
+        ("done", ["Invoice a", "Invoice b"]),
+    ],
 )
 def test_messages_are_filtered_by_what_became_of_them(
     running: BulkJob, analyst: Client, soup: Soup, show: str, names: list[str]
@@ -541,7 +546,7 @@ def test_messages_come_by_the_hundred_without_gap_or_double(ana: Member, analyst
 
 
 def test_a_message_opens_to_its_copies(running: BulkJob, analyst: Client, soup: Soup) -> None:
-    row = soup(analyst.get(url_of(running), {"show": "refused"})).select(".messages-table tbody tr")[1]
+    row = soup(analyst.get(url_of(running), {"show": "in_part"})).select(".messages-table tbody tr")[0]
     fragment = soup(analyst.get(str(row.details["hx-get"]), headers=HTMX))  # type: ignore[index]
 
     assert text_of(row.summary).startswith("1 of 2")
@@ -676,16 +681,18 @@ def test_what_cannot_be_done_is_said_not_done(ana: Member, analyst: Client) -> N
 
 
 def test_retrying_takes_what_was_refused_up_again(running: BulkJob, analyst: Client, soup: Soup) -> None:
-    assert text_of(button(soup(analyst.get(url_of(running))), "Retry")) == "Retry 2 refused"
+    assert text_of(button(soup(analyst.get(url_of(running))), "Retry")) == "Retry 1 refused and 1 in part"
     fragment = soup(analyst.post(url_of(running, "retry_job"), headers=HTMX))
 
     assert [text_of(part) for part in fragment.select(".legend li")][2] == "0 refused"
     assert ActionItem.objects.get(investigate_id="c").state == ActionState.QUEUED
 
 
-@pytest.mark.parametrize(("kind", "label"), [("move", "Retry 2 refused"), ("release", "Retry 1 refused")])
+@pytest.mark.parametrize(
+    ("kind", "label", "number"), [("move", "Retry 1 refused and 1 in part", 2), ("release", "Retry 1 refused", 1)]
+)
 def test_the_button_counts_what_is_really_retried(
-    ana: Member, analyst: Client, soup: Soup, kind: str, label: str
+    ana: Member, analyst: Client, soup: Soup, kind: str, label: str, number: int
 ) -> None:
     job = job_of(ana, "done", kind=kind, destination="JunkEmail" if kind == "move" else "")
     for name, state in (("a", "failed"), ("b", "partly_done"), ("c", "done")):
@@ -693,7 +700,7 @@ def test_the_button_counts_what_is_really_retried(
     assert text_of(button(soup(analyst.get(url_of(counted(job)))), "Retry")) == label
 
     analyst.post(url_of(job, "retry_job"))
-    assert job.items.filter(state="queued").count() == int(label.split()[1])
+    assert job.items.filter(state="queued").count() == number
 
 
 def test_a_release_that_was_done_in_part_is_not_called_unrefused(ana: Member, analyst: Client, soup: Soup) -> None:
@@ -726,13 +733,28 @@ def test_a_viewer_reads_everything_and_changes_nothing(running: BulkJob, viewer:
 
 
 def test_each_button_that_cannot_work_says_why(ana: Member, analyst: Client, soup: Soup) -> None:
-    page = soup(analyst.get(url_of(job_of(ana, "done", counts={"done": 3}))))
+    page = soup(analyst.get(url_of(job_of(ana, "running", counts={"done": 3, "queued": 1}))))
     reasons = text_of(page.select_one(".whynot"))
 
     assert all(one["data-why"] for one in page.select("#progress button[disabled]"))
-    assert "The job has ended." in reasons
     assert "No message was refused." in reasons
     assert "Nothing is unknown." in reasons
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled"])
+@pytest.mark.parametrize(
+    ("counts", "labels"),
+    [
+        ({"done": 3}, ["Retry refused"]),
+        ({"done": 3, "failed": 26, "partly_done": 16}, ["Retry 26 refused and 16 in part"]),
+        ({"done": 3, "unknown": 2}, ["Retry refused", "Look now"]),
+    ],
+)
+def test_a_job_that_has_ended_has_no_buttons_that_never_work_again(
+    ana: Member, analyst: Client, soup: Soup, state: str, counts: dict[str, int], labels: list[str]
+) -> None:
+    page = soup(analyst.get(url_of(job_of(ana, state, counts=counts))))
+    assert [text_of(one) for one in page.select("#progress .do button")] == labels
 
 
 def test_another_action_begins_a_rehearsal_of_these_messages(ana: Member, analyst: Client, soup: Soup) -> None:

@@ -41,9 +41,9 @@ def test_each_copy_is_a_line_with_what_became_of_it(mixed: BulkJob, analyst: Cli
 
     assert [(line["recipient"], line["state"], line["answer"], line["chunk"]) for line in lines] == [
         ("j.doe@corp.example", "done", "moved", "1"),
-        ("bea@corp.example", "failed", "mailbox full", "1"),
-        ("x@corp.example", "skipped", "The message was purged.", ""),
-        ("y@corp.example", "skipped", "The message was purged.", ""),
+        ("bea@corp.example", "refused", "mailbox full", "1"),
+        ("x@corp.example", "left out", "The message was purged.", ""),
+        ("y@corp.example", "left out", "The message was purged.", ""),
     ]
     assert lines[0]["sender"] == "billing@pay-pal.example"
     assert lines[0]["time"].endswith("Z")
