@@ -13,10 +13,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.web.forms import check_key
-from investigate.actions.words import counted
+from investigate.actions.words import counted, lacks
 from investigate.bulk import offers, words
 from investigate.bulk.collecting.finding import UNREAD_LINE, UNREAD_REST, ways_of
 from investigate.bulk.pasting import MOST_TERMS, Terms, decoded, read_terms
@@ -113,6 +114,7 @@ class PasteForm(forms.Form):
     def __init__(self, member: Member, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["act"].choices = offers.choices_for(member)  # type: ignore[attr-defined]
+        self.member = member
         self.terms = Terms()
 
     @property
@@ -148,7 +150,17 @@ class PasteForm(forms.Form):
             self.add_error("file" if file and not text.strip() else "text", "Nothing here can be looked up.")
         elif not self.chosen:
             self.add_error(None, "Tick at least one kind to look up.")
+        elif too_many := self._too_many():
+            self.add_error(None, too_many)
         return found
+
+    def _too_many(self) -> str:
+        """Why this member cannot run a job of so many terms, said before they are looked up, or ""."""
+        number = sum(self.terms.counts[kind] for kind in self.chosen)
+        if number <= settings.LARGE_JOB or self.member.may(Permission.JOB_RUN_LARGE):
+            return ""
+        size = f"This names {number:,} to look up; without that right {settings.LARGE_JOB:,} is the most of one job."
+        return f"{lacks(Permission.JOB_RUN_LARGE)} {size}"
 
     @property
     def chosen(self) -> list[TermKind]:

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path("bulk/<uuid:job_id>/result.csv", jobs.job_result, name="job_result"),
     path("bulk/<uuid:job_id>/rehearsal", rehearsal.rehearsal_progress, name="rehearsal_progress"),
     path("bulk/<uuid:job_id>/decide", rehearsal.decide, name="decide_job"),
+    path("bulk/<uuid:job_id>/take-over", rehearsal.take_over_job, name="take_over_job"),
     path("bulk/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
     path("bulk/<uuid:job_id>/pause", jobs.pause_job, name="pause_job"),
     path("bulk/<uuid:job_id>/resume", jobs.resume_job, name="resume_job"),

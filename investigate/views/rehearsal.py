@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access.decorators import requires
 from dashboard.access.models import Member
-from dashboard.access.roles import Permission
+from dashboard.access.roles import Permission, roles_with
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import permission_for
@@ -108,6 +109,20 @@ def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": _url(job)})
 
 
+@require_POST
+@requires(Permission.JOB_RUN_LARGE)
+def take_over_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """A rehearsal becomes who may decide it; it still waits to be decided."""
+    job = job_or_404(job_id)
+    if job.actor_id != member_of(request).pk:  # the second click of a pair
+        try:
+            jobs.take_over(actor=member_of(request), job=job, request=request)
+        except jobs.Conflict as conflict:
+            text = errors.ErrorText(str(conflict), "", "Open the job again to see how it stands.", 409)
+            return errors.answer(request, text)
+    return HttpResponse(status=303, headers={"Location": _url(job)})
+
+
 def _overlaps(job: BulkJob) -> list[Overlap]:
     return outlook.overlaps(job) if job.state == JobState.REHEARSAL else []
 
@@ -145,6 +160,7 @@ def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         "every": progress.poll_after(since, now),
         "again": _other_action(member),
         "retry": _retry(job, member),
+        "who_decides": _who_decides(job, found),
     }
 
 
@@ -166,8 +182,21 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
         ),
         "again": _other_action(member),
         "is_for_cloudflare": _is_for_cloudflare(job, member),
+        "may_take_over": jobs.may_take_over(member, job),
         "retry": _retry(job, member, is_outdated=bool(shown.outdated)),
     }
+
+
+def _who_decides(job: BulkJob, found: int) -> str:
+    """Who may run what is being collected, once it is more than its owner may."""
+    if found <= settings.LARGE_JOB or (job.actor is not None and job.actor.may(Permission.JOB_RUN_LARGE)):
+        return ""
+    *others, last = [role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN_LARGE)]
+    holders = f"{', '.join(others)} or {last}" if others else last
+    return (
+        f"More than {settings.LARGE_JOB:,} messages: {job.actor_name} may collect and look at them; "
+        f"a member with the role {holders} takes the rehearsal over and decides it."
+    )
 
 
 def _is_for_cloudflare(job: BulkJob, member: Member) -> bool:

@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.audit.models import AuditEvent
 from dashboard.celery import app as celery_app
 from investigate.bulk import collecting, jobs, outlook
 from investigate.bulk.rehearsal import summary_of
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, Receipt
 from tests.conftest import HTMX
-from tests.investigate.bulk.test_rehearsal import filled, url
+from tests.investigate.bulk.test_rehearsal import begun, filled, url
 
 pytestmark = pytest.mark.django_db
 
@@ -247,3 +249,50 @@ def test_reading_of_one_job_is_not_reading_of_another(ana, ben, analyst: Client)
 
     assert analyst.post(address, decision(job, acknowledged=str(first.pk))).status_code == 422
     assert analyst.post(address, decision(job, acknowledged=f"{second.pk},{first.pk}")).status_code == 303
+
+
+# --- jobs larger than their owner may run ---
+
+
+def test_while_collecting_more_than_the_owner_may_run_it_is_told_who_may(
+    monkeypatch, ana, ben, analyst: Client, responder: Client, soup: Soup
+):
+    monkeypatch.setattr(settings, "LARGE_JOB", 4)
+
+    def page(client: Client, actor: Member, found: int) -> str:
+        job = begun(actor)
+        BulkJob.objects.filter(pk=job.pk).update(counts={"queued": found})
+        return soup(client.get(url(job))).select_one("#rehearsal").get_text()
+
+    assert "More than 4 messages: Ana may collect and look at them" in page(analyst, ana, 5)
+    assert "More than 4" not in page(analyst, ana, 4)
+    assert "More than 4" not in page(responder, ben, 5)
+
+
+def test_who_may_run_it_takes_a_large_rehearsal_over_and_decides(
+    monkeypatch, ana, ben, analyst: Client, responder: Client, soup: Soup
+):
+    monkeypatch.setattr(settings, "LARGE_JOB", 4)
+    job = filled(ana, 5)
+    assert not soup(analyst.get(url(job))).select("#take-over")
+    form = soup(responder.get(url(job))).select_one("#take-over")
+
+    first, second = responder.post(form["action"]), responder.post(form["action"])
+
+    assert first["Location"] == second["Location"] == url(job)
+    job.refresh_from_db()
+    assert (job.actor, job.actor_name, job.state) == (ben, "Ben", "rehearsal")
+    event = AuditEvent.objects.get(action="job:take_over")
+    assert (event.actor_name, event.detail["from"]) == ("Ben", "Ana")
+    assert analyst.post(reverse("investigate:decide_job", args=[job.pk]), decision(job)).status_code == 403
+    assert responder.post(reverse("investigate:decide_job", args=[job.pk]), decision(job)).status_code == 303
+
+
+def test_a_rehearsal_its_owner_may_decide_is_not_taken(ana, analyst: Client, responder: Client, soup: Soup):
+    job = filled(ana, 5)
+    address = reverse("investigate:take_over_job", args=[job.pk])
+    assert not soup(responder.get(url(job))).select("#take-over")
+    assert responder.post(address).status_code == 409
+    assert analyst.post(address).status_code == 403
+    job.refresh_from_db()
+    assert job.actor == ana

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 import time_machine
 from bs4 import BeautifulSoup
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -152,11 +153,11 @@ def test_what_cannot_be_taken_is_said_and_the_text_kept(
     assert not BulkJob.objects.exists()
 
 
-def test_a_file_is_read_in_pieces_up_to_the_most_a_job_takes(analyst: Client) -> None:
+def test_a_file_is_read_in_pieces_up_to_the_most_a_job_takes(responder: Client) -> None:
     lines = "".join(f"4{number:014d}B-2026-11-20T18:48:13-759577e8\n" for number in range(150_000))
     file = SimpleUploadedFile("ids.txt", lines.encode())
 
-    analyst.post(URL, form(file=file))
+    responder.post(URL, form(file=file))
 
     terms = BulkJob.objects.get().input.terms
     assert len(terms) == MOST_TERMS + 1
@@ -205,3 +206,21 @@ def test_the_page_can_be_reached_by_key_and_from_the_jobs(analyst: Client, soup:
     assert jobs.select_one(f'main a[href="{URL}"]')
     assert jobs.select_one(f'.topbar a[href="{URL}"]')["data-key"] == "g v"
     assert analyst.get(URL).status_code == 200
+
+
+def test_more_than_the_members_own_limit_is_refused_before_anything_is_looked_up(
+    monkeypatch, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    monkeypatch.setattr(settings, "LARGE_JOB", 3)
+    three = "\n".join(f"<{number}@pay-pal.example>" for number in range(3))
+    four = f"{three}\n<3@pay-pal.example>"
+
+    answer = analyst.post(URL, form(four))
+
+    assert answer.status_code == 422
+    told = soup(answer).select_one(".errors").get_text()  # type: ignore[union-attr]
+    assert "Your role may not run a job of this size: ask an admin or responder." in told
+    assert "This names 4 to look up; without that right 3 is the most of one job." in told
+    assert not BulkJob.objects.exists()
+    assert analyst.post(URL, form(three)).status_code == 303
+    assert responder.post(URL, form(four)).status_code == 303
