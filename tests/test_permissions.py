@@ -20,7 +20,7 @@ from tests.test_invariants import ADDRESSES
 
 POSTED_ONLY = {
     "undo", "undo_last", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch",
-    "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again",
+    "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again", "dismiss_notices",
     "begin_job", "decide_job", "recollect_job", "take_over_job",
     "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",
 }  # fmt: skip

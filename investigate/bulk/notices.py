@@ -23,6 +23,7 @@ MOST = 3
 class Notice:
     """One job that has ended."""
 
+    key: str
     told: str
     reason: str
     url: str
@@ -30,7 +31,7 @@ class Notice:
 
 
 def unseen(member: Member) -> list[BulkJob | UpstreamJob]:
-    """The member's own jobs that have ended without their having been told, the latest first."""
+    """The member's own jobs that have ended without their having seen it, the latest first."""
     ended = {"actor": member, "finished_at__isnull": False, "seen_at": None}
     own = of_account().filter(**ended).defer("progress", "not_found").order_by("-finished_at")
     asked = _ended_at_cloudflare().filter(**ended).order_by("-finished_at")
@@ -43,10 +44,8 @@ def are_to_come(member: Member) -> bool:
     return of_account().filter(actor=member, state__in=LIVE_JOBS).exists() or open_ones.exists()
 
 
-def tell(member: Member, ended: Sequence[BulkJob | UpstreamJob]) -> list[Notice]:
-    """The notices; each is told once."""
-    for job in ended:
-        mark_seen(member, job)
+def told(member: Member, ended: Sequence[BulkJob | UpstreamJob]) -> list[Notice]:
+    """The notices; each stays in every tab until it is dismissed, or the job's page is opened."""
     return [_notice(member, job) for job in ended]
 
 
@@ -68,10 +67,10 @@ def _ended_at_cloudflare() -> QuerySet[UpstreamJob]:
 def _notice(member: Member, job: BulkJob | UpstreamJob) -> Notice:
     if isinstance(job, BulkJob):
         view = JobView(job, member)
-        return Notice(view.sentence, job.reason, view.url, view.mark == "done")
+        return Notice(str(job.pk), view.sentence, job.reason, view.url, view.mark == "done")
     seen = memory.last_seen(job.upstream_id) if job.upstream_id else None
     asked = presenting.JobView(str(job.pk), job, seen)
     is_gone = seen is not None and not memory.is_ended(seen.job)
     told = "Cloudflare has no record of it any more." if is_gone else asked.sentence
     url = reverse("investigate:upstream_job", args=[job.pk])
-    return Notice(f"{asked.title}, at Cloudflare: {told}", job.reason, url, asked.state == "done")
+    return Notice(str(job.pk), f"{asked.title}, at Cloudflare: {told}", job.reason, url, asked.state == "done")

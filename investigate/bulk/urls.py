@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("bulk/paste", paste.paste, name="paste"),
     path("bulk/new", selection.begin_job, name="begin_job"),
     path("bulk/notices", jobs.job_notices, name="job_notices"),
+    path("bulk/notices/dismiss", jobs.dismiss_notices, name="dismiss_notices"),
     path("bulk/<uuid:job_id>/", jobs.job, name="job"),
     path("bulk/<uuid:job_id>/progress", jobs.job_progress, name="job_progress"),
     path("bulk/<uuid:job_id>/chunks", jobs.job_chunks, name="job_chunks"),

@@ -63,10 +63,10 @@ def jobs(request: HttpRequest) -> HttpResponse:
 def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The rehearsal while there is nothing else to see, then the job."""
     found = job_or_404(job_id)
-    if found.state in REHEARSED:
-        return rehearsal.show(request, found)
     member = member_of(request)
     notices.mark_seen(member, found)
+    if found.state in REHEARSED:
+        return rehearsal.show(request, found)
     view, show = JobView(found, member), request.GET.get("show", "")
     context = _progress(request, view) | {
         "page": progress.messages_of(found, show=show),
@@ -85,9 +85,7 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         return _see_other(job_id)
     if _is_unchanged(request, job_id):
         return HttpResponse(status=204)
-    found, member = job_or_404(job_id), member_of(request)
-    notices.mark_seen(member, found)
-    view = JobView(found, member)
+    view = JobView(job_or_404(job_id), member_of(request))
     context = _progress(request, view) | _beside(request, view) | {"oob": True}
     return render(request, "investigate/bulk/_progress.html", context)
 
@@ -167,16 +165,31 @@ def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @requires(Permission.MESSAGE_READ)
 def job_notices(request: HttpRequest) -> HttpResponse:
-    """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 while there is nothing to tell."""
+    """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 where that is on the screen.
+
+    `told` are the jobs whose notices are there, `page` is the one whose page it is.
+    """
     if not wants_partial(request):
         return _see_other(None)
     member = member_of(request)
-    ended = notices.unseen(member)
-    is_watching = len(ended) == notices.MOST or notices.are_to_come(member)
-    if not ended and is_watching:
+    ended = [one for one in notices.unseen(member) if str(one.pk) != request.GET.get("page")]
+    told = request.GET.getlist("told")
+    is_watching = bool(ended) or notices.are_to_come(member)
+    if is_watching and told == [str(one.pk) for one in ended]:
         return HttpResponse(status=204)
-    context = {"ended": notices.tell(member, ended), "is_watching": is_watching}
+    context = {"ended": notices.told(member, ended), "is_over": bool(told), "is_watching": is_watching}
     return render(request, "investigate/bulk/_notices.html", context)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def dismiss_notices(request: HttpRequest) -> HttpResponse:
+    """Somebody has closed the notices of these jobs, for all their tabs."""
+    member = member_of(request)
+    for one in notices.unseen(member):
+        if str(one.pk) in request.POST.getlist("told"):
+            notices.mark_seen(member, one)
+    return HttpResponse(status=204) if wants_partial(request) else _see_other(None)
 
 
 @require_POST

@@ -891,17 +891,41 @@ def test_the_frame_asks_for_news_only_while_there_can_be_any(ana: Member, analys
     assert page.select_one("#job-notices")["hx-trigger"] == "load delay:1s, every 15s"  # type: ignore[index]
 
 
-def test_the_owner_is_told_once_wherever_they_are(ana: Member, analyst: Client, responder: Client, soup: Soup) -> None:
+def test_the_owner_is_told_in_every_tab_until_they_dismiss_it(
+    ana: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
     job = job_of(ana, "done", counts={"done": 9180, "failed": 34})
     address = reverse("investigate:job_notices")
 
     assert "9,180" not in responder.get(address, headers=HTMX).content.decode()
-    fragment = soup(analyst.get(address, headers=HTMX))
-    notice = fragment.select_one("[hx-swap-oob='innerHTML:#notice'] .notice")
-    assert text_of(notice.p).startswith("Moved 9,180 of 9,214 messages. 34 refused.")  # type: ignore[union-attr]
-    assert notice.a["href"] == url_of(job)  # type: ignore[union-attr, index]
-    assert not fragment.select_one("#job-notices").has_attr("hx-get")  # type: ignore[union-attr]
+    for _ in ("one tab", "another tab"):
+        fragment = soup(analyst.get(address, headers=HTMX))
+        notice = fragment.select_one("[hx-swap-oob='innerHTML:#notice'] .notice")
+        assert text_of(notice.p).startswith("Moved 9,180 of 9,214 messages. 34 refused.")  # type: ignore[union-attr]
+        assert notice.a["href"] == url_of(job)  # type: ignore[union-attr, index]
+    shown = {"told": notice.select_one("[name=told]")["value"]}  # type: ignore[union-attr, index]
+    assert analyst.get(address, shown, headers=HTMX).status_code == 204
+
+    dismiss = str(notice.select_one("[data-close]")["hx-post"])  # type: ignore[union-attr, index]
+    assert responder.post(dismiss, shown, headers=HTMX).status_code == 204
+    assert analyst.get(address, shown, headers=HTMX).status_code == 204
+    assert analyst.post(dismiss, shown, headers=HTMX).status_code == 204
+    other = soup(analyst.get(address, shown, headers=HTMX))
+    assert text_of(other.select_one("[hx-swap-oob='innerHTML:#notice']")) == ""
+    assert not other.select_one("#job-notices").has_attr("hx-get")  # type: ignore[union-attr]
     assert "9,180" not in analyst.get(address, headers=HTMX).content.decode()
+
+
+def test_a_page_that_polls_its_job_takes_the_notice_from_no_other_tab(ana: Member, analyst: Client, soup: Soup) -> None:
+    job = job_of(ana, "running", counts={"done": 3})
+    page = soup(analyst.get(url_of(job)))
+    BulkJob.objects.filter(pk=job.pk).update(state=JobState.DONE, finished_at=timezone.now(), version=9)
+    own = {str(field["name"]): str(field["value"]) for field in page.select("#about [name=page]")}
+    poll(analyst, job, v=1)
+
+    address = reverse("investigate:job_notices")
+    assert not soup(analyst.get(address, own, headers=HTMX)).select(".notice")
+    assert soup(analyst.get(address, headers=HTMX)).select(".notice")
 
 
 def test_there_is_no_news_while_a_job_runs(ana: Member, analyst: Client) -> None:
