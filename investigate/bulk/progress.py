@@ -28,6 +28,7 @@ from investigate.actions import transitions
 from investigate.actions.decision import permission_for
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.bulk import engine, jobs, words
+from investigate.bulk.searched import searched
 from investigate.bulk.tally import OVERTAKEN
 from investigate.models import (
     LIVE_JOBS,
@@ -545,6 +546,11 @@ class JobView:
         return lacks(missing) if missing else ""
 
     # --- around it ------------------------------------------------------------------------------------------------
+
+    @property
+    def searched(self) -> str:
+        """The search its messages came from, in words; "" where they came from elsewhere."""
+        return searched(self.job)
 
     @property
     def source(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from bs4 import BeautifulSoup
@@ -21,6 +22,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.celery import app as celery_app
 from investigate.bulk import collecting, jobs, outlook
 from investigate.bulk.rehearsal import summary_of
+from investigate.bulk.searched import searched
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, Receipt
 from tests.conftest import HTMX
 from tests.investigate.bulk.test_rehearsal import begun, filled, url
@@ -296,3 +298,26 @@ def test_a_rehearsal_its_owner_may_decide_is_not_taken(ana, analyst: Client, res
     assert analyst.post(address).status_code == 403
     job.refresh_from_db()
     assert job.actor == ana
+
+
+# --- where it came from ---
+
+
+@pytest.mark.parametrize("state", ["collecting", "rehearsal", "running"])
+def test_the_search_and_its_range_stand_there_as_text_beside_the_link(ana, analyst: Client, soup: Soup, state: str):
+    evil = "<b>pay\u202e"
+    query = urlencode({"subject": evil, "start": "2025-11-20T00:00Z", "end": "2025-11-21T00:00Z"})
+    job = filled(ana, 2)
+    BulkJob.objects.filter(pk=job.pk).update(query=query, state=state)
+
+    page = soup(analyst.get(url(job)))
+
+    text = page.select_one("main").get_text(" ", strip=True)
+    assert "subject: <b>pay[U+202E]; 20 Nov 2025 00:00 to 21 Nov 2025 00:00 UTC" in text
+    assert page.select(f"a[href='{reverse('investigate:search')}?{query}']")
+
+
+def test_a_search_without_filters_and_a_list_have_their_words(ana):
+    job = BulkJob(source="search", query="start=2025-11-20T00:00Z&end=2025-11-21T00:00Z")
+    assert searched(job) == "every detection; 20 Nov 2025 00:00 to 21 Nov 2025 00:00 UTC"
+    assert searched(BulkJob(source="paste", query=job.query)) == ""
