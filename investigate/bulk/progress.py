@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
+from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
@@ -45,6 +46,7 @@ from investigate.models import (
 )
 
 MOST_LISTED = 100
+MOST_HISTORY = 10  # the latest; the audit trail has all
 MOST_FASTER = 5  # jobs and actions of others that are named
 MOST_CHUNKS = 10  # on the page that keeps itself current; all of them have a list of their own
 PAGE = 100
@@ -564,6 +566,15 @@ class JobView:
             if earlier := _uuid(terms.get("job", "")):
                 return told, reverse("investigate:job", args=[earlier])
         return told, ""
+
+    @cached_property
+    def history(self) -> list[tuple[str, AuditEvent]]:
+        """What people did with the job since it was begun, in a word, from the audit trail."""
+        if self.job.audit_sequence is None:
+            return []
+        rows = AuditEvent.objects.filter(refers_to=self.job.audit_sequence, action__in=words.DID)
+        found = list(rows.exclude(actor_id=None).order_by("-sequence")[:MOST_HISTORY])
+        return [(words.DID[row.action], row) for row in reversed(found)]
 
     @property
     def filters(self) -> list[Filter]:

@@ -23,6 +23,13 @@ STATES = {
     JobState.CANCELLED: "cancelled",
     JobState.FAILED: "failed",
 }
+DID = {  # what people do with a job, by its name in the audit trail
+    "job:take_over": "Taken over",
+    "job:pause": "Paused",
+    "job:resume": "Resumed",
+    "job:retry": "Retried",
+    "job:cancel": "Stopped",
+}
 SOURCES = {
     JobSource.SELECTION: "ticked rows",
     JobSource.SEARCH: "a search",

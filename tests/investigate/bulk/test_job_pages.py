@@ -667,6 +667,19 @@ def test_who_stopped_a_job_is_said_and_its_number_stays(
     assert told in text_of(soup(analyst.get(LIST)).select_one(".jobs tbody tr:has(a)"))
 
 
+def test_who_paused_and_resumed_a_job_stays_on_its_page(
+    ana: Member, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    job = job_of(ana, "running", audit_sequence=4711)
+    many(job, 3)
+    counted(job)
+    for client, name in ((responder, "pause_job"), (analyst, "resume_job")):
+        assert client.post(url_of(job, name)).status_code == 303
+
+    told = text_of(soup(analyst.get(url_of(job))).select_one(".about .facts"))
+    assert told.index("Paused by Ben ,") < told.index("Resumed by Ana ,")
+
+
 def test_a_discarded_rehearsal_keeps_the_number_it_had_found(ana: Member) -> None:
     job = job_of(ana, "cancelled", decided_at=None, counts={"skipped": 379})
     assert progress.JobView(job, ana).title == "Move 379 messages to Junk"
