@@ -306,7 +306,8 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
         # What is sent from now on is sent in the name of whom the job belongs to now.
         Action.objects.filter(job=job, state=ActionState.WAITING).update(due_at=Now(), **heir)
         job.refresh_from_db()
-        _record(job, "job:resume", actor=actor, request=request)
+        taken_over = {"from": held.actor_name} if heir else {}
+        _record(job, "job:resume", actor=actor, request=request, detail=taken_over)
     ring(STEP_TASK, str(job.pk))
     return job
 

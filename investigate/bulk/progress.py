@@ -574,7 +574,7 @@ class JobView:
             return []
         rows = AuditEvent.objects.filter(refers_to=self.job.audit_sequence, action__in=words.DID)
         found = list(rows.exclude(actor_id=None).order_by("-sequence")[:MOST_HISTORY])
-        return [(words.DID[row.action], row) for row in reversed(found)]
+        return [(words.did(row.action, row.detail), row) for row in reversed(found)]
 
     @property
     def filters(self) -> list[Filter]:

@@ -38,6 +38,11 @@ SOURCES = {
 }
 
 
+def did(action: str, detail: Mapping[str, object]) -> str:
+    """ "Paused", or "Taken over" also where somebody has resumed the job of who may do it no longer."""
+    return DID["job:take_over"] if detail.get("from") else DID[action]
+
+
 def command(kind: str, destination: str = "", expected: str = "", *, messages: int) -> str:
     """ "Move 9,214 messages to Junk": what a button, or the title of a job, says."""
     some = counted(messages, "message")

@@ -680,6 +680,18 @@ def test_who_paused_and_resumed_a_job_stays_on_its_page(
     assert told.index("Paused by Ben ,") < told.index("Resumed by Ana ,")
 
 
+def test_who_resumes_the_job_of_who_may_no_longer_is_said_to_have_taken_it_over(
+    ana: Member, responder: Client, soup: Soup
+) -> None:
+    job = job_of(ana, "paused", audit_sequence=4711)
+    many(job, 3)
+    counted(job)
+    Member.objects.filter(pk=ana.pk).update(role=Role.VIEWER)
+    assert responder.post(url_of(job, "resume_job")).status_code == 303
+
+    assert "Taken over by Ben ," in text_of(soup(responder.get(url_of(job))).select_one(".about .facts"))
+
+
 def test_a_discarded_rehearsal_keeps_the_number_it_had_found(ana: Member) -> None:
     job = job_of(ana, "cancelled", decided_at=None, counts={"skipped": 379})
     assert progress.JobView(job, ana).title == "Move 379 messages to Junk"
