@@ -112,8 +112,8 @@ def check_against_ledger(desk: Desk, page: Page, kind: str, *, since: int = 0) -
         ends.setdefault(line["investigate_id"], set()).add(line["state"])
     shown = legend(page)
     assert shown["done"] == sum(states == {"done"} for states in ends.values())
-    assert shown["in part"] == sum({"done", "failed"} <= states for states in ends.values())
-    assert shown["refused"] == sum(states == {"failed"} for states in ends.values())
+    assert shown["in part"] == sum({"done", "refused"} <= states for states in ends.values())
+    assert shown["refused"] == sum(states == {"refused"} for states in ends.values())
     assert (shown["unknown"], shown["open"]) == (0, 0)
     return lines
 
