@@ -61,11 +61,28 @@ def _without_body(message: Message, detections: Detections | None) -> tuple[Mess
     def bare(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         return tuple(replace(finding, value=None, attachment=None, detail=None) for finding in findings)
 
-    message = replace(message, findings=bare(message.findings))
+    names = _file_names(message, detections)
+    reasons = tuple(_masked(reason, names) for reason in message.detection_reasons)
+    message = replace(message, findings=bare(message.findings), detection_reasons=reasons)
     if detections is not None:
         found = bare(detections.findings)
         detections = replace(detections, findings=found, headers=(), links=(), attachments=())
     return message, detections
+
+
+def _file_names(message: Message, detections: Detections | None) -> list[str]:
+    """Names of attachments, as far as anything about the message tells them; the longest first."""
+    findings = [*message.findings, *(detections.findings if detections else ())]
+    files = [file.filename for file in (detections.attachments if detections else ())]
+    told = [*files, *(finding.attachment for finding in findings), *(finding.value for finding in findings)]
+    return sorted({name for name in told if name and len(name) > 3}, key=len, reverse=True)
+
+
+def _masked(reason: str, names: Iterable[str]) -> str:
+    """A reason of Cloudflare's without what it quotes of the body."""
+    for name in names:
+        reason = reason.replace(name, "(hidden)")
+    return reason
 
 
 def _verdict(message: Message, detections: Detections | None) -> str:

@@ -15,7 +15,7 @@ from dashboard.simulator.mailbox import Mailboxes
 from dashboard.upstream.connection import build_client, use_client
 from investigate.actions import chunk_looking, reconciling, sending, services
 from investigate.bulk import engine, jobs
-from investigate.models import Action, ActionItem, ActionState, JobState
+from investigate.models import Action, ActionItem, ActionState, BulkJob, JobState
 from tests.investigate.actions.test_unknown import AMBIGUOUS, listed
 from tests.investigate.bulk.truth import (
     LOOKS_AFTER,
@@ -312,6 +312,7 @@ def test_what_a_colleague_moved_after_the_rehearsal_is_no_proof_of_this_job(
     job = rehearsed(ana, "move", records)
     sending.send(click(ben, records[0], destination="DeletedItems").pk)
     Action.objects.filter(job=None).update(created_at=timezone.now() - dt.timedelta(minutes=1))
+    BulkJob.objects.filter(pk=job.pk).update(collected_at=Now())  # as if Ben had come first, but the list was older
     job = decided(ana, job)
     emailsec.faults.next("move", lose_answer=True)
     engine.step(job.pk)
