@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +10,12 @@ from dashboard.simulator import Simulator
 from investigate.bulk import pasting
 from investigate.bulk.pasting import MOST_TERMS, Terms, decoded, read_terms
 from investigate.bulk.recognising import TermKind, looks_machine_made
+from tests.investigate.message.corpus import MAIL, hostile_strings, needs_mail, needs_strings
 
 ID = "4Njp3P0STMz2c02Q-2024-01-05T10:00:00-12345678"
 ALERT = "4Njp3P0STMz2c02Q-2024-01-05T10:00:00"
 POSTFIX = "4Njp3P0STMz2c02Q"
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-SHARED = Path(__file__).resolve().parents[4] / "shared"  # material beside the project, not part of it
-HOSTILE = SHARED / "hostile" / "strings.json"
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -86,14 +83,10 @@ def test_every_id_of_the_simulators_mail_is_what_it_is(emailsec: Simulator) -> N
                 assert found(value) == [wanted], value
 
 
+@needs_mail
 @pytest.mark.corpus
 def test_ids_of_real_mail_are_what_they_are() -> None:
-    folder = Path(os.environ.get("MAILWARDEN_MAIL_DIR") or SHARED / "mail")
-    if not folder.is_dir():
-        pytest.skip("no folder of real mail: set MAILWARDEN_MAIL_DIR")
-    headers = [
-        record.message_id for record in Simulator(messages=0, mail_dir=folder).store.records if record.message_id
-    ]
+    headers = [record.message_id for record in Simulator(messages=0, mail_dir=MAIL).store.records if record.message_id]
     broken = [
         header
         for header in headers
@@ -286,10 +279,9 @@ def test_text_made_to_stop_the_reader_is_read_in_linear_time(piece: str) -> None
     assert len(terms.unread) <= pasting.MOST_UNREAD
 
 
+@needs_strings
 def test_hostile_strings_are_read_without_harm() -> None:
-    if not HOSTILE.is_file():
-        pytest.skip("the collection of hostile strings is not here")
-    values = [entry["value"] for entry in json.loads(HOSTILE.read_text())]
+    values = hostile_strings()
 
     alone = Terms()
     for value in values:
