@@ -19,8 +19,15 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def requires(permission: Permission) -> Callable[[View[P]], View[P]]:
-    """Let only holders of the permission in; the signed-out go to the sign-in page and come back."""
+class OutsideScope(PermissionDenied):
+    """The page covers the whole account, and the member is limited to some domains of it."""
+
+
+def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P]], View[P]]:
+    """Let only holders of the permission in; the signed-out go to the sign-in page and come back.
+
+    `whole`: the page cannot be cut to some recipient domains, so members who are limited to some do not get in.
+    """
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
@@ -29,9 +36,12 @@ def requires(permission: Permission) -> Callable[[View[P]], View[P]]:
                 return redirect_to_login(_page_of(request))
             if not allowed(request.user, permission):
                 raise PermissionDenied(permission.value)
+            if whole and not request.user.scope.is_whole:
+                raise OutsideScope(str(request.user.scope))
             return view(request, *args, **kwargs)
 
         guarded.required_permission = permission  # type: ignore[attr-defined]
+        guarded.needs_whole_account = whole  # type: ignore[attr-defined]
         return cast("View[P]", guarded)
 
     return decorate

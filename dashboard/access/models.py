@@ -7,7 +7,8 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from dashboard.access.roles import Permission, Role, allowed
+from dashboard.access.roles import ROLES, Permission, Role, allowed, known_permissions
+from dashboard.access.scope import Scope
 from dashboard.web.times import zone_names
 
 
@@ -18,6 +19,9 @@ def default_undo_seconds() -> int:
 def validate_time_zone(value: str) -> None:
     if value not in zone_names():
         raise ValidationError("Choose a time zone such as Europe/Berlin.")
+
+
+_BUILT_IN = frozenset(role.value for role in Role)
 
 
 class Theme(models.TextChoices):
@@ -32,15 +36,36 @@ class Density(models.TextChoices):
     RELAXED = "relaxed", "Relaxed"
 
 
+class TeamRole(models.Model):
+    """A role the team composed itself, out of the permissions of the table."""
+
+    name = models.SlugField(primary_key=True, max_length=40)  # never one of the six
+    label = models.CharField(max_length=60)
+    permissions = models.JSONField(default=list)
+    needs_second_factor = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["label"]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def granted(self) -> frozenset[Permission]:
+        return known_permissions(self.permissions)
+
+
 class Member(AbstractUser):
-    """A person at the desk; what they may do follows from `role` alone."""
+    """A person at the desk; what they may do follows from `role`, and on which mail from `domains`."""
 
     UNDO_CHOICES = [(0, "none"), (5, "5 seconds"), (8, "8 seconds"), (15, "15 seconds"), (30, "30 seconds")]
     TEXT_SIZES = [(13, "13"), (14, "14"), (16, "16")]
 
-    role = models.CharField(
-        max_length=40, choices=[(role.value, role.value.replace("_", " ")) for role in Role], default=Role.VIEWER
-    )
+    role = models.CharField(max_length=40, default=Role.VIEWER)  # one of `Role`, or the name of a `TeamRole`
+    domains = models.JSONField(default=list, db_default=[], blank=True)  # recipient domains; empty: no limit
+    is_break_glass = models.BooleanField(default=False, db_default=False)  # may use a password where only SSO is wanted
     theme = models.CharField(max_length=10, choices=Theme, default=Theme.SYSTEM)
     density = models.CharField(max_length=10, choices=Density, default=Density.STANDARD)
     text_size = models.PositiveSmallIntegerField(choices=TEXT_SIZES, default=13)
@@ -50,9 +75,47 @@ class Member(AbstractUser):
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     shows_local_time = models.BooleanField(default=False)
 
+    _composed: tuple[str, frozenset[Permission]] | None = None  # of a role of the team, read once for this object
+
     def may(self, permission: Permission) -> bool:
         return allowed(self, permission)
 
     @property
+    def permissions(self) -> frozenset[Permission]:
+        """What the role grants; a role that is gone grants nothing."""
+        if self.role in _BUILT_IN:
+            return ROLES[Role(self.role)]
+        if self._composed is None or self._composed[0] != self.role:
+            found = TeamRole.objects.filter(pk=self.role).first()
+            self._composed = (self.role, found.granted if found else frozenset())
+        return self._composed[1]
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(frozenset(self.domains))
+
+    @property
     def display_name(self) -> str:
         return self.get_full_name() or self.username
+
+
+class Invitation(models.Model):
+    """A link that makes one member, once; only the SHA-256 of its secret is kept."""
+
+    secret_hash = models.CharField(max_length=64, unique=True)
+    email = models.EmailField()
+    role = models.CharField(max_length=40)
+    domains = models.JSONField(default=list, blank=True)
+    invited_by = models.ForeignKey("access.Member", null=True, on_delete=models.SET_NULL, related_name="+")
+    invited_by_name = models.CharField(max_length=300)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey("access.Member", null=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email}"

@@ -1,11 +1,13 @@
 """Who may do what: every permission, and the roles as sets of them.
 
-Views, services, workers and the menu all ask `allowed`; nothing else decides.
-Reading metadata (`message:read`) and reading what the sender wrote (`message:read_body`) are separate rights.
+Views, services, workers and the menu all ask `allowed`; nothing else decides. Beside the six roles of this table a team
+can compose its own (`TeamRole`) out of the same permissions. Reading metadata (`message:read`), reading what the sender
+wrote (`message:read_body`) and configuring the desk (`team:*`) are separate rights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,9 @@ class Permission(StrEnum):
     """`resource:verb`, alphabetical."""
 
     ACCOUNT_OWN = "account:own"  # one's own password and preferences
+    APPROVAL_DECIDE = "approval:decide"  # be the second person; what is approved needs its own right as well
     AUDIT_READ = "audit:read"
+    CASE_WORK = "case:work"  # take messages, hand them over, give the team's own verdict, write notes
     JOB_RUN = "job:run"  # act on many messages at once
     JOB_RUN_LARGE = "job:run_large"  # on more than MAILWARDEN_LARGE_JOB of them, and stop or mend anybody's job
     MESSAGE_MOVE = "message:move"
@@ -29,7 +33,32 @@ class Permission(StrEnum):
     MESSAGE_RECLASSIFY = "message:reclassify"
     MESSAGE_RELEASE = "message:release"
     MESSAGE_RELEASE_MALICIOUS = "message:release_malicious"
-    TEAM_MANAGE = "team:manage"
+    POLICY_ACCEPT = "policy:accept"  # a narrow rule for one sender, verified and with an end
+    TEAM_GRANT = "team:grant"  # give rights one does not hold oneself
+    TEAM_MANAGE = "team:manage"  # invite, change and end members, compose roles out of one's own rights
+    TEAM_READ = "team:read"  # who is in the team, and what each role may do
+
+
+RIGHTS: Mapping[Permission, str] = {
+    Permission.ACCOUNT_OWN: "change one's own account",
+    Permission.APPROVAL_DECIDE: "approve what others ask for",
+    Permission.AUDIT_READ: "read the audit trail",
+    Permission.CASE_WORK: "take messages, give the team's verdict and write notes",
+    Permission.JOB_RUN: "act on many messages at once",
+    Permission.JOB_RUN_LARGE: "act on very many messages at once, and stop or mend anybody's jobs",
+    Permission.MESSAGE_MOVE: "move messages",
+    Permission.MESSAGE_PURGE: "purge messages",
+    Permission.MESSAGE_READ: "see messages",
+    Permission.MESSAGE_READ_BODY: "read what the sender wrote",
+    Permission.MESSAGE_RECLASSIFY: "submit messages for another verdict",
+    Permission.MESSAGE_RELEASE: "release messages",
+    Permission.MESSAGE_RELEASE_MALICIOUS: "release Malicious messages",
+    Permission.POLICY_ACCEPT: "accept one sender for a time",
+    Permission.TEAM_GRANT: "give rights beyond one's own",
+    Permission.TEAM_MANAGE: "manage the team",
+    Permission.TEAM_READ: "see who is in the team",
+}
+"""Each permission as it ends the sentence "the right to …"."""
 
 
 class Role(StrEnum):
@@ -41,23 +70,30 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_SEE = frozenset({Permission.ACCOUNT_OWN, Permission.MESSAGE_READ})
+_SEE = frozenset({Permission.ACCOUNT_OWN, Permission.MESSAGE_READ, Permission.TEAM_READ})
 _TRIAGE = _SEE | {
+    Permission.CASE_WORK,
     Permission.JOB_RUN,
     Permission.MESSAGE_MOVE,
     Permission.MESSAGE_READ_BODY,
     Permission.MESSAGE_RECLASSIFY,
     Permission.MESSAGE_RELEASE,
+    Permission.POLICY_ACCEPT,
 }
 
 ROLES: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _SEE,
     Role.ANALYST: _TRIAGE,
     Role.RESPONDER: _TRIAGE
-    | {Permission.JOB_RUN_LARGE, Permission.MESSAGE_PURGE, Permission.MESSAGE_RELEASE_MALICIOUS},
-    Role.POLICY_MANAGER: _SEE,
+    | {
+        Permission.APPROVAL_DECIDE,
+        Permission.JOB_RUN_LARGE,
+        Permission.MESSAGE_PURGE,
+        Permission.MESSAGE_RELEASE_MALICIOUS,
+    },
+    Role.POLICY_MANAGER: _SEE | {Permission.POLICY_ACCEPT},
     Role.AUDITOR: _SEE | {Permission.AUDIT_READ},
-    Role.ADMIN: frozenset(Permission),
+    Role.ADMIN: _SEE | {Permission.AUDIT_READ, Permission.TEAM_GRANT, Permission.TEAM_MANAGE},
 }
 
 
@@ -65,9 +101,15 @@ def allowed(user: Member | AnonymousUser, permission: Permission) -> bool:
     """Whether this person, as they are in the database now, holds the permission."""
     if not user.is_authenticated or not user.is_active:
         return False
-    return permission in ROLES.get(Role(user.role), frozenset())
+    return permission in user.permissions
 
 
 def roles_with(permission: Permission) -> list[Role]:
     """The roles that hold the permission, for telling people whom to ask."""
     return [role for role, permissions in ROLES.items() if permission in permissions]
+
+
+def known_permissions(names: object) -> frozenset[Permission]:
+    """The permissions of a stored list; what this version does not know grants nothing."""
+    known = {permission.value for permission in Permission}
+    return frozenset(Permission(name) for name in names if name in known) if isinstance(names, list) else frozenset()

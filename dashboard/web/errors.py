@@ -19,7 +19,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
-from dashboard.access.roles import Permission, roles_with
+from dashboard.access.decorators import OutsideScope
+from dashboard.access.roles import RIGHTS, Permission, roles_with
 from dashboard.emailsec import errors
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.web.htmx import wants_partial
@@ -209,6 +210,10 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """What is missing, and who can grant it, where the view named the permission; else the same words as a 404."""
+    if isinstance(exception, OutsideScope):
+        return answer(
+            request, replace(_WHOLE, sentence=f"Your access is limited to {visible(str(exception), limit=300)}.")
+        )
     try:
         missing = Permission(str(exception))
     except ValueError:
@@ -231,21 +236,12 @@ _NOWHERE = ErrorText(
     "Search for what you are looking for.",
     404,
 )
-
-RIGHTS: Mapping[Permission, str] = {
-    Permission.ACCOUNT_OWN: "change one's own account",
-    Permission.AUDIT_READ: "read the audit trail",
-    Permission.JOB_RUN: "act on many messages at once",
-    Permission.JOB_RUN_LARGE: "act on very many messages at once, and stop or mend anybody's jobs",
-    Permission.MESSAGE_MOVE: "move messages",
-    Permission.MESSAGE_PURGE: "purge messages",
-    Permission.MESSAGE_READ: "see messages",
-    Permission.MESSAGE_READ_BODY: "read what the sender wrote",
-    Permission.MESSAGE_RECLASSIFY: "submit messages for another verdict",
-    Permission.MESSAGE_RELEASE: "release messages",
-    Permission.MESSAGE_RELEASE_MALICIOUS: "release Malicious messages",
-    Permission.TEAM_MANAGE: "manage the team",
-}
+_WHOLE = ErrorText(
+    "This page covers the whole account.",
+    "",
+    "A colleague without such a limit can look it up, or an admin can lift yours.",
+    403,
+)
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:  # noqa: ARG001

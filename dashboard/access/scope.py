@@ -1,0 +1,74 @@
+"""Which mail a member is limited to: some recipient domains, or none of them, which means all.
+
+A message is a scoped member's when a copy of it went to one of their domains. Recipients elsewhere are not shown to
+them, and only messages whose every copy is theirs can be acted on, because an action takes all copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.db.models import Q
+
+from dashboard.web.text import punycode, split_address
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The recipient domains somebody is limited to, in ASCII and lower case; empty: no limit."""
+
+    domains: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.domains
+
+    def covers(self, address: str) -> bool:
+        """Whether mail to this address is inside; a domain covers itself alone, not those below it."""
+        return self.is_whole or domain_of(address) in self.domains
+
+    def sees(self, recipients: Iterable[str]) -> bool:
+        """Whether a message to these recipients exists for this person."""
+        return self.is_whole or any(self.covers(address) for address in recipients)
+
+    def covers_all(self, recipients: Sequence[str]) -> bool:
+        """Whether every copy is inside, so that the message may be acted on."""
+        return self.is_whole or (bool(recipients) and all(self.covers(address) for address in recipients))
+
+    def inside(self, recipients: Iterable[str]) -> tuple[str, ...]:
+        """Those of the recipients that this person may know of."""
+        return tuple(address for address in recipients if self.covers(address))
+
+    def holds(self, other: Scope) -> bool:
+        """Whether everything inside `other` is inside this one."""
+        return self.is_whole or (not other.is_whole and other.domains <= self.domains)
+
+    def q(self, column: str) -> Q:
+        """A condition on a column that `spaced` filled: rows of which this person may know."""
+        wanted = Q()
+        for domain in sorted(self.domains):
+            wanted |= Q(**{f"{column}__contains": f" {domain} "})
+        return wanted
+
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.domains)) if self.domains else "all domains"
+
+
+WHOLE = Scope()
+
+
+def spaced(recipients: Iterable[str]) -> str:
+    """The recipients' domains as one text for a column, each between spaces: " a.example b.example "."""
+    found = sorted({domain for domain in map(domain_of, recipients) if domain})
+    return f" {' '.join(found)} " if found else ""
+
+
+@lru_cache(maxsize=4096)
+def domain_of(address: str) -> str:
+    """The domain of an address as it is compared: lower case, internationalised names in their ASCII form."""
+    domain = split_address(address)[1].strip().rstrip(".").casefold()
+    if not domain.isascii():
+        domain = punycode(domain) or ""
+    return "" if any(character.isspace() for character in domain) else domain

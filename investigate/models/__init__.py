@@ -1,0 +1,58 @@
+"""Things only we know: searches in flight, what people did with messages, work on many, the desk they share."""
+
+from __future__ import annotations
+
+from investigate.models.actions import Action, ActionItem, Receipt
+from investigate.models.approvals import Approval, ApprovalState
+from investigate.models.cases import (
+    BodyGrant,
+    Case,
+    CaseReport,
+    CaseSource,
+    CaseState,
+    DeskChange,
+    Mention,
+    Note,
+    OwnVerdict,
+    Presence,
+    QueueMark,
+)
+from investigate.models.fixes import Fix, FixStep, FixStepKind, FixStepState
+from investigate.models.jobs import LIVE_JOBS, BulkJob, JobInput, JobSource, JobState, UpstreamJob
+from investigate.models.kinds import OPEN_STATES, ActionKind, ActionState
+from investigate.models.searches import SearchRun, SearchState, SearchWatch
+
+__all__ = [
+    "LIVE_JOBS",
+    "OPEN_STATES",
+    "Action",
+    "ActionItem",
+    "ActionKind",
+    "ActionState",
+    "Approval",
+    "ApprovalState",
+    "BodyGrant",
+    "BulkJob",
+    "Case",
+    "CaseReport",
+    "CaseSource",
+    "CaseState",
+    "DeskChange",
+    "Fix",
+    "FixStep",
+    "FixStepKind",
+    "FixStepState",
+    "JobInput",
+    "JobSource",
+    "JobState",
+    "Mention",
+    "Note",
+    "OwnVerdict",
+    "Presence",
+    "QueueMark",
+    "Receipt",
+    "SearchRun",
+    "SearchState",
+    "SearchWatch",
+    "UpstreamJob",
+]
