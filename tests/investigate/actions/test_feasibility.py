@@ -49,8 +49,8 @@ def offers(message: Message, member: Member) -> dict[str, ActionOffer]:
     }
 
 
-def test_twelve_things_are_offered_in_fixed_order_with_a_key_each(ada: Member) -> None:
-    found = possible_actions(HELD, ada)
+def test_twelve_things_are_offered_in_fixed_order_with_a_key_each(ben: Member) -> None:
+    found = possible_actions(HELD, ben)
 
     assert [offer.key for offer in found] == ["i", "!", "d", "v 4", "v 5", "Shift+R", *(f"c {n}" for n in range(1, 7))]
     assert [offer.label for offer in found[5:]] == [
@@ -117,18 +117,18 @@ def test_twelve_things_are_offered_in_fixed_order_with_a_key_each(ada: Member) -
         ),
     ],
 )
-def test_why_something_cannot_work(ada: Member, message: Message, name: str, why: str) -> None:
-    offer = offers(message, ada)[name]
+def test_why_something_cannot_work(ben: Member, message: Message, name: str, why: str) -> None:
+    offer = offers(message, ben)[name]
 
     assert offer.why_not == why
     assert offer.is_enabled is not bool(why)
 
 
-def test_danger_is_marked(ada: Member) -> None:
+def test_danger_is_marked(ben: Member) -> None:
     for disposition, is_dangerous in (("MALICIOUS", True), ("MALICIOUS-BEC", True), ("SPAM", False)):
-        found = offers(changed(HELD, final_disposition=Disposition(disposition)), ada)
+        found = offers(changed(HELD, final_disposition=Disposition(disposition)), ben)
         assert found["release"].is_dangerous is is_dangerous
-    found = offers(DELIVERED, ada)
+    found = offers(DELIVERED, ben)
     assert [name for name, offer in found.items() if offer.is_dangerous] == [
         "RecoverableItemsDeletions",
         "RecoverableItemsPurges",
@@ -148,7 +148,7 @@ def test_danger_is_marked(ada: Member) -> None:
     ],
 )
 def test_only_a_purge_that_surely_happened_locks_a_message(
-    ada: Member, outcomes: list[tuple[bool | None, str | None]], is_locked: bool
+    ben: Member, outcomes: list[tuple[bool | None, str | None]], is_locked: bool
 ) -> None:
     purge = ActionProperties(folder=MailboxDestination.RECOVERABLE_ITEMS_PURGES)
     log = tuple(
@@ -156,7 +156,7 @@ def test_only_a_purge_that_surely_happened_locks_a_message(
         for success, status in outcomes
     )
 
-    offer = offers(changed(DELIVERED, action_log=log), ada)["Inbox"]
+    offer = offers(changed(DELIVERED, action_log=log), ben)["Inbox"]
 
     assert offer.why_not == ("The message was purged." if is_locked else "")
 
@@ -164,20 +164,18 @@ def test_only_a_purge_that_surely_happened_locks_a_message(
 def test_a_missing_right_names_who_has_it(ana: Member, vera: Member) -> None:
     malicious = changed(HELD, final_disposition=Disposition.MALICIOUS)
 
-    assert offers(malicious, ana)["release"].why_not == (
-        "Your role may not release malicious mail: ask an admin or responder."
-    )
+    assert offers(malicious, ana)["release"].why_not == ("Your role may not release malicious mail: ask a responder.")
     assert offers(DELIVERED, ana)["RecoverableItemsPurges"].why_not == (
-        "Your role may not delete mail for good: ask an admin or responder."
+        "Your role may not delete mail for good: ask a responder."
     )
     assert not any(offer.is_enabled for offer in possible_actions(HELD, vera))
 
 
-def test_an_old_server_wants_the_file_of_clean_mail(ada: Member) -> None:
+def test_an_old_server_wants_the_file_of_clean_mail(ben: Member) -> None:
     SharedMissingFeatures(settings.CLOUDFLARE_ACCOUNT_ID).remember("create_submissions")
 
-    assert offers(CLEAN, ada)["SPAM"].needs_eml
-    assert not offers(HELD, ada)["NONE"].needs_eml
+    assert offers(CLEAN, ben)["SPAM"].needs_eml
+    assert not offers(HELD, ben)["NONE"].needs_eml
 
 
 def test_an_action_under_way_stands_in_the_way_of_all_others(

@@ -323,7 +323,7 @@ def test_a_chunk_of_somebody_elses_job_needs_what_the_job_needs(
 
     receipt = soup(analyst.get(address))
     assert not receipt.select("#receipt button")
-    assert "This is Ben's job; a responder or admin can do this too." in text_of(receipt.select_one("#receipt"))
+    assert "This is Ben's job; a responder can do this too." in text_of(receipt.select_one("#receipt"))
     assert analyst.post(reverse("investigate:look", args=[chunk.pk]), headers=HTMX).status_code == 403
     assert analyst.post(reverse("investigate:settle", args=[chunk.pk]), {"outcome": "done"}).status_code == 403
     chunk.refresh_from_db()
@@ -742,7 +742,7 @@ def test_somebody_elses_job_is_theirs_alone_unless_one_may_mend_everybodys(
     page = soup(client.get(url_of(running)))
     refused = client.post(url_of(running, "cancel_job"), headers=HTMX)
 
-    assert "This is Ana's job; a responder or admin can do this too." in text_of(page.select_one(".whynot"))
+    assert "This is Ana's job; a responder can do this too." in text_of(page.select_one(".whynot"))
     assert all(one.has_attr("disabled") for one in page.select("#progress button"))
     assert refused.status_code == 403
     assert "This is Ana's job" in text_of(soup(refused))

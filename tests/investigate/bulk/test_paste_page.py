@@ -171,13 +171,13 @@ def test_more_text_than_a_form_takes_is_answered_with_what_to_do(analyst: Client
     assert "Send it as a file." in answer.content.decode()
 
 
-def test_the_menu_holds_what_the_member_may_do(analyst: Client, admin: Client, soup: Soup) -> None:
+def test_the_menu_holds_what_the_member_may_do(analyst: Client, responder: Client, soup: Soup) -> None:
     def offered(client: Client) -> list[str]:
         return [option["value"] for option in soup(client.get(URL)).select("select[name=act] option")]
 
     assert offered(analyst)[0] == "move:DeletedItems"
     assert "move:RecoverableItemsPurges" not in offered(analyst)
-    assert {"move:RecoverableItemsPurges", "release:", "reclassify:NONE"} <= set(offered(admin))
+    assert {"move:RecoverableItemsPurges", "release:", "reclassify:NONE"} <= set(offered(responder))
 
 
 def test_who_may_not_run_jobs_reads_why(viewer: Client, soup: Soup) -> None:
@@ -185,7 +185,7 @@ def test_who_may_not_run_jobs_reads_why(viewer: Client, soup: Soup) -> None:
     answer = viewer.post(URL, form(ID))
 
     assert page.select_one("#paste-form") is None
-    assert "analyst, responder, admin" in page.text
+    assert "analyst, responder" in page.text
     assert answer.status_code == 403
     assert not BulkJob.objects.exists()
 
@@ -219,7 +219,7 @@ def test_more_than_the_members_own_limit_is_refused_before_anything_is_looked_up
 
     assert answer.status_code == 422
     told = soup(answer).select_one(".errors").get_text()  # type: ignore[union-attr]
-    assert "Your role may not run a job of this size: ask an admin or responder." in told
+    assert "Your role may not run a job of this size: ask a responder." in told
     assert "This names 4 to look up; without that right 3 is the most of one job." in told
     assert not BulkJob.objects.exists()
     assert analyst.post(URL, form(three)).status_code == 303

@@ -321,8 +321,7 @@ def test_a_large_job_needs_a_right_and_the_page_says_whose(monkeypatch, ana, ana
 
     assert button.has_attr("disabled")
     assert page.select_one("#why-not").get_text() == (
-        "Your role may not run a job of this size: ask an admin or responder. "
-        "This is 5; without that right 4 is the most."
+        "Your role may not run a job of this size: ask a responder. This is 5; without that right 4 is the most."
     )
     assert not page.select_one("#decide [name=reason]")
     assert decide(analyst, job).status_code == 403
@@ -560,7 +559,8 @@ def test_nobody_decides_what_another_rehearses(ana, responder: Client, admin: Cl
     job = filled(ana, 3)
 
     assert decide(responder, job).status_code == 403
-    assert "Ana rehearses this and decides it." in decide(admin, job, headers=HTMX).content.decode()
+    assert "Ana rehearses this and decides it." in decide(responder, job, headers=HTMX).content.decode()
+    assert decide(admin, job).status_code == 403
     assert decide(viewer, job).status_code == 403
     assert state_of(job) == JobState.REHEARSAL
 
