@@ -51,6 +51,11 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.wire_to or self.wire_envelope_to or self.wire_client_recipients or ()
 
     @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """Where its copies went; the header, which senders write as they like, only where nothing else is told."""
+        return self.wire_client_recipients or self.wire_envelope_to or self.wire_to or ()
+
+    @property
     def detection_reasons(self) -> tuple[str, ...]:
         return self.wire_reasons or ()
 

@@ -223,6 +223,11 @@ class Message(Answer, frozen=True):
         """Who it was for: the header, else the envelope, else the mailboxes."""
         return self.to or self.envelope_to or self.client_recipients
 
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """Where its copies went; the header, which senders write as they like, only where nothing else is told."""
+        return self.client_recipients or self.envelope_to or self.to
+
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a search. There is no total; `next_cursor` is None on the last page."""

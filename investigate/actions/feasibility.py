@@ -24,6 +24,7 @@ from dashboard.emailsec.types import (
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.actions import words
 from investigate.actions.decision import MALICIOUS, PURGES, permission_for
+from investigate.message.visible import OUTSIDE, hides_copies
 from investigate.models import OPEN_STATES, ActionItem, ActionKind, ActionState
 
 # Keys of the five folders and six dispositions: menus "v" and "c"; the first three folders also have keys of their own.
@@ -141,6 +142,8 @@ def why_not(
     permission = permission_for(kind, destination=destination, disposition=message.final_disposition or "")
     if not member.may(permission):
         return words.lacks(permission)
+    if hides_copies(message):
+        return OUTSIDE
     if message.id in known.in_flight:
         return known.in_flight[message.id]
     if message.is_phish_submission:

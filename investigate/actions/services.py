@@ -18,7 +18,7 @@ from investigate.actions.decision import Decision, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
 from investigate.bulk.facts import facts_of
 from investigate.bulk.jobs import LOOK_TASK, check_control
-from investigate.message.parts import read_message
+from investigate.message.visible import message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
 LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
@@ -60,7 +60,7 @@ def act(*, actor: Member, decision: Decision, operation_key: str, request: HttpR
     if again is not None:
         return again
     _check_right(actor, decision)
-    message = read_message(investigate_id)
+    message = message_for(actor, investigate_id)
     try:
         _check_free(message.id, actor)
         offer = _offer(message, actor, decision)

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 from django.conf import settings
 
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.emailsec.types import Detections, Disposition, Message, Trace
 from dashboard.upstream.connection import get_client
@@ -68,8 +69,13 @@ def body_life() -> dt.timedelta:
     return dt.timedelta(hours=settings.BODY_RETENTION_HOURS)
 
 
-def open_message(investigate_id: str) -> Opened:
-    """Message and detections in the time of the slower call. Raises what the message's own call raises."""
+def open_message(investigate_id: str, *, scope: Scope = WHOLE) -> Opened:
+    """Message and detections in the time of the slower call. Raises what the message's own call raises.
+
+    Within a scope the detections are asked for once the message is known to be inside.
+    """
+    if not scope.is_whole:
+        return with_detections(read_message(investigate_id, scope=scope))
     message = store.kept_as(Message, investigate_id, Kept.MESSAGE, younger_than=MESSAGE_FRESH)
     if message is not None:
         return with_detections(message)
@@ -105,28 +111,46 @@ def settled(call: Callable[[], T]) -> tuple[T | None, EmailSecurityError | None]
         return None, error
 
 
-def read_message(investigate_id: str) -> Message:
-    """One message's metadata. A copy that a person reported is found in the store of submissions."""
-    message = store.kept_as(Message, investigate_id, Kept.MESSAGE, younger_than=MESSAGE_FRESH)
+def read_message(investigate_id: str, *, scope: Scope = WHOLE) -> Message:
+    """One message's metadata. A copy that a person reported is found in the store of submissions.
+
+    A message outside the scope is looked for and missed like one that does not exist: by the same calls and queries.
+    """
+    message = _kept_message(investigate_id, scope, younger_than=MESSAGE_FRESH)
     if message is not None:
         return message
-    is_submission = _is_known_submission(investigate_id)
-    client = get_client()
-    try:
-        message = client.message(investigate_id, submission=is_submission)
-    except NotFound as error:
-        try:
-            message = client.message(investigate_id, submission=not is_submission)
-        except NotFound:
-            raise error from None
+    before = _kept_message(investigate_id, scope)
+    message = _asked_for(investigate_id, scope, is_submission=before is not None and before.is_phish_submission)
     store.keep_struct(investigate_id, Kept.MESSAGE, message, body_life())
     return message
 
 
-def seen_message(investigate_id: str) -> Message:
+def seen_message(investigate_id: str, *, scope: Scope = WHOLE) -> Message:
     """The message as somebody last saw it: enough for parts, which only ask what cannot change."""
-    message = store.kept_as(Message, investigate_id, Kept.MESSAGE)
-    return read_message(investigate_id) if message is None else message
+    message = _kept_message(investigate_id, scope)
+    return read_message(investigate_id, scope=scope) if message is None else message
+
+
+def _kept_message(investigate_id: str, scope: Scope, *, younger_than: dt.timedelta | None = None) -> Message | None:
+    message = store.kept_as(Message, investigate_id, Kept.MESSAGE, younger_than=younger_than)
+    return message if message is not None and scope.sees(message.mailboxes) else None
+
+
+def _asked_for(investigate_id: str, scope: Scope, *, is_submission: bool) -> Message:
+    """The message out of either store of the service; NotFound where neither shows one inside the scope."""
+    client = get_client()
+    missing: NotFound | None = None
+    for in_submissions in (is_submission, not is_submission):
+        try:
+            message = client.message(investigate_id, submission=in_submissions)
+        except NotFound as error:
+            missing = missing or error
+        else:
+            if scope.sees(message.mailboxes):
+                return message
+    if missing is None or not scope.is_whole:  # what the service says of one is not said of the other
+        missing = NotFound(status=404)
+    raise missing
 
 
 def detections(message: Message) -> Detections:
@@ -203,8 +227,3 @@ def _is_known_clean(investigate_id: str) -> bool:
         return is_clean(before)
     row = known_row(investigate_id)
     return row is not None and row.final_disposition == Disposition.NONE
-
-
-def _is_known_submission(investigate_id: str) -> bool:
-    before = store.kept_as(Message, investigate_id, Kept.MESSAGE)
-    return before is not None and before.is_phish_submission

@@ -34,7 +34,7 @@ from investigate.bulk import jobs
 from investigate.bulk.progress import JobView, chunk_views
 from investigate.bulk.upstream import presenting
 from investigate.bulk.upstream import services as upstream
-from investigate.message.parts import read_message
+from investigate.message.visible import message_for
 from investigate.models import Action, BulkJob, UpstreamJob
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
@@ -72,7 +72,7 @@ def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
     if not wants_partial(request):
         return _see_other(reverse("investigate:message", args=[investigate_id]))
     try:
-        message = read_message(investigate_id)
+        message = message_for(_member(request), investigate_id)
     except EmailSecurityError:
         return HttpResponse(status=204)  # the old buttons stay; each of them is checked again when it is pressed
     context = {"foot": queries.foot(message, _member(request)), "oob": True}
@@ -266,7 +266,7 @@ def _ask(request: HttpRequest, investigate_id: str) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     decision: Decision = form.decision(investigate_id)
-    message = read_message(investigate_id)
+    message = message_for(_member(request), investigate_id)
     offer = services.offer_for(message, _member(request), decision)
     if offer is None:
         raise Http404

@@ -23,13 +23,21 @@ from dashboard.web.errors import ErrorText, answer, explain
 from dashboard.web.htmx import wants_partial
 from dashboard.web.text import dom_id, visible
 from investigate.actions.queries import foot, states_for
-from investigate.message import parts, sample
+from investigate.message import parts, privacy, sample
 from investigate.message.head import head
 from investigate.message.parts import NeedsClick, NotOffered, Opened
 from investigate.message.preview import UnsafePicture
+from investigate.message.privacy import UncoverForm
 from investigate.message.tabs import FIRST_TAB, MOST_RAW_TEXT, TABS, Context, Tab, Visit, why_of
+from investigate.message.visible import opened_for, seen_for
 
 NOT_OFFERED = ErrorText("There is nothing to show.", "", "Open the message to see what there is.", 404)
+COVERED = ErrorText(
+    "What the sender wrote is covered.",
+    "Nothing of it is shown before you say why you have to read it.",
+    "Open the message, choose a reason under Preview or Raw, then come back.",
+    403,
+)
 PLAIN = "text/plain; charset=utf-8"
 RAW_TEXT_ENDS = "\n\n[Mailwarden shows the first 1 MB. The .eml holds the whole message: download it.]\n"
 
@@ -51,11 +59,11 @@ def pane(request: HttpRequest, investigate_id: str) -> HttpResponse:
 def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpResponse:
     tab = TABS.get(request.GET.get("tab", FIRST_TAB), TABS[FIRST_TAB])
     try:
-        opened = parts.open_message(investigate_id)
+        opened = opened_for(_member(request), investigate_id)
     except EmailSecurityError as error:
         return _not_opened(request, investigate_id, template, error)
     member = _member(request)
-    why = why_of(member, opened) | {"detections_failed": _failed(opened.detections_error)}
+    why = why_of(request, member, opened) | {"detections_failed": _failed(opened.detections_error)}
     acted = states_for([opened.message.id]).get(opened.message.id)
     panel_template, panel_context = "", Context()
     if tab.name != FIRST_TAB:
@@ -96,7 +104,7 @@ def part(request: HttpRequest, investigate_id: str, part: str) -> HttpResponse:
     if not wants_partial(request):
         return redirect(f"{reverse('investigate:message', args=[investigate_id])}?tab={tab.name}")
     try:
-        found = parts.seen_message(investigate_id)
+        found = seen_for(_member(request), investigate_id)
     except EmailSecurityError as error:
         return _shown(request, tab, *_failure(investigate_id, tab, error))
     return _panel(request, found, tab)
@@ -112,6 +120,8 @@ def _state(request: HttpRequest, found: Message, tab: Tab) -> tuple[str, Context
     context: Context = {"message": found, "investigate_id": found.id}
     if not member.may(tab.permission):
         return "investigate/_part_forbidden.html", context, 403
+    if _is_covered(member, tab, found):
+        return "investigate/_part_covered.html", {**context, "tab": tab, "uncover_form": UncoverForm()}, 200
     try:
         context |= tab.read(Visit(request, member, found))
     except NeedsClick as needed:
@@ -138,6 +148,10 @@ def _failure(investigate_id: str, tab: Tab, error: EmailSecurityError) -> tuple[
     )
 
 
+def _is_covered(member: Member, tab: Tab, found: Message) -> bool:
+    return tab.permission == Permission.MESSAGE_READ_BODY and privacy.is_covered(member, found.id)
+
+
 def _shown(request: HttpRequest, tab: Tab, template: str, context: Context, status: int) -> HttpResponse:
     response = render(request, template, context, status=status)
     return response if status == 200 else _in_place(response, f"#panel-{tab.name}")
@@ -150,7 +164,9 @@ def render_preview(request: HttpRequest, investigate_id: str) -> HttpResponse:
     tab = TABS["preview"]
     is_partial = wants_partial(request)
     try:
-        found = parts.seen_message(investigate_id)
+        found = seen_for(_member(request), investigate_id)
+        if _is_covered(_member(request), tab, found):
+            return answer(request, COVERED)
         with recording(_member(request), "message:render_preview", targets=[found.id], request=request) as event:
             try:
                 picture = parts.render(found)
@@ -169,11 +185,40 @@ def render_preview(request: HttpRequest, investigate_id: str) -> HttpResponse:
     return render(request, tab.template, {"picture": picture, "message": found, "investigate_id": found.id, "tab": tab})
 
 
+@require_POST
+@requires(Permission.MESSAGE_READ_BODY)
+def uncover(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """Take the reason for reading what the sender wrote; then show the part where it was asked for."""
+    tab = TABS.get(request.POST.get("tab", ""), TABS["preview"])
+    is_partial, member = wants_partial(request), _member(request)
+    try:
+        found = seen_for(member, investigate_id)
+    except EmailSecurityError as error:
+        if not is_partial:
+            raise
+        return _shown(request, tab, *_failure(investigate_id, tab, error))
+    form = UncoverForm(request.POST)
+    if not form.is_valid():
+        template = "investigate/_part_covered.html" if is_partial else "investigate/uncover.html"
+        context: Context = {"investigate_id": found.id, "tab": tab, "uncover_form": form}
+        return _shown(request, tab, template, context, 422)
+    if privacy.is_covered(member, found.id):
+        privacy.uncover(actor=member, message=found, reason=form.reason, request=request)
+    if not is_partial:
+        page = f"{reverse('investigate:message', args=[found.id])}?tab={tab.name}"
+        return HttpResponse(status=303, headers={"Location": page})
+    response = _panel(request, found, tab)
+    response["HX-Trigger-After-Swap"] = "uncovered"  # the other covered parts of the page ask for themselves again
+    return response
+
+
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
 def preview_image(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """The picture, drawn anew by us."""
-    found = parts.seen_message(investigate_id)
+    found = seen_for(_member(request), investigate_id)
+    if privacy.is_covered(_member(request), found.id):
+        return answer(request, COVERED)
     if why_not := parts.why_no_preview(found):
         return answer(request, replace(NOT_OFFERED, sentence=why_not))
     with recording(_member(request), "message:preview", targets=[found.id], request=request) as event:
@@ -211,7 +256,9 @@ def _raw_as(
     request: HttpRequest, investigate_id: str, action: str, handed_out: Callable[[Visit, bytes], HttpResponse]
 ) -> HttpResponse:
     """The raw message in one of its forms, written down before it is fetched."""
-    found = parts.seen_message(investigate_id)
+    found = seen_for(_member(request), investigate_id)
+    if privacy.is_covered(_member(request), found.id):
+        return answer(request, COVERED)
     if why_not := parts.why_no_raw(found):
         return answer(request, replace(NOT_OFFERED, sentence=why_not))
     with recording(_member(request), action, targets=[found.id], request=request) as event:
@@ -258,7 +305,8 @@ def _body(content: bytes, content_type: str, disposition: str, *, framed: bool =
 
 def _counts(opened: Opened, member: Member) -> dict[str, int]:
     """Numbers on the tabs, where they are known already."""
-    if opened.detections is None or not member.may(Permission.MESSAGE_READ_BODY):
+    shows_body = member.may(Permission.MESSAGE_READ_BODY) and not privacy.is_covered(member, opened.message.id)
+    if opened.detections is None or not shows_body:
         return {}
     return {"links": len(opened.detections.links), "attachments": len(opened.detections.attachments)}
 
