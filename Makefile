@@ -26,7 +26,7 @@ test: setup-dev ## run all tests: real PostgreSQL, real Redis, real browser (T=p
 ifndef T
 	@echo "the same on PostgreSQL, where the database matters"
 	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 2 --dist loadfile -q tests/dashboard/audit tests/dashboard/upstream \
-	  tests/investigate/actions tests/investigate/bulk tests/investigate/search
+	  tests/investigate/actions tests/investigate/approvals tests/investigate/bulk tests/investigate/search
 endif
 
 check: setup-dev ## lint, format, types, templates, deployment settings, migrations

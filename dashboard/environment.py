@@ -43,6 +43,17 @@ def names(name: str, default: list[str]) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()] or default
 
 
+def names_of(name: str, known: tuple[str, ...]) -> frozenset[str]:
+    """Some of a few words between commas. Not set stands for all of them, and set to nothing for none."""
+    value = os.environ.get(name)
+    if value is None:
+        return frozenset(known)
+    found = {part.strip().lower() for part in value.split(",") if part.strip()}
+    if not found <= set(known):
+        raise ImproperlyConfigured(f"{name} must be some of {', '.join(known)} between commas, not {value!r}.")
+    return frozenset(found)
+
+
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     """One of a few words, in capitals or not."""
     value = text(name, default).upper()

@@ -219,6 +219,7 @@ def start(folder: Path, resources: ExitStack, options: argparse.Namespace) -> In
         "MAILWARDEN_WORKER_THREADS": serve.WORKER_THREADS,
         "MAILWARDEN_WEB_PROCESSES": "1",
         "MAILWARDEN_UNDO_SECONDS": "0",
+        "MAILWARDEN_SECOND_PERSON": "",
         "MAILWARDEN_BULK_LIMIT": str(options.messages),
         "CLOUDFLARE_ACCOUNT_ID": serve.DEMO_ACCOUNT,
         "CLOUDFLARE_API_TOKEN": serve.DEMO_TOKEN,

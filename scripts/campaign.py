@@ -43,6 +43,7 @@ os.environ |= {
     "MAILWARDEN_CALL_LIMIT": "1000000",
     "MAILWARDEN_CALL_SECONDS": "6",
     "MAILWARDEN_QUIET_SECONDS": "0",
+    "MAILWARDEN_SECOND_PERSON": "",
 }
 for stray in ("CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY", "CLOUDFLARE_READ_TOKEN"):
     os.environ.pop(stray, None)

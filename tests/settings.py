@@ -9,6 +9,7 @@ os.environ.setdefault("CLOUDFLARE_API_TOKEN", "write-token-of-the-tests")
 os.environ.setdefault("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4")
 os.environ.setdefault("MAILWARDEN_HTTPS", "false")
 os.environ.setdefault("MAILWARDEN_DATA_DIR", tempfile.mkdtemp(prefix="mailwarden-tests-"))
+os.environ.setdefault("MAILWARDEN_SECOND_PERSON", "")  # tests about a second person ask for one themselves
 os.environ.setdefault("MAILWARDEN_LOG_LEVEL", "WARNING")
 # Playwright keeps an event loop in the thread of the tests, which Django would take for asynchronous code.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

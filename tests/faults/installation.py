@@ -412,6 +412,7 @@ def start_installation(folder: Path, resources: ExitStack, *, is_production: boo
         "MAILWARDEN_QUIET_SECONDS": "1",
         "MAILWARDEN_UNDO_SECONDS": "0",
         "MAILWARDEN_SWEEP_SECONDS": "1",
+        "MAILWARDEN_SECOND_PERSON": "",
         "CLOUDFLARE_ACCOUNT_ID": serve.DEMO_ACCOUNT,
         "CLOUDFLARE_API_TOKEN": serve.DEMO_TOKEN,
         "CLOUDFLARE_BASE_URL": f"{upstream}/client/v4",
