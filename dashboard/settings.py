@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.emailsec.credentials import KeyCredentials, TokenCredentials
 from dashboard.emailsec.paths import checked_base_url
-from dashboard.environment import choice, flag, names, number, text
+from dashboard.environment import choice, flag, names, names_of, number, text
 from dashboard.logs import configure_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -94,6 +94,10 @@ CALL_SECONDS = number(
     "MAILWARDEN_CALL_SECONDS", 45, least=2, most=120
 )  # everything about one write; a claim lasts twice
 LARGE_JOB = number("MAILWARDEN_LARGE_JOB", 1000)  # messages; more in one job need a right of their own
+SECOND_PERSON = names_of(
+    "MAILWARDEN_SECOND_PERSON", ("purge", "release_malicious", "large")
+)  # what takes a second person; set to nothing: nothing does
+APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, least=1, most=24 * 30)  # until a request expires
 BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
