@@ -102,6 +102,21 @@ BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one j
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
 
+# --- privacy and the audit trail ----------------------------------------------------------------------------------
+
+PRIVACY = flag("MAILWARDEN_PRIVACY", default=False)  # what senders wrote is covered until a reason is given
+EXPORTS_PER_HOUR = number("MAILWARDEN_EXPORTS_PER_HOUR", 20, least=1)  # files one member may take
+CLAIM_MINUTES = number("MAILWARDEN_CLAIM_MINUTES", 15, least=1)  # away for so long, a member's claim on a case ends
+OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # from arrival until a case is overdue
+QUEUE_DAYS = number("MAILWARDEN_QUEUE_DAYS", 2, least=1, most=30)  # how far back the queue reads when it first starts
+QUEUE_DISPOSITIONS = [
+    name.upper()
+    for name in names("MAILWARDEN_QUEUE_DISPOSITIONS", ["MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF"])
+]
+for _name in QUEUE_DISPOSITIONS:
+    if not re.fullmatch(r"[A-Z][A-Z_-]{0,38}", _name):
+        _refuse(f"MAILWARDEN_QUEUE_DISPOSITIONS must be dispositions between commas; {_name!r} is none.")
+
 # --- Django -------------------------------------------------------------------------------------------------------
 
 ROOT_URLCONF = "dashboard.urls"
@@ -119,6 +134,12 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django_htmx",
 ]
@@ -138,6 +159,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "dashboard.web.middleware.RequestLogMiddleware",
     "dashboard.web.middleware.HtmxSignInMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "dashboard.web.middleware.ErrorPagesMiddleware",
 ]
 TEMPLATES = [
@@ -181,9 +203,7 @@ else:
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
-}  # what is shared lives in tables, as JSON
+CACHES = {"default": {"BACKEND": "dashboard.access.kept.KeptCache"}}  # a table, values in JSON: only sign-in uses it
 SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_NAME = "__Host-mailwarden" if HTTPS else "mailwarden"
@@ -215,9 +235,6 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-LOGIN_URL = "access:login"
-LOGIN_REDIRECT_URL = "/investigate/"
-LOGOUT_REDIRECT_URL = "access:login"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
@@ -227,6 +244,33 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+
+# --- sign-in ------------------------------------------------------------------------------------------------------
+# django-allauth does it; dashboard/access says which parts are offered, and counts every attempt itself.
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/investigate/"
+LOGOUT_REDIRECT_URL = "account_login"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+ACCOUNT_ADAPTER = "dashboard.access.adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_LOGIN_TIMEOUT = 600  # seconds between the password and the second factor
+ACCOUNT_RATE_LIMITS = False  # dashboard/access/throttle.py counts instead: nobody can lock a colleague out
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_USER_DISPLAY = "dashboard.access.adapter.display_name"
+MFA_ADAPTER = "dashboard.access.adapter.FactorAdapter"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = False
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Mailwarden"
+MFA_TOTP_TOLERANCE = 1
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False

@@ -119,3 +119,39 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation of {self.email}"
+
+
+class Kept(models.Model):
+    """One value of the cache (`dashboard.access.kept`): what sign-in remembers for minutes, for all processes."""
+
+    key = models.CharField(primary_key=True, max_length=250)
+    value = models.TextField()  # JSON
+    ends_at = models.FloatField(db_index=True)  # seconds since 1970
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Attempts(models.Model):
+    """How often something was tried in a stretch of time (`dashboard.access.throttle`)."""
+
+    key = models.CharField(primary_key=True, max_length=64)  # SHA-256 of what is counted
+    number = models.PositiveIntegerField()
+    ends_at = models.FloatField(db_index=True)  # seconds since 1970
+
+    def __str__(self) -> str:
+        return f"{self.number} attempts"
+
+
+class FamiliarAddress(models.Model):
+    """An address a member signed in from, so that a stranger's wrong guesses elsewhere do not keep them out there."""
+
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="familiar_addresses")
+    address = models.CharField(max_length=64)  # of IPv6 the network
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["member", "address"], name="familiar_address_once")]
+
+    def __str__(self) -> str:
+        return self.address
