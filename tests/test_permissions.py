@@ -19,7 +19,7 @@ from tests.conftest import HTMX
 from tests.test_invariants import ADDRESSES
 
 POSTED_ONLY = {
-    "undo", "undo_last", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch",
+    "undo", "undo_last", "uncover", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch",
     "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again", "dismiss_notices",
     "begin_job", "decide_job", "recollect_job", "take_over_job",
     "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",

@@ -11,9 +11,9 @@ from django.http import HttpRequest
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from dashboard.audit.recorder import recording
+from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
-from investigate.message import campaign, eml, history, links, parts, trace
+from investigate.message import campaign, eml, history, links, parts, privacy, trace
 from investigate.message.explain import explain
 from investigate.message.parts import Opened
 from investigate.message.wording import verdict_word
@@ -53,17 +53,35 @@ class Tab:
 
 def why(visit: Visit) -> Context:
     """Reasons, with a failure of the detections as a line of its own."""
-    return why_of(visit.member, parts.with_detections(visit.message))
+    return why_of(visit.request, visit.member, parts.with_detections(visit.message))
 
 
-def why_of(member: Member, opened: Opened) -> Context:
-    shows_body = member.may(Permission.MESSAGE_READ_BODY)
+def why_of(request: HttpRequest, member: Member, opened: Opened) -> Context:
+    """The reasons as far as the member may read them; those that quote the body are written down as a look at it."""
+    message = opened.message
+    may_read = member.may(Permission.MESSAGE_READ_BODY)
+    is_covered = may_read and privacy.is_covered(member, message.id)
+    shows_body = may_read and not is_covered
+    if shows_body and (opened.detections is not None or message.findings):
+        _looked_at(Visit(request, member, message), "findings")
     return {
+        "is_covered": is_covered,
         "explanation": explain(opened.message, opened.detections, shows_body=shows_body),
         "detections_error": opened.detections_error,
         "seen_before": history.seen_before(opened.message),
         "shows_body": shows_body,
     }
+
+
+def _looked_at(visit: Visit, what: str, **numbers: int) -> None:
+    """Write down that the member is about to be shown what the sender wrote."""
+    record(
+        actor=visit.member,
+        action=f"message:{what}",
+        targets=[visit.message.id],
+        detail=numbers,
+        request=visit.request,
+    )
 
 
 def preview(visit: Visit) -> Context:
@@ -73,6 +91,7 @@ def preview(visit: Visit) -> Context:
 def link_table(visit: Visit) -> Context:
     """Each link beside the verdict of the finding that names it: the API judges links only there."""
     detections = parts.detections(visit.message)
+    _looked_at(visit, "links", links=len(detections.links))
     shown = links.views((link.href, link.text) for link in detections.links[:MOST_LINKS])
     said = {
         reason.jump.anchor: reason
@@ -89,6 +108,7 @@ def link_table(visit: Visit) -> Context:
 def attachment_table(visit: Visit) -> Context:
     """Attachments as the detections list them; hashes an older server does not give can be read from the raw mail."""
     found = parts.detections(visit.message).attachments
+    _looked_at(visit, "attachments", attachments=len(found))
     lacks_hashes = any(not item.sha256 for item in found)
     context: Context = {
         "total": len(found),
@@ -129,6 +149,7 @@ def header_list(visit: Visit) -> Context:
     source = "detections"
     if not found:
         found, source = list(eml.headers(_raw_for(visit, "headers"))), "raw"
+    _looked_at(visit, "headers", headers=len(found))
     wanted = visit.request.GET.get("find", "").strip().casefold()
     shown = [
         (number, header)

@@ -73,7 +73,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
         "head": head(opened.message, opened.detections),
         "tabs": TABS.values(),
         "selected": tab.name,
-        "counts": _counts(opened, member),
+        "counts": _counts(opened, shows_body=why["shows_body"]),
         "panel_template": panel_template,
         "investigate_id": opened.message.id,
         "foot": foot(opened.message, member),
@@ -303,9 +303,8 @@ def _body(content: bytes, content_type: str, disposition: str, *, framed: bool =
     return response
 
 
-def _counts(opened: Opened, member: Member) -> dict[str, int]:
+def _counts(opened: Opened, *, shows_body: bool) -> dict[str, int]:
     """Numbers on the tabs, where they are known already."""
-    shows_body = member.may(Permission.MESSAGE_READ_BODY) and not privacy.is_covered(member, opened.message.id)
     if opened.detections is None or not shows_body:
         return {}
     return {"links": len(opened.detections.links), "attachments": len(opened.detections.attachments)}
