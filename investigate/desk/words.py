@@ -1,0 +1,58 @@
+"""What the desk says about cases, in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from dashboard.access.roles import Permission
+from dashboard.web.times import age
+from investigate.models import Case, CaseSource, CaseState, OwnVerdict
+
+VERDICT_KEYS = {str(number): verdict for number, verdict in enumerate(OwnVerdict, start=1)}  # after t
+
+SOURCES = {
+    CaseSource.DETECTION: "Detection",
+    CaseSource.SUBMISSION: "User",
+    CaseSource.PHISHGUARD: "PhishGuard",
+    CaseSource.PERSON: "Colleague",
+}
+
+
+def claimed(case: Case, *, now: dt.datetime | None = None) -> str:
+    """ "Ben has this since 2 min. Take over?" """
+    return f"{case.holder_name} has this since {age(case.held_at, now=now)}. Take over?"
+
+
+def changed_meanwhile(case: Case) -> str:
+    """How the case stands, for somebody who decided by an older sight of it."""
+    facts = [state(case)]
+    if case.holder_name:
+        facts.append(f"{case.holder_name} has it")
+    if case.verdict:
+        facts.append(f"{verdict(case.verdict)} by {case.verdict_by}")
+    return f"This was changed meanwhile: {', '.join(facts)}. Look, then decide again."
+
+
+def has(case: Case, *, is_own: bool) -> str:
+    """Who has it, beside its state."""
+    if not case.holder_name:
+        return "Nobody has it"
+    return "You have it" if is_own else f"{case.holder_name} has it"
+
+
+def state(case: Case) -> str:
+    return CaseState(case.state).label
+
+
+def verdict(value: str) -> str:
+    """The team's verdict as a word; what this version does not know is shown as it is stored."""
+    return str(dict(OwnVerdict.choices).get(value, value))
+
+
+def cannot_work(name: str) -> str:
+    return f"{name} cannot take this: their role lacks “{Permission.CASE_WORK}”, or it is outside their domains."
+
+
+def cannot_see(names: list[str]) -> str:
+    listed = ", ".join(f"@{name}" for name in names)
+    return f"{listed} cannot see this message and would never read the note. Take the name out, or write it without @."
