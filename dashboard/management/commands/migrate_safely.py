@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 
 _ONE_AT_A_TIME = 0x4D57  # an advisory lock of PostgreSQL: two starts migrate one after the other
 
@@ -50,6 +50,9 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=verbosity)
         finally:
             connection.close()  # gives up the lock and the session's settings
+            # Indexes and foreign keys come last, after the block that would end the transaction for Django: one that
+            # fails there leaves a connection that believes itself inside. The next try begins with a new one.
+            del connections[DEFAULT_DB_ALIAS]
 
 
 def _waited_in_vain(problem: OperationalError) -> bool:
