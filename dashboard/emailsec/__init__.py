@@ -4,7 +4,7 @@ from dashboard.emailsec.client import EmailSecurityClient
 from dashboard.emailsec.credentials import Credentials, KeyCredentials, TokenCredentials
 from dashboard.emailsec.features import MissingFeatures, RememberedHere
 from dashboard.emailsec.groups import every
-from dashboard.emailsec.requests import BulkSearch, MissedDetection, Reclassification, SearchQuery
+from dashboard.emailsec.requests import BulkSearch, MissedDetection, NewAllowPolicy, Reclassification, SearchQuery
 from dashboard.emailsec.rows import MessageRow, decode_rows
 from dashboard.emailsec.transport import Meter, Priority, RetryTransport, priority_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "Meter",
     "MissedDetection",
     "MissingFeatures",
+    "NewAllowPolicy",
     "Priority",
     "Reclassification",
     "RememberedHere",

@@ -156,6 +156,20 @@ class SubmissionOrder(OpenEnum):
     REQUESTED_AT = "requested_at"
 
 
+class PatternType(OpenEnum):
+    """`UNKNOWN` stands on old entries only and is never to be sent."""
+
+    EMAIL = "EMAIL"
+    DOMAIN = "DOMAIN"
+    IP = "IP"
+    UNKNOWN = "UNKNOWN"
+
+
+class PolicyOrder(OpenEnum):
+    PATTERN = "pattern"
+    CREATED_AT = "created_at"
+
+
 class SortDirection(OpenEnum):
     ASC = "asc"
     DESC = "desc"

@@ -93,9 +93,16 @@ class NetworkTransport(httpx.HTTPTransport):
     """httpx's own transport over sockets that know the call's deadline. HTTP/1.1, no proxy, no environment.
 
     `tls` replaces the usual authorities (a private one in a test); there is no switch to trust everybody.
+    `backend` opens the sockets: one that keeps the deadline and refuses some addresses, for instance.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, connections: int = 64) -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connections: int = 64,
+        backend: httpcore.NetworkBackend | None = None,
+    ) -> None:
         context = tls if tls is not None else httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         self._pool.close()
@@ -105,5 +112,5 @@ class NetworkTransport(httpx.HTTPTransport):
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=30.0,
-            network_backend=DeadlineBackend(),
+            network_backend=backend or DeadlineBackend(),
         )

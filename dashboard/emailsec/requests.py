@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dashboard.emailsec.enums import DeliveryStatus, Disposition, MessageActionFilter
+from dashboard.emailsec.enums import DeliveryStatus, Disposition, MessageActionFilter, PatternType
 from dashboard.emailsec.times import wire_time
 
 MOST_PER_PAGE = 1000
@@ -96,6 +96,30 @@ class MissedDetection(msgspec.Struct, frozen=True, kw_only=True):
             eml_content=encode_eml(self.eml_content),
             escalated_submission_id=self.escalated_submission_id,
         )
+
+
+class NewAllowPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule as it is created: the API wants each flag said."""
+
+    pattern: str
+    pattern_type: PatternType = PatternType.EMAIL
+    is_regex: bool = False
+    is_acceptable_sender: bool = False
+    """Spares the sender Spam, Spoof and Bulk; Malicious and Suspicious still apply."""
+    is_trusted_sender: bool = False
+    """Skips all detections for this sender."""
+    is_exempt_recipient: bool = False
+    """Skips all detections for this recipient."""
+    verify_sender: bool = True
+    """The rule counts only for mail that passes DMARC, SPF or DKIM."""
+    comments: str | None = None
+
+    def wire(self) -> dict[str, Any]:
+        kind = PatternType(self.pattern_type)
+        if not kind.is_known or kind == PatternType.UNKNOWN:
+            raise ValueError("an allow policy is about an address, a domain or an IP")
+        values = {name: getattr(self, name) for name in self.__struct_fields__} | {"pattern_type": str(kind)}
+        return _present(**values)
 
 
 def encode_eml(eml: bytes | None) -> str | None:

@@ -25,6 +25,8 @@ from dashboard.emailsec.enums import (
     MessageDeliveryMode,
     OpenEnum,
     Operation,
+    PatternType,
+    PolicyOrder,
     SortDirection,
     SubmissionOrder,
     SubmitterType,
@@ -36,6 +38,7 @@ __all__ = [
     "SHORT_DISPOSITIONS",
     "ActionEntry",
     "ActionProperties",
+    "AllowPolicy",
     "Answer",
     "Attachment",
     "BulkAction",
@@ -60,9 +63,11 @@ __all__ = [
     "OpenEnum",
     "Operation",
     "Page",
+    "PatternType",
     "PhishGuardFields",
     "PhishGuardReport",
     "PhishGuardTag",
+    "PolicyOrder",
     "RawSearchPage",
     "ReleaseResult",
     "SearchPage",
@@ -505,6 +510,41 @@ class PhishGuardReport(Answer, frozen=True):
     def id(self) -> str:
         """The one id the API gives as a number; opaque text like all others here."""
         return str(self.wire_id)
+
+
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+class AllowPolicy(Answer, frozen=True):
+    """Whose mail detection leaves alone. A flag is None where the answer says nothing about it."""
+
+    times = (("created_at",), ("modified_at", "legacy_modified"))
+
+    id: str
+    pattern: str | None = None
+    pattern_type: PatternType | None = None
+    is_regex: bool | None = None
+    is_acceptable_sender: bool | None = None
+    is_trusted_sender: bool | None = None
+    is_exempt_recipient: bool | None = None
+    verify_sender: bool | None = None
+    comments: str | None = None
+    created_at: dt.datetime | None = None
+    modified_at: dt.datetime | None = None
+    legacy_acceptable: bool | None = field(name="is_spoof", default=None)
+    legacy_trusted: bool | None = field(name="is_sender", default=None)
+    legacy_exempt: bool | None = field(name="is_recipient", default=None)
+    legacy_modified: str | None = field(name="last_modified", default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, stand_in in (
+            ("is_acceptable_sender", self.legacy_acceptable),
+            ("is_trusted_sender", self.legacy_trusted),
+            ("is_exempt_recipient", self.legacy_exempt),
+        ):
+            if getattr(self, name) is None and stand_in is not None:
+                msgspec.structs.force_setattr(self, name, stand_in)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

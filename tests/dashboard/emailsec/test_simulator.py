@@ -16,6 +16,7 @@ from dashboard.emailsec import (
     BulkSearch,
     EmailSecurityClient,
     MissedDetection,
+    NewAllowPolicy,
     Reclassification,
     RetryTransport,
     SearchQuery,
@@ -141,6 +142,10 @@ def test_every_method_works_in_every_generation(account):
         client.poll_search(slow.location)
 
     jobs(account, old=old)
+    policy = client.create_allow_policy(NewAllowPolicy(pattern="a@b.example", is_acceptable_sender=True))
+    assert client.edit_allow_policy(policy.id, {"comments": "x"}) == client.allow_policy(policy.id)
+    assert [known.id for known in client.allow_policies(pattern="a@b.example").items] == [policy.id]
+    client.delete_allow_policy(policy.id)
     with pytest.raises((errors.NotFound, errors.Rejected)):
         client.render_preview(held.id)
     public = {name for name, _ in inspect.getmembers(EmailSecurityClient, inspect.isfunction) if name[0] != "_"}
