@@ -10,8 +10,10 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
+from dashboard.access.scope import WHOLE, Scope
 from investigate.search.criteria import MOST_NAMED, PAGE_FIELDS, Criteria, any_filter
 from investigate.search.line import read_line, write_line
+from investigate.search.scoping import why_not_within
 from investigate.search.values import ACTIONS, DISPOSITIONS, STATUSES
 from investigate.search.window import PRESETS, words_for
 
@@ -76,7 +78,7 @@ class SearchForm:
     that are no filter at all are left out and named (`criteria().ignored`).
     """
 
-    def __init__(self, query: QueryDict) -> None:
+    def __init__(self, query: QueryDict, scope: Scope = WHOLE) -> None:
         self.is_first_visit = not any_filter(query) and "line" not in query
         line = query.get("line")
         self._typed = None if line is None else str(line)
@@ -86,7 +88,7 @@ class SearchForm:
             read = read_line(self._typed)
             beside = [f"{name}={value}" for name, value in query.items() if name not in PAGE_FIELDS and str(value)]
             self._criteria = replace(read, ignored=(*read.ignored, *beside[:MOST_NAMED]))
-        self.problem = self._criteria.problem(timezone.now())
+        self.problem = self._criteria.problem(timezone.now()) or why_not_within(self._criteria, scope)
 
     def criteria(self) -> Criteria:
         return self._criteria

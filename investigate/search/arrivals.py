@@ -13,6 +13,7 @@ from functools import lru_cache
 import msgspec
 from django.utils import timezone
 
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.rows import decode_rows
 from dashboard.emailsec.times import parse_time
 from dashboard.upstream.connection import shared_meter
@@ -20,6 +21,7 @@ from investigate.models import SearchRun
 from investigate.search import runs
 from investigate.search.criteria import Criteria
 from investigate.search.results import PER_PAGE
+from investigate.search.scoping import asked_for, rows_within
 
 
 class _Glance(msgspec.Struct):
@@ -40,24 +42,22 @@ def can_grow(criteria: Criteria) -> bool:
     return criteria.end is None or criteria.end > timezone.now()
 
 
-def count(criteria: Criteria, since: str, *, per_page: int = PER_PAGE) -> tuple[int, bool]:
+def count(criteria: Criteria, since: str, *, scope: Scope = WHOLE, per_page: int = PER_PAGE) -> tuple[int, bool]:
     """(messages newer than `since`, whether there are probably more); `since` is a time as MessageRow writes it."""
     new: set[str] = set()
     is_full = False
-    pages = runs.first_pages(criteria, timezone.now(), per_page=per_page)
-    for page in pages:
+    for page in _first_pages(criteria, scope, per_page):
         run = runs.latest_answer(page)
         if run is not None:
-            newer = _newer_ids(run, since)
+            newer = _newer_ids(run, since, criteria, scope)
             is_full |= len(newer) >= per_page
             new |= newer
     return len(new), is_full
 
 
-def keep_current(criteria: Criteria, *, per_page: int = PER_PAGE) -> None:
+def keep_current(criteria: Criteria, *, scope: Scope = WHOLE, per_page: int = PER_PAGE) -> None:
     """See to it that the answers everybody counts in are at most a slot old, while the budget is not below half."""
-    pages = runs.first_pages(criteria, timezone.now(), per_page=per_page)
-    due = [page for page in pages if runs.needs_refresh(page)]
+    due = [page for page in _first_pages(criteria, scope, per_page) if runs.needs_refresh(page)]
     if not due:
         return
     budget = shared_meter().view()
@@ -67,8 +67,16 @@ def keep_current(criteria: Criteria, *, per_page: int = PER_PAGE) -> None:
         runs.refresh(page)
 
 
-def _newer_ids(run: SearchRun, since: str) -> set[str]:
+def _first_pages(criteria: Criteria, scope: Scope, per_page: int) -> list[runs.PageRequest]:
+    asked = asked_for(criteria, scope)
+    return [] if asked is None else runs.first_pages(asked, timezone.now(), per_page=per_page)
+
+
+def _newer_ids(run: SearchRun, since: str, criteria: Criteria, scope: Scope) -> set[str]:
     limit = parse_time(since)
+    if not scope.is_whole:
+        times = ((row.id, row.scanned_at_time) for row in rows_within(runs.rows_of(run), criteria, scope))
+        return {row_id for row_id, at in times if at is not None and (limit is None or at > limit)}
     return {row_id for row_id, at in _times(bytes(run.body or b"")) if limit is None or at > limit}
 
 

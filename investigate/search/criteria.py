@@ -188,13 +188,18 @@ class Criteria:
             return str(exc)
         return ""
 
-    def _count_branches(self) -> int:
+    @property
+    def branch_count(self) -> int:
+        """How many searches side by side this one is."""
         count = 1
         for name in MANY:
             count *= len(getattr(self, name)) or 1
-        if count > MOST_BRANCHES:
-            raise TooManyBranches(count)
         return count
+
+    def _count_branches(self) -> int:
+        if self.branch_count > MOST_BRANCHES:
+            raise TooManyBranches(self.branch_count)
+        return self.branch_count
 
     def branches(self) -> list[dict[str, Any]]:
         """One set of API parameters (without window and cursor) for each combination: a filter takes one value.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -11,16 +11,19 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec import errors
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.rows import MessageRow
 from investigate.models import SearchRun, SearchState
 from investigate.search import runs
 from investigate.search.criteria import Criteria, branch_name
-from investigate.search.merging import LONGEST_CURSOR, MoreToken, Place, Stream, mark, merge, read_token
+from investigate.search.merging import LONGEST_CURSOR, BadToken, MoreToken, Place, Stream, mark, merge, read_token
+from investigate.search.scoping import asked_for, rows_within
 from investigate.search.window import Window
 
 PER_PAGE = 100
+Sight = Callable[[Sequence[MessageRow]], Sequence[MessageRow]]  # what of an answer its reader gets
 
 
 class State(StrEnum):
@@ -84,33 +87,57 @@ def error_of(run: SearchRun) -> EmailSecurityError | None:
     )
 
 
-def search(criteria: Criteria, *, is_forced: bool = False, per_page: int = PER_PAGE) -> Results:
+def search(criteria: Criteria, *, scope: Scope = WHOLE, is_forced: bool = False, per_page: int = PER_PAGE) -> Results:
     """The first page. May raise TooManyBranches; every failure of the API is a state of the page instead."""
-    requests = runs.first_pages(criteria, timezone.now(), per_page=per_page)
-    return first_page(criteria, runs.obtain_all(requests, is_forced=is_forced), per_page=per_page)
+    asked = asked_for(criteria, scope)
+    if asked is None:
+        return _nothing(criteria)
+    requests = runs.first_pages(asked, timezone.now(), per_page=per_page)
+    return first_page(asked, runs.obtain_all(requests, is_forced=is_forced), scope=scope, per_page=per_page)
 
 
-def resume(criteria: Criteria, ids: Collection[UUID], *, per_page: int = PER_PAGE) -> Results | None:
+def resume(
+    criteria: Criteria, ids: Collection[UUID], *, scope: Scope = WHOLE, per_page: int = PER_PAGE
+) -> Results | None:
     """The page of runs that were started before (a slow search looked at again); None where they are gone."""
+    asked = asked_for(criteria, scope)
+    if asked is None:
+        return None
     found = runs.known_runs().in_bulk(list(ids))
-    branches = criteria.branches()
+    branches = asked.branches()
     if len(found) != len(branches):
         return None
     ordered = [next((run for run in found.values() if run.parameters == branch), None) for branch in branches]
     known = [run for run in ordered if run is not None]
-    return first_page(criteria, known, per_page=per_page) if len(known) == len(branches) else None
+    return first_page(asked, known, scope=scope, per_page=per_page) if len(known) == len(branches) else None
 
 
-def left(criteria: Criteria, ids: Collection[UUID]) -> Results:
+def left(criteria: Criteria, ids: Collection[UUID], *, scope: Scope = WHOLE) -> Results:
     """What somebody sees who stopped waiting for these runs, whatever became of them. Starts nothing."""
-    found = list(runs.known_runs().filter(pk__in=list(ids)).defer("body"))
+    found = of_search(criteria, ids, scope)
     window = criteria.window(timezone.now())
     if found:
         window = Window(min(run.start for run in found), max(run.end for run in found))
     return Results(State.CANCELLED, window, found)
 
 
-def first_page(criteria: Criteria, found: Sequence[SearchRun], *, per_page: int) -> Results:
+def of_search(criteria: Criteria, ids: Collection[UUID], scope: Scope) -> list[SearchRun]:
+    """Those of these runs that are of the search as it is asked within the scope."""
+    found = list(runs.known_runs().filter(pk__in=list(ids)).defer("body"))
+    if scope.is_whole:
+        return found
+    asked = asked_for(criteria, scope)
+    branches = asked.branches() if asked is not None else []
+    return [run for run in found if run.parameters in branches]
+
+
+def _nothing(criteria: Criteria) -> Results:
+    """What a search finds that names only recipients outside the scope: what one finds that nothing matches."""
+    now = timezone.now()
+    return Results(State.EMPTY, criteria.window(now), (), answered_at=now)
+
+
+def first_page(criteria: Criteria, found: Sequence[SearchRun], *, per_page: int, scope: Scope = WHOLE) -> Results:
     window = Window(min(run.start for run in found), max(run.end for run in found))
     states = {run.state for run in found}
     if SearchState.CANCELLED in states:
@@ -118,17 +145,19 @@ def first_page(criteria: Criteria, found: Sequence[SearchRun], *, per_page: int)
     if not states.isdisjoint(runs.OPEN):
         return Results(State.SLOW, window, found)
     if states == {SearchState.FAILED}:
-        return _old_rows(criteria, found, window, per_page=per_page)
-    return _page_of_finished(criteria, found, window, per_page=per_page)
+        return _old_rows(criteria, found, window, scope=scope, per_page=per_page)
+    return _page_of_finished(criteria, found, window, scope=scope, per_page=per_page)
 
 
-def _page_of_finished(criteria: Criteria, found: Sequence[SearchRun], window: Window, *, per_page: int) -> Results:
+def _page_of_finished(
+    criteria: Criteria, found: Sequence[SearchRun], window: Window, *, scope: Scope, per_page: int
+) -> Results:
     unread = [Unread(branch_name(run.parameters, criteria), run) for run in found if run.state == SearchState.FAILED]
     places = [
         Place(int(run.start.timestamp()), int(run.end.timestamp()), is_over=run.state != SearchState.DONE)
         for run in found
     ]
-    page = _assemble(places, found, MoreToken(1, 0, "", (), ()), per_page=per_page)
+    page = _assemble(places, found, MoreToken(1, 0, "", (), ()), seen=_sight(criteria, scope), per_page=per_page)
     return Results(
         State.ROWS if page.rows or page.more or unread else State.EMPTY,
         window,
@@ -142,25 +171,31 @@ def _page_of_finished(criteria: Criteria, found: Sequence[SearchRun], window: Wi
     )
 
 
-def _old_rows(criteria: Criteria, found: Sequence[SearchRun], window: Window, *, per_page: int) -> Results:
+def _old_rows(
+    criteria: Criteria, found: Sequence[SearchRun], window: Window, *, scope: Scope, per_page: int
+) -> Results:
     """A failed search with what an earlier run of it found, so that the desk is not empty while we wait."""
     earlier = [runs.earlier_answer(run.key) for run in found]
     known = [run for run in earlier if run is not None]
     if len(known) < len(found):
         return Results(State.FAILED, window, found)
-    old = _page_of_finished(
-        criteria, known, Window(min(run.start for run in known), max(run.end for run in known)), per_page=per_page
-    )
+    known_window = Window(min(run.start for run in known), max(run.end for run in known))
+    old = _page_of_finished(criteria, known, known_window, scope=scope, per_page=per_page)
     return Results(
         State.FAILED, old.window, found, rows=old.rows, more=old.more, shown=old.shown, answered_at=old.answered_at
     )
 
 
-def more(criteria: Criteria, text: str, *, is_forced: bool = False, per_page: int = PER_PAGE) -> Results:
+def more(
+    criteria: Criteria, text: str, *, scope: Scope = WHOLE, is_forced: bool = False, per_page: int = PER_PAGE
+) -> Results:
     """The rows after those a token stands for. Raises BadToken. A slow or failed branch gives no rows at all: the
     same token goes on later, and nothing is out of order or lost."""
-    token = read_token(text, criteria, timezone.now())
-    found = _runs_of(criteria, token, is_forced=is_forced, per_page=per_page)
+    asked_criteria = asked_for(criteria, scope)
+    if asked_criteria is None:
+        raise BadToken("no search that has a first page")
+    token = read_token(text, asked_criteria, timezone.now())
+    found = _runs_of(asked_criteria, token, is_forced=is_forced, per_page=per_page)
     window = token.places[0].window
     states = {run.state for run in found if run is not None}
     asked = [run for run in found if run is not None]
@@ -170,7 +205,7 @@ def more(criteria: Criteria, text: str, *, is_forced: bool = False, per_page: in
         return Results(State.SLOW, window, asked, more=text, shown=token.shown, last=token.last)
     if SearchState.FAILED in states:
         return Results(State.FAILED, window, asked, more=text, shown=token.shown, last=token.last)
-    page = _assemble(list(token.places), found, token, per_page=per_page)
+    page = _assemble(list(token.places), found, token, seen=_sight(asked_criteria, scope), per_page=per_page)
     return Results(
         State.ROWS,
         window,
@@ -205,6 +240,10 @@ def _runs_of(criteria: Criteria, token: MoreToken, *, is_forced: bool, per_page:
     return found
 
 
+def _sight(criteria: Criteria, scope: Scope) -> Sight:
+    return partial(rows_within, criteria=criteria, scope=scope)
+
+
 @dataclass(frozen=True)
 class _Page:
     rows: Sequence[MessageRow]
@@ -213,7 +252,9 @@ class _Page:
     has_changed: bool
 
 
-def _assemble(places: Sequence[Place], found: Sequence[SearchRun | None], token: MoreToken, *, per_page: int) -> _Page:
+def _assemble(
+    places: Sequence[Place], found: Sequence[SearchRun | None], token: MoreToken, *, seen: Sight, per_page: int
+) -> _Page:
     """Merge the branches' pages from where they stand, and write down where they stand afterwards."""
     streams: list[Stream] = []
     has_changed = False
@@ -221,8 +262,9 @@ def _assemble(places: Sequence[Place], found: Sequence[SearchRun | None], token:
         if run is None or place.is_over or run.state != SearchState.DONE:
             streams.append(Stream(()))
             continue
-        rows = runs.rows_of(run)
-        leads_on = bool(run.next_cursor) and bool(rows) and _is_new_cursor(run, place)
+        page = runs.rows_of(run)
+        leads_on = bool(run.next_cursor) and bool(page) and _is_new_cursor(run, place)
+        rows = seen(page)
         has_changed |= bool(run.next_cursor) and not leads_on
         streams.append(Stream(rows, min(place.offset, len(rows)), leads_on, partial(_earlier_ids, run, place)))
     merged = merge(streams, most=per_page, last=token.last, last_ids=token.last_ids)

@@ -31,8 +31,8 @@ MOST_OPEN_ID = 255
 @requires(Permission.MESSAGE_READ)
 def search(request: HttpRequest) -> HttpResponse:
     """The investigate page; htmx asks the same URL for the results alone, and with `more` for the rows below them."""
-    form = SearchForm(request.GET)
-    criteria = form.criteria()
+    form = SearchForm(request.GET, _member(request).scope)
+    criteria, scope = form.criteria(), _member(request).scope
     if not form.is_valid():
         return _page(request, form, None)
     if "line" in request.GET and not wants_partial(request) and not criteria.ignored:
@@ -41,9 +41,11 @@ def search(request: HttpRequest) -> HttpResponse:
         return _left(request, form, _run_ids(request.GET.getlist("cancelled")))
     if "more" in request.GET:
         return _more(request, form)
-    found = results.resume(criteria, _run_ids(request.GET.getlist("run"))) if "run" in request.GET else None
+    found = None
+    if "run" in request.GET:
+        found = results.resume(criteria, _run_ids(request.GET.getlist("run")), scope=scope)
     if found is None:
-        found = results.search(criteria, is_forced="fresh" in request.GET)
+        found = results.search(criteria, scope=scope, is_forced="fresh" in request.GET)
     watching.note(found.open_runs, _member(request))
     return _page(request, form, presenting.shown(request, criteria, found, open_id=_open_id(request)))
 
@@ -52,12 +54,13 @@ def search(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def arrivals(request: HttpRequest) -> HttpResponse:
     """How many messages came since the list was read; asked every 15 s, never a call of its own."""
-    form = SearchForm(request.GET)
+    form = SearchForm(request.GET, _member(request).scope)
     since = request.GET.get("since", "")
     if not form.is_valid() or parse_time(since) is None or not new_mail.can_grow(form.criteria()):
         return HttpResponse(status=204)
-    number, is_full = new_mail.count(form.criteria(), since)
-    new_mail.keep_current(form.criteria())
+    scope = _member(request).scope
+    number, is_full = new_mail.count(form.criteria(), since, scope=scope)
+    new_mail.keep_current(form.criteria(), scope=scope)
     if not number:
         return HttpResponse(status=204)
     context = {"number": number, "is_full": is_full, "query": form.criteria().query()}
@@ -68,16 +71,18 @@ def arrivals(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def filters(request: HttpRequest) -> HttpResponse:
     """The panel of fields, filled from what stands in the filter line at this moment."""
-    return render(request, "investigate/_filters.html", {"form": SearchForm(request.GET)})
+    return render(request, "investigate/_filters.html", {"form": SearchForm(request.GET, _member(request).scope)})
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
 def cancel_search(request: HttpRequest) -> HttpResponse:
     """Stop waiting for a slow search; it ends once nobody else waits for it."""
-    form = SearchForm(request.GET)
-    ids = _run_ids(request.POST.getlist("run"))
+    form = SearchForm(request.GET, _member(request).scope)
     member = _member(request)
+    ids = _run_ids(request.POST.getlist("run"))
+    if not member.scope.is_whole:
+        ids = [run.pk for run in results.of_search(form.criteria(), ids, member.scope)] if form.is_valid() else []
     if unwatched := watching.leave(ids, member):
         runs.cancel(unwatched, by=member.display_name)
     marks = [f"&cancelled={run_id}" for run_id in ids] or ["&cancelled=-"]
@@ -93,7 +98,7 @@ def _left(request: HttpRequest, form: SearchForm, ids: list[UUID]) -> HttpRespon
     """The page of somebody who stopped waiting; it asks nothing."""
     if not form.is_valid():
         return _page(request, form, None)
-    found = results.left(form.criteria(), ids)
+    found = results.left(form.criteria(), ids, scope=_member(request).scope)
     waiting = watching.others([run.pk for run in found.open_runs], _member(request))
     return _page(request, form, presenting.shown(request, form.criteria(), found, waiting=waiting))
 
@@ -136,7 +141,9 @@ def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
     criteria = form.criteria()
     is_row = wants_partial(request) and request.htmx.target != "results"  # type: ignore[attr-defined]
     try:
-        found = results.more(criteria, request.GET["more"], is_forced="fresh" in request.GET)
+        found = results.more(
+            criteria, request.GET["more"], scope=_member(request).scope, is_forced="fresh" in request.GET
+        )
     except BadToken:
         if not is_row:
             return HttpResponseRedirect(_address(criteria))
