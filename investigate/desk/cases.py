@@ -7,7 +7,7 @@ the same transaction. A case outside somebody's domains is not there for them: `
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -93,7 +93,10 @@ def can_work_on(member: Member, case: Case) -> bool:
 
 
 def ensure(message: Message, source: str = CaseSource.PERSON) -> Case:
-    """The case of a message, made now where there is none. Runs in the caller's transaction."""
+    """The case of a message, made now where there is none. Runs in the caller's transaction.
+
+    Takes the message with all its copies, as `parts.read_message` gives it: the columns are for everybody.
+    """
     now = timezone.now()
     case, is_new = Case.objects.get_or_create(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
@@ -112,9 +115,39 @@ def ensure(message: Message, source: str = CaseSource.PERSON) -> Case:
     return case
 
 
+def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
+    """Cases for all of them, each once however often it is told; the ids of those that are new to the queue."""
+    found = {message.id: message for message in messages}
+    now = timezone.now()
+    with transaction.atomic():
+        known = dict(all_cases().filter(key__in=list(found)).values_list("key", "source"))
+        missing = [message for name, message in found.items() if name not in known]
+        Case.objects.bulk_create(
+            (
+                Case(
+                    account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+                    key=message.id,
+                    source=source,
+                    created_at=now,
+                    changed_at=now,
+                    **facts_of(message, now),
+                )
+                for message in missing
+            ),
+            batch_size=200,
+            ignore_conflicts=True,
+        )
+        looked_at = [name for name, first in known.items() if first == CaseSource.PERSON]
+        raised = all_cases().filter(key__in=looked_at, source=CaseSource.PERSON, version=1)
+        new = [*(message.id for message in missing), *raised.values_list("key", flat=True)]
+        raised.update(source=source)
+        note_change(new)
+    return new
+
+
 def facts_of(message: Message, now: dt.datetime) -> Changes:
     """What a list shows of a message, in columns."""
-    mailboxes = list(dict.fromkeys(message.client_recipients or message.recipients))
+    mailboxes = list(dict.fromkeys(message.mailboxes))
     sender = (message.from_ or message.envelope_from or "").strip().casefold()
     return {
         "investigate_id": message.id,

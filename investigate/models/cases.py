@@ -119,6 +119,7 @@ class QueueMark(models.Model):
     tried_at = models.DateTimeField(null=True)
     claimed_at = models.DateTimeField(null=True)
     explanation = models.CharField(max_length=500, blank=True)  # why the last try brought nothing
+    reading = models.JSONField(default=dict, db_default={})  # a reading that goes on: its range, and how far it came
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account_id", "source"], name="one_mark_per_source")]
