@@ -1,0 +1,512 @@
+"""Single sign-on with OpenID Connect: what django-allauth does not check itself, and who is let in as what.
+
+allauth keeps the state in the browser's session (once, for ten minutes), makes the PKCE pair, and ends in its own steps
+of sign-in. It knows no nonce, does not look at the signature of an ID token it fetched itself, takes the issuer from
+the provider's description instead of the settings, and trusts whatever subject the user info names. All of that is
+checked here, and nothing of a token is kept.
+
+Somebody is known by issuer and subject alone, never by an e-mail address. Groups are looked at anew at each sign-in.
+
+The second factor: the provider is trusted with it. Where MAILWARDEN_MFA_ROLES names a member's role, ours is asked for
+as well, and a factor that a member has set up here is asked for in any case: both happen in allauth's steps after this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import structlog
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin, SocialToken
+from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
+from django.urls import reverse
+
+from dashboard.access import oidc_calls, sessions
+from dashboard.access.destinations import safe_path
+from dashboard.access.models import Member, TeamRole
+from dashboard.access.oidc_settings import Grant, NoGrant, SingleSignOn
+from dashboard.access.roles import Role
+from dashboard.access.throttle import network
+from dashboard.audit.recorder import record
+
+log = structlog.get_logger("mailwarden.sso")
+
+PROVIDER = "openid_connect"  # allauth's name for all of them
+LEEWAY = 30  # seconds that clocks may differ
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_SAME_SECONDS = 60  # in which the same refusal at the same address is one row of the audit trail
+_LONGEST_UID = 191  # what allauth's column holds; the protocol allows 255
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a person reads when single sign-on did not work; {name} is the provider's."""
+
+    title: str
+    sentence: str
+    advice: str
+    status: int
+
+
+AWAY = Words(
+    "{name} does not answer.",
+    "Nobody was signed in. Sessions that are open go on.",
+    "Try again in a moment. If it stays, tell whoever runs {name}.",
+    503,
+)
+CANCELLED = Words(
+    "You were not signed in.", "The sign-in was cancelled at {name}.", "Sign in again when you want.", 403
+)
+DECLINED = Words(
+    "{name} did not sign you in.",
+    "It answered with an error.",
+    "Try again. If it stays, tell an admin the reference.",
+    502,
+)
+STALE = Words(
+    "This sign-in cannot go on.",
+    "It began in another browser or too long ago, or it was used already.",
+    "Sign in again; it takes one click.",
+    400,
+)
+NOT_TRUSTED = Words(
+    "The answer of {name} could not be trusted.",
+    "It does not fit this sign-in, so nobody was signed in.",
+    "Try again. If it stays, tell an admin the reference.",
+    403,
+)
+NOT_LET_IN = Words(
+    "You have no access to this desk.",
+    "{name} knows you, but no group you are in opens this desk, or your access has ended.",
+    "Ask whoever manages the team for access.",
+    403,
+)
+
+
+class Refusal(OAuth2Error):  # type: ignore[misc]
+    """Nobody is signed in: `cause` is for the audit trail and the log, `words` are for the person."""
+
+    def __init__(self, words: Words, cause: str, *, member: Member | None = None, subject: str = "") -> None:
+        super().__init__(f"{cause} {subject}".strip())
+        self.words, self.cause, self.member, self.subject = words, cause, member, subject
+
+
+# --- the conversation with the provider ---------------------------------------------------------------------------
+
+
+def provider_of_settings() -> SingleSignOn:
+    found: SingleSignOn | None = settings.SINGLE_SIGN_ON
+    if found is None:
+        raise SocialApp.DoesNotExist
+    return found
+
+
+class Leaving(OAuth2Client):  # type: ignore[misc]
+    """allauth's address of the provider, also where the provider's own has a query already."""
+
+    def get_redirect_url(self, authorization_url: str, scope: list[str], extra_params: dict[str, Any]) -> str:
+        address, _, query = authorization_url.partition("?")
+        leaving: str = super().get_redirect_url(address, scope, extra_params)
+        return f"{leaving}&{query}" if query else leaving
+
+
+class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
+    """What is asked of the provider, and what its answers must hold before anybody believes them."""
+
+    client_class = Leaving
+
+    def __init__(self, request: HttpRequest, provider_id: str = PROVIDER) -> None:
+        super().__init__(request, provider_id)
+        self.sso = provider_of_settings()
+        self.state: Mapping[str, Any] = {}  # of this sign-in, once the callback has taken it from the session
+        self._description: dict[str, Any] | None = None
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """The provider's description of itself, read anew for each request."""
+        if self._description is None:
+            found = self._ask("GET", self.sso.discovery_url)
+            if found.get("issuer") != self.sso.issuer:  # else somebody else could sign for it
+                raise Refusal(NOT_TRUSTED, "description of another issuer")
+            for needed in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+                self._checked(found.get(needed))
+            self._description = found
+        return self._description
+
+    @property
+    def basic_auth(self) -> bool:
+        """The protocol's own default is basic; the client id and secret in the form are for who offers only that."""
+        methods = self.openid_config.get("token_endpoint_auth_methods_supported")
+        return not isinstance(methods, list) or "client_secret_post" not in methods
+
+    def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
+        return request.build_absolute_uri(reverse("access:sso_callback"))
+
+    def get_access_token_data(
+        self,
+        request: HttpRequest,
+        app: SocialApp,  # noqa: ARG002
+        client: OAuth2Client,
+        pkce_code_verifier: str | None = None,
+    ) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": request.GET["code"],
+            "redirect_uri": client.callback_url,
+            "code_verifier": pkce_code_verifier or "",
+        }
+        headers = {}
+        if self.basic_auth:
+            headers["Authorization"] = oidc_calls.basic(self.sso.client_id, self.sso.client_secret)
+        else:
+            form |= {"client_id": self.sso.client_id, "client_secret": self.sso.client_secret}
+        return self._ask("POST", self.access_token_url, form=form, headers=headers)
+
+    def parse_token(self, data: Mapping[str, Any]) -> SocialToken:  # noqa: ARG002
+        """Nothing: what is not there cannot be stored."""
+        return SocialToken()
+
+    def complete_login(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        app: SocialApp,  # noqa: ARG002
+        token: SocialToken,  # noqa: ARG002
+        *,
+        response: Mapping[str, Any],
+    ) -> SocialLogin:
+        claims = self._claims(response)
+        account = admit(self.sso, claims)
+        # Without its key, as something new: allauth looks for the account itself, by issuer and subject.
+        fresh = SocialAccount(provider=account.provider, uid=account.uid, extra_data=account.extra_data)
+        return SocialLogin(provider=self.get_provider(), account=fresh)
+
+    def _claims(self, response: Mapping[str, Any]) -> dict[str, Any]:
+        """What the provider says about the person: the ID token, and what only the user info knows."""
+        claims = self._verified(response.get("id_token"))
+        access_token, endpoint = response.get("access_token"), self.openid_config.get("userinfo_endpoint")
+        if not isinstance(access_token, str) or not endpoint:
+            return claims
+        told = self._ask("GET", endpoint, headers={"Authorization": f"Bearer {access_token}"})
+        if told.get("sub") != claims["sub"]:
+            raise Refusal(NOT_TRUSTED, "user info of somebody else")
+        return {**told, **claims}
+
+    def _verified(self, id_token: object) -> dict[str, Any]:
+        """The claims of an ID token that was signed by this provider, for us and this very sign-in, and still holds."""
+        if not isinstance(id_token, str):
+            raise Refusal(NOT_TRUSTED, "no ID token")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                id_token,
+                key=self._key(id_token),
+                algorithms=list(ALGORITHMS),
+                issuer=self.sso.issuer,
+                audience=self.sso.client_id,
+                leeway=LEEWAY,
+                options={"require": ["iss", "sub", "aud", "exp", "iat"], "enforce_minimum_key_length": True},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as problem:
+            raise Refusal(NOT_TRUSTED, f"ID token: {type(problem).__name__}") from problem
+        is_for_others = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp", None if is_for_others else self.sso.client_id) != self.sso.client_id:
+            raise Refusal(NOT_TRUSTED, "ID token: issued to another party")
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), str(self.state.get("nonce", "?")).encode()):
+            raise Refusal(NOT_TRUSTED, "ID token: nonce of another sign-in")
+        if not isinstance(claims["sub"], str) or not claims["sub"] or len(claims["sub"]) > 255:
+            raise Refusal(NOT_TRUSTED, "ID token: no usable subject")
+        return claims
+
+    def _key(self, id_token: str) -> jwt.PyJWK:
+        """The key the token names, bound to the algorithm it names; keys both sides know are no signatures for us."""
+        header = jwt.get_unverified_header(id_token)
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in ALGORITHMS:
+            raise Refusal(NOT_TRUSTED, "ID token: not signed by an algorithm we take")
+        published = self._ask("GET", self.openid_config["jwks_uri"]).get("keys")
+        for key in published if isinstance(published, list) else []:
+            if (
+                isinstance(key, dict)
+                and key.get("kty") in ("RSA", "EC", "OKP")
+                and (kid is None or key.get("kid") == kid)
+                and key.get("use", "sig") == "sig"
+                and key.get("alg", algorithm) == algorithm
+            ):
+                return jwt.PyJWK(key, algorithm=algorithm)
+        raise Refusal(NOT_TRUSTED, "ID token: signed by a key the provider does not publish")
+
+    def _checked(self, url: object) -> str:
+        try:
+            return oidc_calls.checked(url, is_on_this_machine=self.sso.is_on_this_machine)
+        except oidc_calls.AnswerUnusable as problem:
+            raise Refusal(NOT_TRUSTED, f"provider {problem}") from problem
+
+    def _ask(self, method: str, url: object, **content: Any) -> dict[str, Any]:
+        try:
+            return oidc_calls.fetch(method, url, is_on_this_machine=self.sso.is_on_this_machine, **content)
+        except oidc_calls.ProviderAway as problem:
+            raise Refusal(AWAY, f"provider does not answer: {problem}") from problem
+        except oidc_calls.ProviderRefused as problem:
+            raise Refusal(DECLINED, f"provider answers {problem}") from problem
+        except oidc_calls.AnswerUnusable as problem:
+            raise Refusal(NOT_TRUSTED, f"provider {problem}") from problem
+
+
+class DeskProvider(OpenIDConnectProvider):  # type: ignore[misc]
+    """allauth's provider with a nonce, and with nothing of the conversation left to the request."""
+
+    oauth2_adapter_class = Conversation
+
+    def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
+        """allauth would take scope, process and further parameters from the address; only the way back is asked for."""
+        home = resolve_url(settings.LOGIN_REDIRECT_URL)
+        return {"process": AuthProcess.LOGIN, "next_url": safe_path(request.POST.get("next"), home)}
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        nonce = secrets.token_urlsafe(32)
+        answer: HttpResponse = super().redirect(
+            request, process, next_url, data, nonce=nonce, auth_params={"nonce": nonce}, scope=self._scope(), **kwargs
+        )
+        return answer
+
+    def _scope(self) -> list[str]:
+        """Some providers tell the groups only to who asks for them by that name."""
+        known = self.get_oauth2_adapter(self.request).openid_config.get("scopes_supported")
+        claim = provider_of_settings().groups_claim
+        return ["openid", "profile", "email", *([claim] if isinstance(known, list) and claim in known else [])]
+
+
+class Callback(OAuth2CallbackView):  # type: ignore[misc]
+    """Where the provider sends the browser back to."""
+
+    adapter: Conversation
+
+    def _get_state(self, request: HttpRequest, provider: DeskProvider) -> tuple[Mapping[str, Any] | None, Any]:
+        state, refused = super()._get_state(request, provider)
+        # RFC 9207: who answered, where the provider says so.
+        answered = request.GET.get("iss")
+        if state is not None and answered is not None and answered != self.adapter.sso.issuer:
+            raise ImmediateHttpResponse(refuse(request, Refusal(NOT_TRUSTED, "answer of another issuer")))
+        self.adapter.state = state or {}
+        return state, refused
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """The one provider of the settings, and our own pages where allauth would show its."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002
+        return False  # members are made by `admit`, before allauth looks for them
+
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> DeskProvider:  # noqa: ARG002
+        sso = provider_of_settings()
+        app = SocialApp(
+            provider=PROVIDER,
+            provider_id=sso.issuer,
+            name=sso.name,
+            client_id=sso.client_id,
+            secret=sso.client_secret,
+            settings={"oauth_pkce_enabled": True},
+        )
+        return DeskProvider(request, app=app)
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,  # noqa: ARG002
+        error: str | None = None,
+        exception: Exception | None = None,
+        extra_context: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(exception, Refusal):
+            refusal = exception
+        elif exception is not None:
+            refusal = Refusal(NOT_TRUSTED, type(exception).__name__)
+        elif error == AuthError.CANCELLED:
+            refusal = Refusal(CANCELLED, "cancelled at the provider")
+        elif (extra_context or {}).get("state"):
+            refusal = Refusal(DECLINED, f"provider answers {oidc_calls.error_code(request.GET.get('error'))}")
+        else:
+            refusal = Refusal(STALE, "state of no sign-in of this browser")
+        raise ImmediateHttpResponse(refuse(request, refusal))
+
+
+def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Write it down, and say it in plain words."""
+    sso = provider_of_settings()
+    same = f"{network(str(request.META.get('REMOTE_ADDR', '')))} {refusal}"
+    detail = {"by": "sso", "cause": refusal.cause, **({"subject": refusal.subject} if refusal.subject else {})}
+    with transaction.atomic():
+        if cache.add(f"sso_refused_{hashlib.sha256(same.encode()).hexdigest()}", 1, _SAME_SECONDS):
+            record(
+                actor=AnonymousUser(),
+                action="account:sign_in",
+                targets=[refusal.member.username] if refusal.member else [],
+                detail=detail,
+                request=request,
+                phase="refused",
+            )
+    log.warning("sso_refused", cause=refusal.cause, member=refusal.member.pk if refusal.member else None)
+    words = {part: getattr(refusal.words, part).format(name=sso.name) for part in ("title", "sentence", "advice")}
+    context = {
+        "words": words,
+        "sso": sso,
+        "is_away": refusal.words is AWAY,
+        "reference": getattr(request, "reference", ""),
+    }
+    return render(request, "account/sso_refused.html", context, status=refusal.words.status)
+
+
+# --- who is let in ------------------------------------------------------------------------------------------------
+
+
+def is_managed_by_sso(member: Member) -> bool:
+    """Whether the provider's groups decide over this member: what is set by hand lasts until the next sign-in."""
+    sso = settings.SINGLE_SIGN_ON
+    return sso is not None and SocialAccount.objects.filter(user=member, provider=sso.issuer).exists()
+
+
+def may_use_password(member: Member) -> bool:
+    """Whether this member may come in without the provider: else who lost their group would still get in."""
+    if settings.SSO_ONLY:
+        return member.is_break_glass
+    return member.is_break_glass or not is_managed_by_sso(member)
+
+
+def admit(sso: SingleSignOn, claims: Mapping[str, Any]) -> SocialAccount:
+    """Let a person in whom the provider vouches for: make the member or bring their rights up to date.
+
+    Raises Refusal for who is in no group that opens anything, and ends their sessions.
+    """
+    subject = str(claims["sub"])
+    account = _account(sso, subject)
+    member = account.user if account else None
+    try:
+        if member is not None and not member.is_active:
+            raise NoGrant("member is disabled")
+        grant = sso.grant(_groups(sso, claims))
+        if grant.role not in set(Role) and not TeamRole.objects.filter(pk=grant.role).exists():
+            raise NoGrant(f"role {grant.role} does not exist")
+    except NoGrant as reason:
+        if member is not None:
+            sessions.end_sessions(member)
+        raise Refusal(NOT_LET_IN, str(reason), member=member, subject=subject) from reason
+    if account is None:
+        try:
+            return _make_member(sso, subject, grant, claims)
+        except IntegrityError:  # the same person twice at once, or somebody who just took the name
+            account = _account(sso, subject) or _make_member(sso, subject, grant, claims)
+    _bring_up_to_date(account, grant, claims)
+    return account
+
+
+def _account(sso: SingleSignOn, subject: str) -> SocialAccount | None:
+    found: SocialAccount | None = (
+        SocialAccount.objects.select_related("user").filter(provider=sso.issuer, uid=_uid(subject)).first()
+    )
+    return found
+
+
+def _groups(sso: SingleSignOn, claims: Mapping[str, Any]) -> frozenset[str]:
+    told = claims.get(sso.groups_claim)
+    if isinstance(told, str):
+        return frozenset({told})
+    if not isinstance(told, list):  # also where there are too many for a token: nothing is guessed
+        raise NoGrant("provider told no groups")
+    return frozenset(group for group in told if isinstance(group, str))
+
+
+def _make_member(sso: SingleSignOn, subject: str, grant: Grant, claims: Mapping[str, Any]) -> SocialAccount:
+    """A new member of this name or the next free one: one who is here already is never taken over."""
+    with transaction.atomic():
+        member = Member(username=_free_name(claims), role=grant.role, domains=list(grant.domains or ()))
+        _describe(member, claims)
+        member.set_unusable_password()
+        member.save()
+        return SocialAccount.objects.create(
+            user=member, provider=sso.issuer, uid=_uid(subject), extra_data={"group": grant.group, "new": True}
+        )
+
+
+def _bring_up_to_date(account: SocialAccount, grant: Grant, claims: Mapping[str, Any]) -> None:
+    member = account.user
+    account.extra_data = {"group": grant.group}
+    if member.role != grant.role:
+        account.extra_data["was"] = member.role
+    member.role = grant.role
+    if grant.domains is not None:
+        member.domains = list(grant.domains)
+    _describe(member, claims)
+    member.save(update_fields=["role", "domains", "first_name", "last_name", "email"])
+
+
+def _describe(member: Member, claims: Mapping[str, Any]) -> None:
+    """Name and address as the provider has them; an address that a colleague has stays the colleague's."""
+    first, last = _line(claims.get("given_name")), _line(claims.get("family_name"))
+    if not first and not last:
+        first, _, last = _line(claims.get("name")).partition(" ")
+    member.first_name, member.last_name = first[:150], last[:150]
+    email = _line(claims.get("email"))
+    if claims.get("email_verified") is not True or not _is_email(email):
+        return
+    if not Member.objects.filter(email__iexact=email).exclude(pk=member.pk).exists():
+        member.email = email
+
+
+def _free_name(claims: Mapping[str, Any]) -> str:
+    """A user name out of what the provider calls the person, in letters that look like no other ones."""
+    for claim in ("preferred_username", "email", "name"):
+        told = unicodedata.normalize("NFKD", _line(claims.get(claim))).partition("@")[0]
+        wanted = re.sub(r"[^a-z0-9._-]+", "", told.casefold().replace(" ", "."))[:60].strip("._-")
+        if wanted:
+            break
+    else:
+        wanted = "member"
+    taken = {
+        name.casefold()
+        for name in Member.objects.filter(username__istartswith=wanted).values_list("username", flat=True)
+    }
+    return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+
+
+def _line(value: object) -> str:
+    return (
+        " ".join("".join(c if c.isprintable() else " " for c in value).split())[:254] if isinstance(value, str) else ""
+    )
+
+
+def _is_email(value: str) -> bool:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _uid(subject: str) -> str:
+    """The subject, or where it does not fit its digest."""
+    return subject if len(subject) <= _LONGEST_UID else f"sha256:{hashlib.sha256(subject.encode()).hexdigest()}"
