@@ -1,4 +1,17 @@
-"""The seal of the audit trail: each row carries a hash over itself and the row before."""
+"""The seal of the audit trail: each row carries a hash over itself and the row before.
+
+An export as JSON lines can be verified anywhere, without Mailwarden. Each line is one row. Take `hash` and
+`previous_hash` out of it and write what is left as JSON again: keys sorted, no spaces between tokens, every character
+beyond ASCII as \\uXXXX. `hash` is the SHA-256, in hexadecimal, of `previous_hash` followed by that text.
+`previous_hash` is the `hash` of the row whose `sequence` is one less; row 1 has 64 zeros there. In Python:
+
+    row = json.loads(line)
+    found, before = row.pop("hash"), row.pop("previous_hash")
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert found == hashlib.sha256((before + text).encode()).hexdigest()
+
+`manage.py verify_audit --file export.jsonl` does the same and checks that each row follows the one before.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +56,12 @@ def storable(value: Any) -> Any:
 
 def seal(event: AuditEvent) -> str:
     """SHA-256 over the previous row's hash and the canonical JSON of everything else in this one."""
-    row = {
+    return hashlib.sha256((event.previous_hash + _canonical(sealed(event))).encode()).hexdigest()
+
+
+def sealed(event: AuditEvent) -> dict[str, Any]:
+    """Everything of a row that its hash vouches for."""
+    return {
         "sequence": event.sequence,
         "at": event.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
         "actor_id": event.actor_id,
@@ -56,16 +74,38 @@ def seal(event: AuditEvent) -> str:
         "reason": event.reason,
         "detail": event.detail,
     }
-    canonical = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256((event.previous_hash + canonical).encode()).hexdigest()
 
 
-def first_break(events: Iterable[AuditEvent], *, head: tuple[int, str]) -> str | None:
+def line(event: AuditEvent) -> str:
+    """A row as one line of JSON, with its hashes: what leaves in exports and streams. One row in, one line out."""
+    return _canonical({**sealed(event), "previous_hash": event.previous_hash, "hash": event.hash})
+
+
+def read_line(text: str) -> AuditEvent:
+    """A row out of such a line. Raises ValueError where it is none."""
+    row = json.loads(text)
+    try:
+        event = AuditEvent(**row | {"at": dt.datetime.fromisoformat(row["at"]), "sequence": int(row["sequence"])})
+    except (KeyError, TypeError) as problem:
+        raise ValueError("not a row of the trail") from problem
+    if not (isinstance(event.hash, str) and isinstance(event.previous_hash, str)):
+        raise ValueError("not a row of the trail")
+    return event
+
+
+def _canonical(row: dict[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def first_break(
+    events: Iterable[AuditEvent], *, head: tuple[int, str], after: tuple[int, str] = (0, NO_HASH)
+) -> str | None:
     """Why the chain is not whole, in one sentence about its first broken link; None where it is.
 
-    `head` is the last sequence number and hash as they are remembered elsewhere. `events` come in order of sequence.
+    `head` is the last sequence number and hash as they are remembered elsewhere. `events` come in order of sequence and
+    begin with the row that follows `after`, which is known to be good.
     """
-    sequence, link = 0, NO_HASH
+    sequence, link = after
     for event in events:
         if event.sequence != sequence + 1:
             return f"Row {sequence + 1} is missing: row {sequence} is followed by row {event.sequence}."

@@ -16,6 +16,11 @@ _SQLITE = {
         "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit_auditevent "
         "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
     ),
+    "audit_at_the_end": (
+        "CREATE TRIGGER audit_at_the_end BEFORE INSERT ON audit_auditevent WHEN NOT EXISTS (SELECT 1 FROM"
+        " audit_chainhead WHERE id = 1 AND NEW.sequence = sequence + 1 AND NEW.previous_hash = hash) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit trail only grows at its end'); END"
+    ),
     "audit_head_forward": (
         "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_chainhead WHEN NEW.sequence <> OLD.sequence + 1 "
         "BEGIN SELECT RAISE(ABORT, 'the head of the audit trail only moves forward'); END"
@@ -32,6 +37,17 @@ _POSTGRESQL = [
     BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$
     """,
     """
+    CREATE OR REPLACE FUNCTION audit_at_the_end() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NOT EXISTS (
+        SELECT 1 FROM audit_chainhead WHERE id = 1 AND NEW.sequence = sequence + 1 AND NEW.previous_hash = hash
+      ) THEN
+        RAISE EXCEPTION 'the audit trail only grows at its end';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    """
     CREATE OR REPLACE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       IF NEW.sequence <> OLD.sequence + 1 THEN
@@ -44,6 +60,8 @@ _POSTGRESQL = [
     "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
     "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit_auditevent "
     "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+    "CREATE TRIGGER audit_at_the_end BEFORE INSERT ON audit_auditevent "
+    "FOR EACH ROW EXECUTE FUNCTION audit_at_the_end()",
     "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_chainhead "
     "FOR EACH ROW EXECUTE FUNCTION audit_head_forward()",
     "CREATE TRIGGER audit_head_stays BEFORE DELETE ON audit_chainhead FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
@@ -51,6 +69,7 @@ _POSTGRESQL = [
     "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
 ]
 _POSTGRESQL_REMOVE = [
+    "DROP TRIGGER IF EXISTS audit_at_the_end ON audit_auditevent",
     "DROP TRIGGER IF EXISTS audit_no_change ON audit_auditevent",
     "DROP TRIGGER IF EXISTS audit_no_truncate ON audit_auditevent",
     "DROP TRIGGER IF EXISTS audit_head_forward ON audit_chainhead",
@@ -60,7 +79,9 @@ _POSTGRESQL_REMOVE = [
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Refuse UPDATE, DELETE and TRUNCATE of events, and any move of the chain's head but one step forward."""
+    """Refuse UPDATE, DELETE and TRUNCATE of events, INSERT anywhere but at the end of the chain, and any move of the
+    chain's head but one step forward.
+    """
     statements = list(_SQLITE.values()) if connection.vendor == "sqlite" else _POSTGRESQL
     _run(connection, statements)
 

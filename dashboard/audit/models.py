@@ -29,6 +29,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["sequence"]
+        indexes = [models.Index(fields=["at"], name="audit_rows_by_time")]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.action} {self.phase}"
@@ -43,3 +44,39 @@ class ChainHead(models.Model):
 
     def __str__(self) -> str:
         return f"audit chain up to {self.sequence}"
+
+
+class ChainCheck(models.Model):
+    """How far the chain was found whole, and the first broken link once there is one.
+
+    Two walks: a short one over what is new since `sequence`, every minute or so, and a long one from the first row,
+    which `walk_*` carries on in steps until it has met the short one.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    sequence = models.BigIntegerField(default=0)  # the last row known to be good
+    hash = models.CharField(max_length=64, default="0" * 64)
+    checked_at = models.DateTimeField(null=True)
+    walk_sequence = models.BigIntegerField(default=0)
+    walk_hash = models.CharField(max_length=64, default="0" * 64)
+    walk_ended_at = models.DateTimeField(null=True)  # when every row was last looked at
+    problem = models.CharField(max_length=500, blank=True)  # one sentence about the first broken link
+    broken_at = models.DateTimeField(null=True)  # when that was found
+
+    def __str__(self) -> str:
+        return self.problem or f"audit chain whole up to {self.sequence}"
+
+
+class Stream(models.Model):
+    """How far the trail was sent to a receiver outside, and what keeps the rest from it."""
+
+    name = models.CharField(primary_key=True, max_length=20)
+    position = models.BigIntegerField(default=0)  # the last row that was taken
+    claimed_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)  # in a row without success
+    problem = models.CharField(max_length=300, blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"audit rows sent to {self.name} up to {self.position}"

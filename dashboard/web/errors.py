@@ -21,6 +21,7 @@ from django.utils.cache import patch_cache_control
 
 from dashboard.access.decorators import OutsideScope
 from dashboard.access.roles import RIGHTS, Permission, roles_with
+from dashboard.audit.refusals import record_refusal
 from dashboard.emailsec import errors
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.web.htmx import wants_partial
@@ -210,6 +211,7 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """What is missing, and who can grant it, where the view named the permission; else the same words as a 404."""
+    record_refusal(request, str(exception or ""))
     if isinstance(exception, OutsideScope):
         return answer(
             request, replace(_WHOLE, sentence=f"Your access is limited to {visible(str(exception), limit=300)}.")

@@ -17,12 +17,14 @@ from dashboard.access.decorators import requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.recorder import recording
+from dashboard.audit.refusals import record_refusal
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.emailsec.types import Message
 from dashboard.web.errors import ErrorText, answer, explain
 from dashboard.web.htmx import wants_partial
 from dashboard.web.text import dom_id, visible
-from investigate.actions.queries import foot, states_for
+from investigate.actions.queries import ActionView, foot, states_for
+from investigate.desk import changes
 from investigate.message import parts, privacy, sample
 from investigate.message.head import head
 from investigate.message.parts import NeedsClick, NotOffered, Opened
@@ -64,7 +66,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
         return _not_opened(request, investigate_id, template, error)
     member = _member(request)
     why = why_of(request, member, opened) | {"detections_failed": _failed(opened.detections_error)}
-    acted = states_for([opened.message.id]).get(opened.message.id)
+    acted = states_for([opened.message.id], member.scope).get(opened.message.id)
     panel_template, panel_context = "", Context()
     if tab.name != FIRST_TAB:
         panel_template, panel_context, _ = _state(request, opened.message, tab)
@@ -78,6 +80,8 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
         "investigate_id": opened.message.id,
         "foot": foot(opened.message, member),
         "view": acted,
+        "rests": isinstance(acted, ActionView) and acted.action.actor_id != member.pk,
+        "latest": changes.latest,  # asked for by whole pages only
         "may_undo": acted is not None and acted.may_undo(member),
         "message": opened.message,
         **why,
@@ -119,6 +123,7 @@ def _state(request: HttpRequest, found: Message, tab: Tab) -> tuple[str, Context
     member = _member(request)
     context: Context = {"message": found, "investigate_id": found.id}
     if not member.may(tab.permission):
+        record_refusal(request, tab.permission.value)
         return "investigate/_part_forbidden.html", context, 403
     if _is_covered(member, tab, found):
         return "investigate/_part_covered.html", {**context, "tab": tab, "uncover_form": UncoverForm()}, 200

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit import guards
-from dashboard.audit.models import AuditEvent, ChainHead
+from dashboard.audit.models import AuditEvent, ChainCheck, ChainHead
 from dashboard.audit.recorder import AuditNotWritten, record, recording
 from dashboard.emailsec import errors
 
@@ -36,7 +36,9 @@ def sql(statement: str, *values: object) -> None:
 def block_trail() -> None:
     """Make the next row impossible to write: its number is taken."""
     head = ChainHead.objects.get_or_create(pk=1)[0]
-    AuditEvent.objects.create(sequence=head.sequence + 1, at=timezone.now(), action="in the way")
+    AuditEvent.objects.create(
+        sequence=head.sequence + 1, at=timezone.now(), action="in the way", previous_hash=head.hash
+    )
 
 
 @pytest.fixture
@@ -141,6 +143,13 @@ def test_a_row_written_in_a_transaction_that_fails_leaves_no_gap(ana: Member, tr
     assert "whole: 6 rows" in verify()
 
 
+COPY = (
+    "(sequence, at, actor_id, actor_name, address, action, phase, refers_to, targets, reason, detail, previous_hash,"
+    " hash) SELECT {sequence}, at, actor_id, 'Ben', address, action, phase, refers_to, targets, reason, detail,"
+    " previous_hash, hash FROM audit_auditevent WHERE sequence = 5"
+)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -150,6 +159,11 @@ def test_a_row_written_in_a_transaction_that_fails_leaves_no_gap(ana: Member, tr
         "UPDATE audit_chainhead SET sequence = 3",
         "UPDATE audit_chainhead SET sequence = sequence",
         "DELETE FROM audit_chainhead",
+        "UPDATE audit_auditevent SET sequence = 99 WHERE sequence = 2",
+        "DELETE FROM audit_auditevent WHERE sequence > 3",
+        f"INSERT INTO audit_auditevent {COPY.format(sequence=6)}",
+        f"INSERT INTO audit_auditevent {COPY.format(sequence=7)}",
+        f"INSERT INTO audit_auditevent {COPY.format(sequence=0)}",
     ],
 )
 def test_the_database_refuses_to_change_the_trail(trail: list[AuditEvent], statement: str) -> None:
@@ -243,6 +257,9 @@ def test_a_trail_cut_short_and_resealed_is_found_by_a_hash_kept_elsewhere(
     kept = verify().split()[-1]
     sql("DELETE FROM audit_auditevent WHERE sequence > 3")
     ChainHead.objects.update(sequence=3, hash=trail[2].hash)
+    with pytest.raises(CommandError, match="Rows 4 to 5 are missing: they were there when"):
+        verify()
+    ChainCheck.objects.all().delete()  # an intruder who owns the database takes this memory as well
 
     assert "whole: 3 rows" in verify()
     with pytest.raises(CommandError, match="Row 5 is missing: the trail was cut short"):
