@@ -41,6 +41,10 @@ class Scope:
         """Those of the recipients that this person may know of."""
         return tuple(address for address in recipients if self.covers(address))
 
+    def covers_domains(self, column: str) -> bool:
+        """The same for a column that `spaced` filled; one that names no domain is nobody's who is limited."""
+        return self.is_whole or (bool(column.strip()) and self.domains.issuperset(column.split()))
+
     def holds(self, other: Scope) -> bool:
         """Whether everything inside `other` is inside this one."""
         return self.is_whole or (not other.is_whole and other.domains <= self.domains)

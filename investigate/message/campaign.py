@@ -10,17 +10,24 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 from django.utils import timezone
 
+from dashboard.access.scope import WHOLE, Scope
+from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.requests import SearchQuery
-from dashboard.emailsec.types import Disposition, Message, SlowSearch
+from dashboard.emailsec.types import Disposition, Message, SearchPage, SlowSearch
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.parallel import side_by_side
 from dashboard.web.text import split_address
 from investigate.message import store
+from investigate.message.visible import trimmed, trimmed_row
 from investigate.message.wording import is_clean, verdict_word
+from investigate.search.criteria import MOST_BRANCHES
 from investigate.search.memory import recent_runs
+from investigate.search.merging import mark
 from investigate.search.runs import rows_of
 
 RUNS_ASKED = 40
@@ -82,10 +89,13 @@ def search_terms(message: Message, by: By) -> str:
     return " ".join(sorted(dict.fromkeys(found), key=len, reverse=True)[:4])
 
 
-def find(message: Message, by: By) -> Campaign:
-    """Siblings from memory and from one search of the last days. Raises the errors of a search."""
-    remembered, asked = _remembered(message)
-    searched = _searched(message, by)
+def find(message: Message, by: By, scope: Scope = WHOLE) -> Campaign:
+    """Siblings from memory and from one search of the last days. Raises the errors of a search.
+
+    Within a scope only messages inside are compared and counted.
+    """
+    remembered, asked = _remembered(message, scope)
+    searched = _searched(message, by, scope)
     merged = {sibling.id: sibling for sibling in (*remembered, *searched.siblings)}
     merged.pop(message.id, None)
     oldest = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -93,14 +103,17 @@ def find(message: Message, by: By) -> Campaign:
     return msgspec.structs.replace(searched, siblings=tuple(ordered[:MOST_SHOWN]), remembered_messages=asked)
 
 
-def _remembered(message: Message) -> tuple[list[Sibling], int]:
+def _remembered(message: Message, scope: Scope) -> tuple[list[Sibling], int]:
     """From the pages of searches that anybody made lately; costs no call."""
     if not message.edf_hash:
         return [], 0
     found: dict[str, Sibling] = {}
     seen: set[str] = set()
     for run in recent_runs(RUNS_ASKED):
-        for row in rows_of(run):
+        for whole in rows_of(run):
+            if not scope.sees(whole.mailboxes):
+                continue
+            row = trimmed_row(whole, scope)
             seen.add(row.id)
             if row.edf_hash == message.edf_hash and row.id not in found:
                 found[row.id] = Sibling(
@@ -116,11 +129,11 @@ def _remembered(message: Message) -> tuple[list[Sibling], int]:
     return list(found.values()), len(seen)
 
 
-def _searched(message: Message, by: By) -> Campaign:
+def _searched(message: Message, by: By, scope: Scope) -> Campaign:
     terms = search_terms(message, by)
     if not terms or not (message.edf_hash or message.htmltext_structure_hash):
         return Campaign()
-    part = f"campaign-{by}"
+    part = f"campaign-{by}" if scope.is_whole else f"campaign-{by}-{mark(str(scope))}"
     before = store.kept_as(Campaign, message.id, part)
     if before is not None:
         return before
@@ -133,19 +146,35 @@ def _searched(message: Message, by: By) -> Campaign:
         sender=terms if by is By.SENDER else None,
         subject=terms if by is By.SUBJECT else None,
     )
-    page = get_client().search(query, per_page=SEARCHED_ROWS)
-    if isinstance(page, SlowSearch):
+    pages = _asked(query, scope)
+    if any(isinstance(page, SlowSearch) for page in pages):
         return Campaign(searched=terms, is_slow=True)
+    read = [page for page in pages if isinstance(page, SearchPage)]
+    messages = {other.id: other for page in read for other in page.messages if scope.sees(other.mailboxes)}
     found = Campaign(
-        siblings=tuple(_compared(message, page.messages)),
+        siblings=tuple(_compared(message, (trimmed(other, scope) for other in messages.values()))),
         searched=terms,
-        searched_messages=len(page.messages),
+        searched_messages=len(messages),
         start=query.start,
         end=query.end,
-        is_complete=page.next_cursor is None,
+        is_complete=all(page.next_cursor is None for page in read) and len(scope.domains) <= MOST_BRANCHES,
     )
     store.keep_struct(message.id, part, found, LIFE)
     return found
+
+
+def _asked(query: SearchQuery, scope: Scope) -> list[SearchPage | SlowSearch]:
+    """One search, or one for each domain of the scope; the first error is raised."""
+    queries = [msgspec.structs.replace(query, recipient=domain) for domain in sorted(scope.domains)] or [query]
+    search = partial(get_client().search, per_page=SEARCHED_ROWS)
+    if len(queries) == 1:
+        return [search(queries[0])]
+    pages: list[SearchPage | SlowSearch] = []
+    for answer in side_by_side([partial(search, each) for each in queries[:MOST_BRANCHES]]):
+        if isinstance(answer, EmailSecurityError):
+            raise answer
+        pages.append(answer)
+    return pages
 
 
 def _compared(message: Message, others: Iterable[Message]) -> Iterable[Sibling]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.types import ActionEntry, Message, Operation
 from dashboard.upstream.connection import get_client
 from investigate.actions import words
-from investigate.models import Action, ActionItem, ActionState
+from investigate.actions.within import end_of, is_within, trim
+from investigate.message.visible import line_inside
+from investigate.models import Action, ActionItem, ActionState, ApprovalState
 
 MOST_EVENTS = 200
 MOST_SEEN = 5
@@ -31,6 +34,7 @@ class Event:
     who: str
     sentence: str
     reason: str = ""
+    second: str = ""  # who approved it, where that took a second person
     state: str = ""
     copies: tuple[CopyAnswer, ...] = ()
     action: Action | None = None
@@ -41,44 +45,46 @@ def upstream_log(message: Message) -> tuple[ActionEntry, ...]:
     return get_client().action_log(message.id)
 
 
-def timeline(message: Message, log: tuple[ActionEntry, ...]) -> list[Event]:
-    events = [*(_theirs(entry) for entry in log), *ours(message)]
+def timeline(message: Message, log: tuple[ActionEntry, ...], scope: Scope = WHOLE) -> list[Event]:
+    """The newest first; without what names recipients whom somebody limited to a scope may not know of."""
+    said = [entry for entry in log if (entry.status or "") == line_inside(entry.status or "", message, scope)]
+    events = [*(_theirs(entry) for entry in said), *ours(message, scope)]
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)  # what has no time yet is still going on
     return sorted(events, key=lambda event: event.at or latest, reverse=True)[:MOST_EVENTS]
 
 
-def ours(message: Message) -> list[Event]:
+def ours(message: Message, scope: Scope = WHOLE) -> list[Event]:
     """Our own actions on this message."""
     items = (
         ActionItem.objects.filter(investigate_id=message.id, action__isnull=False)
         .exclude(job__isnull=False, state__in=[ActionState.CANCELLED, ActionState.SKIPPED])
-        .select_related("action", "job")
+        .select_related("action__approval", "job__approval")
         .defer("action__request", "action__looking", "job__progress", "job__not_found")
         .prefetch_related("receipts")
         .order_by("-action__created_at")[:MOST_EVENTS]
     )
-    return [_our_event(item) for item in items]
+    return [_our_event(item, scope) for item in items]
 
 
-def seen_before(message: Message) -> list[Event]:
+def seen_before(message: Message, scope: Scope = WHOLE) -> list[Event]:
     """Our earlier decisions on other copies of the same campaign."""
     if not message.edf_hash:
         return []
     items = (
-        ActionItem.objects.filter(edf_hash=message.edf_hash, action__isnull=False)
+        ActionItem.objects.filter(scope.q("domains"), edf_hash=message.edf_hash, action__isnull=False)
         .exclude(investigate_id=message.id)
         .exclude(state__in=[ActionState.CANCELLED, ActionState.SKIPPED])
-        .select_related("action", "job")
+        .select_related("action__approval", "job__approval")
         .defer("action__request", "action__looking", "job__progress", "job__not_found")
         .prefetch_related("receipts")
         .order_by("-action__created_at")[:MOST_SEEN]
     )
-    return [_our_event(item) for item in items]
+    return [_our_event(item, scope) for item in items]
 
 
-def _our_event(item: ActionItem) -> Event:
-    action = item.action
-    receipts = list(item.receipts.all())
+def _our_event(item: ActionItem, scope: Scope) -> Event:
+    action, is_trimmed = item.action, not scope.covers_domains(item.domains)
+    receipts = trim(action, item.receipts.all(), scope, item.domains)
     copies = tuple(
         CopyAnswer(receipt.recipient or "message", words.receipt(action.kind, receipt), receipt.state)
         for receipt in receipts
@@ -87,18 +93,27 @@ def _our_event(item: ActionItem) -> Event:
         sentence, state = words.sentence(action, receipts), action.state
     else:  # its chunk says what became of a thousand others
         done = sum(1 for receipt in receipts if receipt.is_done)
-        told = words.outcome(item.job, item.state, done=done, copies=len(receipts)).capitalize()
-        sentence, state = f"{told}. {item.explanation}".strip(), item.state
+        is_partly = item.state == ActionState.PARTLY_DONE
+        state = end_of(receipts) if is_trimmed and is_partly and receipts else item.state
+        told = words.outcome(item.job, state, done=done, copies=len(receipts)).capitalize()
+        sentence = f"{told}. {'' if is_trimmed else item.explanation}".strip()
     return Event(
         at=action.created_at,
         is_ours=True,
         who=action.actor_name,
+        second=_second(item),
         sentence=sentence,
         reason=action.reason,
         state=state,
         copies=copies,
-        action=action,
+        action=action if item.job is None or is_within(item.job.scope, scope) else None,
     )
+
+
+def _second(item: ActionItem) -> str:
+    """Who approved an action, or the job it was part of."""
+    approval = getattr(item.job if item.job is not None else item.action, "approval", None)
+    return approval.decided_by_name if approval is not None and approval.state == ApprovalState.APPROVED else ""
 
 
 def _theirs(entry: ActionEntry) -> Event:

@@ -68,7 +68,7 @@ def why_of(request: HttpRequest, member: Member, opened: Opened) -> Context:
         "is_covered": is_covered,
         "explanation": explain(opened.message, opened.detections, shows_body=shows_body),
         "detections_error": opened.detections_error,
-        "seen_before": history.seen_before(opened.message),
+        "seen_before": history.seen_before(opened.message, member.scope),
         "shows_body": shows_body,
     }
 
@@ -180,7 +180,7 @@ def raw(visit: Visit) -> Context:
 
 
 def trace_lines(visit: Visit) -> Context:
-    sides = trace.sides(parts.trace(visit.message.id))
+    sides = trace.sides(trace.within(parts.trace(visit.message.id), visit.message, visit.member.scope))
     polls = visit.request.GET.get("polls", "0")
     done = int(polls) if polls.isdecimal() and len(polls) < 4 else 0
     is_growing = any(side.is_growing for side in sides)
@@ -195,14 +195,14 @@ def trace_lines(visit: Visit) -> Context:
 def timeline(visit: Visit) -> Context:
     """Our own actions are shown even when Cloudflare's log cannot be read."""
     log, error = parts.settled(lambda: history.upstream_log(visit.message))
-    return {"events": history.timeline(visit.message, log or ()), "log_error": error}
+    return {"events": history.timeline(visit.message, log or (), visit.member.scope), "log_error": error}
 
 
 def siblings(visit: Visit) -> Context:
     message = visit.message
     by = campaign.By.SUBJECT if visit.request.GET.get("by") == "subject" else campaign.By.SENDER
     return {
-        "campaign": campaign.find(message, by),
+        "campaign": campaign.find(message, by, visit.member.scope),
         "by": by.value,
         "sender_terms": campaign.search_terms(message, campaign.By.SENDER),
         "subject_terms": campaign.search_terms(message, campaign.By.SUBJECT),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from dashboard.emailsec.types import Trace, TraceLine, TraceSide
+from msgspec.structs import replace
+
+from dashboard.access.scope import Scope
+from dashboard.emailsec.types import Message, Trace, TraceLine, TraceSide
+from investigate.message.visible import line_inside
 
 LONG_SILENCE = dt.timedelta(minutes=5)
 MOST_LINES = 2_000
@@ -32,6 +36,20 @@ def sides(trace: Trace) -> list[Side]:
         _side("Inbound", "from the sender to Cloudflare", trace.inbound),
         _side("Outbound", "from Cloudflare to the mailboxes", trace.outbound),
     ]
+
+
+def within(trace: Trace, message: Message, scope: Scope) -> Trace:
+    """The log without the lines about recipients whom somebody limited to a scope may not know of."""
+    if scope.is_whole:
+        return trace
+    return replace(
+        trace, inbound=_within(trace.inbound, message, scope), outbound=_within(trace.outbound, message, scope)
+    )
+
+
+def _within(side: TraceSide, message: Message, scope: Scope) -> TraceSide:
+    told = [(line, line_inside(line.message or "", message, scope)) for line in side.lines]
+    return replace(side, lines=tuple(replace(line, message=text) for line, text in told if text or not line.message))
 
 
 def next_poll(polls: int) -> int | None:

@@ -7,19 +7,22 @@ message comes without the recipients elsewhere, and a foreign id takes the same 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from dashboard.access.models import Member
-from dashboard.access.scope import Scope
+from dashboard.access.scope import Scope, domain_of
 from dashboard.emailsec.rows import MessageRow
-from dashboard.emailsec.types import Message
-from investigate.message import parts
-from investigate.message.parts import Opened
+from dashboard.emailsec.types import Detections, Finding, Message, MessageProperties
+from investigate.message import parts, store
+from investigate.message.parts import Kept, Opened
+from investigate.models import ActionItem, Case
 
 OUTSIDE = "Copies also went to mailboxes outside your domains; a colleague without that limit must act."
+_NUMBER = re.compile(r"\b(nrcpt=)\d+|\b(for )\d+(?= recipients?\b)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"'@]+")
 
 
@@ -28,6 +31,8 @@ class TrimmedMessage(Message, frozen=True):
 
     hides_copies: bool = False
     """Whether some of its copies are among those left out; then the reader cannot act on it."""
+    outside: frozenset[str] = frozenset()
+    """What was left out, to find where else it is named."""
 
 
 def message_for(member: Member, investigate_id: str) -> Message:
@@ -43,7 +48,10 @@ def seen_for(member: Member, investigate_id: str) -> Message:
 def opened_for(member: Member, investigate_id: str) -> Opened:
     """The message beside its detections, or beside what kept them from being read."""
     opened = parts.open_message(investigate_id, scope=member.scope)
-    return opened if member.scope.is_whole else replace(opened, message=trimmed(opened.message, member.scope))
+    if member.scope.is_whole:
+        return opened
+    message, found = trimmed(opened.message, member.scope), opened.detections
+    return replace(opened, message=message, detections=found and trimmed_detections(found, message))
 
 
 def hides_copies(message: object) -> bool:
@@ -55,6 +63,9 @@ def trimmed(message: Message, scope: Scope) -> Message:
     """The message with the recipients inside the scope alone, and the states of their copies."""
     if scope.is_whole:
         return message
+    everybody = {*message.to, *message.envelope_to, *message.client_recipients}
+    outside = frozenset(address.strip().casefold() for address in everybody if not scope.covers(address))
+    properties, names = message.properties, lambda text: _names_any(text or "", outside)
     values: dict[str, Any] = {name: getattr(message, name) for name in Message.__struct_fields__}
     return TrimmedMessage(
         **values
@@ -64,7 +75,11 @@ def trimmed(message: Message, scope: Scope) -> Message:
             "envelope_to": scope.inside(message.envelope_to),
             "client_recipients": scope.inside(message.client_recipients),
             "delivery_status": statuses_inside(message, scope),
+            "detection_reasons": tuple(reason for reason in message.detection_reasons if not names(reason)),
+            "findings": tuple(finding for finding in message.findings if not names(_said_by(finding))),
+            "properties": MessageProperties() if names(_said_by(properties)) else properties,
             "hides_copies": not scope.covers_all(message.mailboxes),
+            "outside": outside,
         }
     )
 
@@ -92,9 +107,50 @@ def statuses_inside(message: Message | MessageRow, scope: Scope) -> tuple[Any, .
     return statuses[:1] if len(set(statuses)) == 1 else ()
 
 
-def names_an_outsider(text: str, message: Message, scope: Scope) -> bool:
-    """Whether a line of a log names an address that the reader may not know of; senders' own may be named."""
+def trimmed_detections(detections: Detections, message: Message) -> Detections:
+    """Findings without those that name recipients left out of the message."""
+    if not isinstance(message, TrimmedMessage) or not message.outside:
+        return detections
+    kept = tuple(finding for finding in detections.findings if not _names_any(_said_by(finding), message.outside))
+    return msgspec.structs.replace(detections, findings=kept)
+
+
+def line_inside(text: str, message: Message, scope: Scope) -> str:
+    """A line of a log as its reader may have it: "" where it names recipients elsewhere, else without their number."""
+    if scope.is_whole:
+        return text
     known = {address.casefold() for address in (message.from_, message.envelope_from, message.replyto) if address}
-    return any(
-        not scope.covers(found) and found.casefold() not in known for found in _ADDRESS.findall(text.replace("=", " "))
-    )
+    named = (found.casefold() for found in _ADDRESS.findall(text.replace("=", " ")))
+    if any(not scope.covers(found) and found not in known for found in named):
+        return ""
+    if not isinstance(message, TrimmedMessage) or not message.outside:
+        return text
+    return "" if _names_any(text, message.outside) else _NUMBER.sub(lambda found: f"{found[1] or found[2]}…", text)
+
+
+def _names_any(text: str, outside: frozenset[str]) -> bool:
+    said = text.casefold()
+    return any(address in said or (domain_of(address) or address) in said for address in outside)
+
+
+def _said_by(answer: Finding | MessageProperties) -> str:
+    return " ".join(str(value) for value in msgspec.structs.astuple(answer) if isinstance(value, str))
+
+
+def known_among(member: Member, investigate_ids: Iterable[str]) -> list[str]:
+    """Those of the messages of which our own rows say that this member may know of them. Asks Cloudflare nothing."""
+    ids = list(dict.fromkeys(investigate_ids))
+    if member.scope.is_whole or not ids:
+        return ids
+    inside, known = member.scope.q("domains"), set[str]()
+    for model in (Case, ActionItem):
+        known.update(model.objects.filter(inside, investigate_id__in=ids).values_list("investigate_id", flat=True))
+    return [name for name in ids if name in known]
+
+
+def is_known_to(member: Member, investigate_id: str) -> bool:
+    """The same for one message that the member has open, of which a copy is kept."""
+    if member.scope.is_whole or known_among(member, [investigate_id]):
+        return True
+    message = store.kept_as(Message, investigate_id, Kept.MESSAGE)
+    return message is not None and member.scope.sees(message.mailboxes)
