@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 app = Celery("mailwarden")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["dashboard.upstream", "investigate"])
+app.autodiscover_tasks(["dashboard.upstream", "investigate", "settings_ui"])
 app.conf.task_routes = {
     "investigate.tasks.send_action": {"queue": "people"},
     "investigate.tasks.look_up_action": {"queue": "people"},
@@ -24,6 +24,7 @@ app.conf.task_routes = {
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "investigate.tasks.upstream_job": {"queue": "bulk"},
     "*": {"queue": "sweep"},
+    "settings_ui.tasks.*": {"queue": "people"},
 }
 
 

@@ -101,6 +101,7 @@ APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, least=1, most=24 * 30) 
 BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
+ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the longest life of a rule for one sender
 
 # --- privacy and the audit trail ----------------------------------------------------------------------------------
 

@@ -1,0 +1,204 @@
+"""What a person can do to the account's lists. Everything is written down before anything is sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.audit.chain import storable_text
+from dashboard.audit.recorder import record
+from dashboard.emailsec import NewAllowPolicy
+from dashboard.emailsec.enums import PatternType
+from dashboard.upstream.ring import ring
+from settings_ui import transitions, words
+from settings_ui.models import Entry, EntryState
+from settings_ui.tasks import look_up_entry, remove_entry, send_entry
+
+RESOURCE = "allow_policies"
+LONGEST_ADDRESS = 254
+_BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
+_LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
+# One mailbox and nothing else: no second @, no wildcard, a domain with a dot.
+_ADDRESS = re.compile(r"[^\s@<>\"*?,;:\\()\[\]]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
+
+
+class NotPossible(Exception):
+    """It cannot work or would be dangerous, which is known without asking; the text says why."""
+
+
+class Conflict(Exception):
+    """Something stands in the way. `other` is the entry that does, where there is one."""
+
+    def __init__(self, told: str, other: Entry | None = None) -> None:
+        super().__init__(told)
+        self.other = other
+
+
+def accept_sender(
+    *,
+    actor: Member,
+    pattern: str,
+    expires_at: dt.datetime,
+    reason: str,
+    operation_key: str,
+    request: HttpRequest | None,
+    undo_seconds: float = 0,
+) -> Entry:
+    """Accept one address for a time: its mail is no longer called Spam, Spoof or Bulk while it proves who it is.
+
+    A worker sends it once `undo_seconds` are over. The same key with the same content is the same entry. Raises
+    NotPossible, Conflict, PermissionDenied and AuditNotWritten.
+    """
+    if not actor.may(Permission.POLICY_ACCEPT):
+        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    address = pattern.strip().casefold()
+    if told := why_not_accepted(actor, address) or _why_not_until(expires_at):
+        raise NotPossible(told)
+    again = _same(actor, operation_key, address)
+    if again is not None:
+        return again
+    entry = _write_down(actor, address, expires_at, reason.strip(), operation_key, undo_seconds, request)
+    ring(send_entry.name, str(entry.pk), countdown=min(undo_seconds, _LONGEST_COUNTDOWN) + _BELL_MARGIN)
+    return entry
+
+
+def end(*, actor: Member, entry: Entry, reason: str = "", request: HttpRequest | None) -> Entry:
+    """End a rule now: by its owner, or by anybody who may make one. One that was not sent yet is withdrawn."""
+    if entry.owner_id != actor.pk and not actor.may(Permission.POLICY_ACCEPT):
+        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    begun = transitions.begin_removal(entry, actor=actor, reason=reason, request=request)
+    if begun:
+        ring(remove_entry.name, str(entry.pk), countdown=_BELL_MARGIN)
+    elif not transitions.withdraw(entry, actor=actor, request=request):
+        entry.refresh_from_db()
+        if entry.state not in (EntryState.REMOVING, EntryState.REMOVED):
+            raise Conflict(f"It cannot be ended now. {words.sentence(entry)}", entry)
+    entry.refresh_from_db()
+    return entry
+
+
+def withdraw(*, actor: Member, entry: Entry, request: HttpRequest | None) -> bool:
+    """Undo an entry of one's own that was not sent yet; False when it is too late."""
+    if entry.owner_id != actor.pk:
+        raise PermissionDenied(f"This is {entry.owner_name}'s rule.")
+    return transitions.withdraw(entry, actor=actor, request=request)
+
+
+def look_now(*, actor: Member, entry: Entry, request: HttpRequest | None) -> bool:
+    """Look an unknown outcome up now instead of later; True where a worker could be told."""
+    if not actor.may(Permission.POLICY_ACCEPT):
+        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    with transaction.atomic():
+        if not transitions.look_at_once(entry):
+            raise Conflict("There is nothing to look up.", entry)
+        record(
+            actor=actor,
+            action="policy:look",
+            targets=[entry.pattern],
+            refers_to=entry.audit_sequence,
+            detail={"entry": entry.pk, "attempt": entry.attempt},
+            request=request,
+        )
+    return ring(look_up_entry.name, str(entry.pk))
+
+
+def why_not_accepted(actor: Member, address: str) -> str:
+    """Why this member cannot accept this address, or ""; what depends on a message is up to who knows the message."""
+    if not actor.scope.is_whole:
+        return f"A rule holds for the whole account, and you are limited to {actor.scope}."
+    if len(address) > LONGEST_ADDRESS or not _ADDRESS.fullmatch(address.strip().casefold()):
+        return "Only one exact address can be accepted, and this is none."
+    return ""
+
+
+def last_day(now: dt.datetime | None = None) -> dt.datetime:
+    """The latest end a rule may have."""
+    return (now or timezone.now()) + dt.timedelta(days=settings.ACCEPT_DAYS)
+
+
+def _why_not_until(expires_at: dt.datetime) -> str:
+    if expires_at <= timezone.now():
+        return "The end of the rule is over already."
+    if expires_at > last_day() + dt.timedelta(days=1):  # days end at midnight
+        return f"A rule lasts {settings.ACCEPT_DAYS} days at most."
+    return ""
+
+
+def _write_down(
+    actor: Member,
+    address: str,
+    expires_at: dt.datetime,
+    reason: str,
+    operation_key: str,
+    undo_seconds: float,
+    request: HttpRequest | None,
+) -> Entry:
+    """Entry and audit row in one transaction. The audit row comes first: its lock makes one of two wait."""
+    key = uuid.uuid4()
+    values = NewAllowPolicy(
+        pattern=address,
+        pattern_type=PatternType.EMAIL,
+        is_acceptable_sender=True,
+        verify_sender=True,
+        comments=_comments(key, expires_at, reason),
+    ).wire()
+    with transaction.atomic():
+        event = record(
+            actor=actor,
+            action=transitions.ACTION["made"],
+            phase="attempt",
+            targets=[address],
+            reason=reason,
+            request=request,
+            detail={
+                "entry": key,
+                "permission": Permission.POLICY_ACCEPT.value,
+                "until": expires_at.isoformat(),
+            },
+        )
+        again = _same(actor, operation_key, address)
+        if again is not None:
+            transaction.set_rollback(True)
+            return again
+        other = transitions.of_account().filter(pattern=address, resource=RESOURCE, state__in=transitions.OPEN_STATES)
+        if stands := other.first():
+            raise Conflict(f"{stands.owner_name} made a rule for this address already, {words.until(stands)}.", stands)
+        return Entry.objects.create(
+            id=key,
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+            resource=RESOURCE,
+            operation_key=operation_key,
+            pattern=address,
+            values=values,
+            owner=actor,
+            owner_name=storable_text(actor.display_name, limit=300),
+            reason=storable_text(reason, limit=1000),
+            expires_at=expires_at,
+            created_at=Now(),
+            changed_at=Now(),
+            due_at=transitions.seconds_from_now(undo_seconds),
+            audit_sequence=event.sequence,
+        )
+
+
+def _comments(key: uuid.UUID, expires_at: dt.datetime, reason: str) -> str:
+    """Names the entry, so that a create without an answer is found again by listing the pattern."""
+    return storable_text(f"Mailwarden {key}, ends {words.day(expires_at)}. {reason}".strip(), limit=1000)
+
+
+def _same(actor: Member, operation_key: str, address: str) -> Entry | None:
+    """The entry this form has made already, if it has; Conflict where the form's content is another one now."""
+    entry = Entry.objects.filter(operation_key=operation_key).first()
+    if entry is not None and (entry.owner_id, entry.pattern) != (actor.pk, address):
+        raise Conflict("This form was used already, for something else. Nothing was sent.", entry)
+    return entry

@@ -1,0 +1,47 @@
+"""Find stranded work and rules whose time is over: the broker only rings the bell, and bells are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.db.models.functions import Now
+
+from dashboard.upstream.ring import ring
+from settings_ui import transitions
+from settings_ui.models import Entry, EntryState
+from settings_ui.tasks import look_up_entry, remove_entry, send_entry
+
+log = structlog.get_logger("mailwarden.entries")
+
+MOST_AT_ONCE = 500
+_TASKS = {
+    EntryState.WAITING: send_entry,
+    EntryState.UNKNOWN: look_up_entry,
+    EntryState.REMOVING: remove_entry,
+}
+
+
+def sweep_entries() -> None:
+    """End rules whose time is over, end the claims of dead workers, ring for what is due. Harmless when repeated."""
+    entries = transitions.of_account()
+    for entry in entries.filter(state=EntryState.ACTIVE, expires_at__lte=Now())[:MOST_AT_ONCE]:
+        _carefully(entry, transitions.begin_removal)
+    dead = entries.filter(
+        state=EntryState.SENDING, claimed_at__lte=transitions.seconds_from_now(-transitions.CLAIM_SECONDS)
+    )
+    for entry in dead[:MOST_AT_ONCE]:
+        _carefully(entry, lambda one: transitions.expire_claim(one, look_after=float(settings.QUIET_SECONDS)))
+    for state, task in _TASKS.items():
+        due = entries.filter(state=state, due_at__lte=Now()).order_by("due_at")
+        for pk in due.values_list("pk", flat=True)[:MOST_AT_ONCE]:
+            if not ring(task.name, str(pk)):
+                return  # the broker is away; the next sweep is not far
+
+
+def _carefully(entry: Entry, change: Callable[[Entry], object]) -> None:
+    try:
+        change(entry)
+    except Exception as problem:  # noqa: BLE001  one bad row must not keep the others from being rescued
+        log.warning("entry_not_swept", entry=str(entry.pk), error=type(problem).__name__)

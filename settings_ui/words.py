@@ -1,0 +1,86 @@
+"""Sentences about entries that were made here, in the voice of the rest of the desk."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from dashboard.emailsec import errors
+from settings_ui.models import Entry, EntryState
+
+
+def day(moment: dt.datetime) -> str:
+    """21 Nov 2026"""
+    utc = moment.astimezone(dt.UTC)
+    return f"{utc.day} {utc:%b %Y}"
+
+
+def until(entry: Entry) -> str:
+    return f"until {day(entry.expires_at)}" if entry.expires_at else "without an end"
+
+
+def short(entry: Entry) -> str:
+    """A few words: "accepted until 21 Dec 2026"."""
+    match entry.state:
+        case EntryState.WAITING:
+            return "waiting" if entry.attempt == 0 else "waiting to try again"
+        case EntryState.SENDING:
+            return "sending"
+        case EntryState.ACTIVE:
+            return f"accepted {until(entry)}"
+        case EntryState.FAILED:
+            return "no rule was made"
+        case EntryState.UNKNOWN:
+            return "unknown, looking"
+        case EntryState.REMOVING:
+            return "being removed"
+    return "removed" if entry.upstream_id else "undone"
+
+
+def sentence(entry: Entry) -> str:
+    """What is true about the rule now, in full."""
+    match entry.state:
+        case EntryState.WAITING:
+            return f"{entry.explanation} The rule is made next.".strip()
+        case EntryState.SENDING:
+            return "The rule is being made."
+        case EntryState.ACTIVE:
+            return f"{entry.explanation} Mail that proves to come from it is accepted {until(entry)}.".strip()
+        case EntryState.FAILED:
+            return f"No rule was made. {entry.explanation}".strip()
+        case EntryState.UNKNOWN:
+            told = entry.explanation or "No answer came."
+            return f"{told} The rule may have been made. Checking; nothing is sent again."
+        case EntryState.REMOVING:
+            return f"The rule is being removed. {entry.explanation}".strip()
+    return "The rule was removed." if entry.upstream_id else "Undone before it was sent."
+
+
+def elsewhere(pattern: str) -> str:
+    return f"There is a rule for {pattern} already, made elsewhere. Nothing was sent."
+
+
+def refusal(problem: errors.EmailSecurityError) -> str:
+    """Why Cloudflare did not do it, and who can mend that."""
+    told = problem.api_message.strip().rstrip(".")
+    match problem:
+        case errors.CredentialsRefused():
+            return "Cloudflare does not accept our credentials; whoever runs Mailwarden must renew the API token."
+        case errors.NotPermitted() if problem.not_subscribed:
+            return "Cloudflare: the account's subscription does not include this; its owner can change that."
+        case errors.NotPermitted():
+            return (
+                "Cloudflare: the API token may not do this; whoever runs Mailwarden must give it the permission "
+                "Cloud Email Security: Write."
+            )
+        case errors.NotOnThisServer():
+            return "Cloudflare does not offer this for the account."
+    return f"Cloudflare: {told}." if told else "Cloudflare refused the request and gave no reason."
+
+
+def pause(problem: errors.EmailSecurityError) -> str:
+    """Why it is tried again later."""
+    if isinstance(problem, errors.RateLimited):
+        return "The account's call budget is used up; nothing was sent."
+    if isinstance(problem, errors.Unavailable):
+        return "Cloudflare could not be reached; nothing was sent."
+    return "Cloudflare's answer could not be read."

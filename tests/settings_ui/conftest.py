@@ -1,0 +1,101 @@
+"""The simulator in each generation, and the passing of time: due times are columns, so tests move those."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.simulator import Simulator
+from dashboard.upstream.connection import build_client, use_client
+from settings_ui import sending, services
+from settings_ui.models import Entry
+from settings_ui.transitions import CLAIM_SECONDS
+
+ADDRESS = "billing@supplier.example"
+
+
+@pytest.fixture(params=["current", "sunset", "seed"])
+def generation(db: None, request: pytest.FixtureRequest) -> Iterator[Simulator]:
+    """The simulator behind the real client, once for each form of the API."""
+    simulator = Simulator(
+        messages=20,
+        seed=7,
+        profile=request.param,
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        token=settings.CLOUDFLARE_API_TOKEN,
+    )
+    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+        yield simulator
+
+
+@pytest.fixture
+def accept() -> Callable[..., Entry]:
+    """Decide a rule as a form does."""
+
+    def decide(actor: Member, pattern: str = ADDRESS, *, key: str = "", days: float = 30, **what: Any) -> Entry:
+        values = {
+            "expires_at": timezone.now() + dt.timedelta(days=days),
+            "reason": "known supplier",
+            "operation_key": key or uuid.uuid4().hex,
+            "request": None,
+        }
+        return services.accept_sender(actor=actor, pattern=pattern, **values | what)
+
+    return decide
+
+
+class Time:
+    """Moves the columns that hold due times, and runs what a worker would run then."""
+
+    @staticmethod
+    def passes(entry: Entry, seconds: float) -> None:
+        """Everything about the entry happened `seconds` earlier."""
+        for name in ("due_at", "claimed_at", "sent_at", "expires_at"):
+            rows = Entry.objects.filter(pk=entry.pk, **{f"{name}__isnull": False})
+            rows.update(**{name: F(name) - dt.timedelta(seconds=seconds)})
+        entry.refresh_from_db()
+
+    @staticmethod
+    def sent(entry: Entry) -> Entry:
+        sending.send(entry.pk)
+        entry.refresh_from_db()
+        return entry
+
+    def looked(self, entry: Entry, *, after: float) -> Entry:
+        self.passes(entry, after)
+        sending.look_up(entry.pk)
+        entry.refresh_from_db()
+        return entry
+
+    def removed(self, entry: Entry, *, after: float = 0) -> Entry:
+        self.passes(entry, after)
+        sending.remove(entry.pk)
+        entry.refresh_from_db()
+        return entry
+
+    def claim_expires(self, entry: Entry) -> None:
+        self.passes(entry, CLAIM_SECONDS + 1)
+
+
+@pytest.fixture
+def time_() -> Time:
+    return Time()
+
+
+def rules(simulator: Simulator) -> list[dict[str, Any]]:
+    """The allow policies for our supplier that stand at the simulated service."""
+    found = simulator.settings.entries["allow_policies"].values()
+    return [rule for rule in found if rule["pattern"].endswith("@supplier.example")]
+
+
+def calls(simulator: Simulator, operation: str) -> int:
+    return sum(call.operation == operation for call in simulator.calls)
