@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
+from dashboard.access.scope import spaced
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Message
@@ -16,9 +17,13 @@ from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
 from investigate.actions.decision import Decision, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
+from investigate.approvals.asking import ask
+from investigate.approvals.needs import right_to_ask
+from investigate.approvals.rights import approval_of, is_same_person
 from investigate.bulk.facts import facts_of
+from investigate.desk.changes import note_change
 from investigate.bulk.jobs import LOOK_TASK, check_control
-from investigate.message.visible import message_for
+from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
 LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
@@ -51,6 +56,7 @@ class ConfirmationNeeded(Exception):
 def act(*, actor: Member, decision: Decision, operation_key: str, request: HttpRequest | None) -> Action:
     """Write a decision down and ring for a worker. Nothing has been sent when this returns.
 
+    What takes a second person waits for one instead, as an action in the state `awaiting approval` with its request.
     The same key with the same content is the same action, however often it is sent. Raises NotPossible,
     ConfirmationNeeded, Conflict, PermissionDenied, AuditNotWritten, and what reading the message raises.
     """
@@ -82,11 +88,18 @@ def ring(action: Action, *, seconds: float = 0) -> bool:
 
 
 def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Action:
-    """Cancel a waiting action of one's own. Raises Conflict when it is too late, PermissionDenied when not theirs."""
-    _check_own(actor, action)
+    """Cancel a waiting action of one's own, or one that one has approved.
+
+    Raises Conflict when it is too late, PermissionDenied when not theirs.
+    """
+    is_own = action.actor_id == actor.pk
+    if not is_own and not _has_approved(actor, action):
+        _check_own(actor, action)
     if action.job_id is not None:
         raise Conflict("This is part of a job: cancel the job instead.", action)
-    if not transitions.cancel(action, request=request):
+    if action.state == ActionState.AWAITING_APPROVAL:
+        raise Conflict("This waits for a second person: withdraw the request instead.", action)
+    if not transitions.cancel(action, actor=None if is_own else actor, request=request):
         action.refresh_from_db()
         if action.state != ActionState.CANCELLED:
             raise Conflict("Too late to undo.", action)
@@ -95,10 +108,17 @@ def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Actio
 
 
 def add_reason(*, actor: Member, action: Action, reason: str, request: HttpRequest | None) -> Action:
-    """Say why, afterwards. The trail keeps what was said before."""
+    """Say why, afterwards. The trail keeps what was said before.
+
+    What a second person decides, or has decided, keeps its reason until it has its end: raises Conflict.
+    """
     _check_own(actor, action)
     with transaction.atomic():
-        Action.objects.filter(pk=action.pk).update(reason=reason)
+        told = Action.objects.filter(pk=action.pk)
+        if approval_of(action) is not None:
+            told = told.filter(finished_at__isnull=False)
+        if not told.update(reason=reason):
+            raise Conflict("A second person was shown this reason: it stays as it is until this has its end.", action)
         record(
             actor=actor,
             action="message:reason",
@@ -154,7 +174,7 @@ def offer_for(message: Message, actor: Member, decision: Decision) -> ActionOffe
 
 def _check_right(actor: Member, decision: Decision) -> None:
     """Before anything is read: who may not act learns nothing about the message."""
-    permission = permission_for(decision.kind, destination=decision.destination)
+    permission = right_to_ask(permission_for(decision.kind, destination=decision.destination))
     if not actor.may(permission):
         raise PermissionDenied(permission.value)
 
@@ -185,6 +205,7 @@ def _write_down(
     request: HttpRequest | None,
 ) -> Action:
     """Action, item and audit row in one transaction: what cannot be recorded is not done."""
+    state = ActionState.WAITING if offer.takes_two is None else ActionState.AWAITING_APPROVAL
     try:
         with transaction.atomic():
             action = Action.objects.create(
@@ -196,11 +217,13 @@ def _write_down(
                 destination=decision.destination,
                 expected_disposition=decision.expected_disposition,
                 reason=decision.reason.strip(),
+                state=state,
                 created_at=Now(),
                 due_at=transitions.seconds_from_now(actor.undo_seconds),
             )
             ActionItem.objects.create(
                 action=action,
+                state=state,
                 investigate_id=message.id,
                 postfix_id=storable_text(message.postfix_id or "", limit=255),
                 alert_id=storable_text(message.alert_id or "", limit=255),
@@ -208,19 +231,33 @@ def _write_down(
                 subject=storable_text(message.subject or ""),
                 edf_hash=storable_text(message.edf_hash or "", limit=255),
                 recipients=[storable_text(name) for name in affected_recipients(message, decision.kind)],
+                domains=storable_text(spaced(message.mailboxes)),
                 disposition=storable_text(str(message.final_disposition or ""), limit=40),
                 attachment=decision.eml,
                 facts=facts_of(message),
             )
-            event = record(
-                actor=actor,
-                action=f"message:{decision.kind}",
-                phase="attempt",
-                targets=[message.id],
-                reason=action.reason,
-                request=request,
-                detail={"action": action.pk, "permission": offer.permission.value, **offer.values},
-            )
+            what = {"action": action.pk, "permission": offer.permission.value, **offer.values}
+            if offer.takes_two is not None:
+                _, event = ask(
+                    actor=actor,
+                    about=action,
+                    needed=offer.takes_two,
+                    recipients=affected_recipients(message, decision.kind),
+                    targets=[message.id],
+                    detail=what,
+                    request=request,
+                )
+            else:
+                event = record(
+                    actor=actor,
+                    action=f"message:{decision.kind}",
+                    phase="attempt",
+                    targets=[message.id],
+                    reason=action.reason,
+                    request=request,
+                    detail=what,
+                )
+            note_change([message.id])
             Action.objects.filter(pk=action.pk).update(audit_sequence=event.sequence)
     except IntegrityError:
         again = _same(operation_key, fingerprint)
@@ -256,8 +293,17 @@ def _check_own(actor: Member, action: Action) -> None:
         raise PermissionDenied(f"This is {action.actor_name}'s action.")
 
 
+def _has_approved(actor: Member, action: Action) -> bool:
+    approval = approval_of(action)
+    return approval is not None and approval.decided_by is not None and is_same_person(actor, approval.decided_by)
+
+
 def _check_may_mend(actor: Member, action: Action) -> None:
-    """The right to do the same, and for a chunk what its job needs."""
+    """The right to do the same on every copy, and for a chunk what its job needs."""
+    if not actor.scope.is_whole:
+        domains = action.items.order_by().values_list("domains", flat=True).distinct()
+        if not all(actor.scope.covers_domains(each) for each in domains):
+            raise Conflict(OUTSIDE, action)
     if action.job is not None:
         check_control(actor, action.job)
     for disposition in action.items.order_by().values_list("disposition", flat=True).distinct():

@@ -29,6 +29,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.recorder import record
+from investigate.desk.changes import note_change
 from investigate.bulk.tally import COPY_ENDS, change, tally
 from investigate.message import store
 from investigate.message.parts import Kept
@@ -330,17 +331,46 @@ def store_look(
     return True
 
 
-def cancel(action: Action, *, request: HttpRequest | None = None) -> bool:
-    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins."""
+def cancel(action: Action, *, actor: Member | None = None, request: HttpRequest | None = None) -> bool:
+    """Undo, while nothing has been claimed; against a worker that claims at the same moment exactly one wins.
+
+    `actor`: who undoes it, where that is not whose action it is.
+    """
+    told = storable_words(f"Undone by {actor.display_name}.") if actor is not None else ""
     with transaction.atomic():
         changed = Action.objects.filter(pk=action.pk, state=ActionState.WAITING).update(
-            state=ActionState.CANCELLED, finished_at=Now(), explanation=""
+            state=ActionState.CANCELLED, finished_at=Now(), explanation=told
         )
         if not changed:
             return False
         action.items.filter(state=ActionState.WAITING).update(state=ActionState.CANCELLED, attachment=None)
-        _record_end(action, ActionState.CANCELLED, "", actor=action.actor, request=request)
+        _record_end(action, ActionState.CANCELLED, told, actor=actor or action.actor, request=request)
     return True
+
+
+def approve(action: Action, *, seconds: float) -> bool:
+    """A second person has agreed: the action waits out its undo window like any other."""
+    with transaction.atomic():
+        changed = Action.objects.filter(pk=action.pk, state=ActionState.AWAITING_APPROVAL).update(
+            state=ActionState.WAITING, due_at=seconds_from_now(seconds)
+        )
+        if changed:
+            action.items.filter(state=ActionState.AWAITING_APPROVAL).update(state=ActionState.WAITING)
+            _tell_pages(action)
+    return bool(changed)
+
+
+def drop(action: Action, explanation: str) -> bool:
+    """Nobody agreed: nothing is sent, and the message is free again."""
+    with transaction.atomic():
+        changed = Action.objects.filter(pk=action.pk, state=ActionState.AWAITING_APPROVAL).update(
+            state=ActionState.CANCELLED, finished_at=Now(), explanation=storable_words(explanation)
+        )
+        if changed:
+            waiting = action.items.filter(state=ActionState.AWAITING_APPROVAL)
+            waiting.update(state=ActionState.CANCELLED, attachment=None)
+            _tell_pages(action)
+    return bool(changed)
 
 
 def cancel_unsent(job: BulkJob, *, actor: Member | None = None, request: HttpRequest | None = None) -> None:
@@ -541,10 +571,16 @@ def _is_carried_on(job: BulkJob) -> bool:
 
 
 def _tell_job(action: Action, copies: Mapping[str, int] | None = None) -> None:
-    """Count a chunk and its job anew."""
+    """Count a chunk and its job anew; tell the pages of colleagues of any other action."""
     if action.job_id is not None:
         _count_chunk(action)
         tally(action.job_id, copies)
+    else:  # a chunk tells them once it has come to an end: a thousand messages at a time are enough
+        _tell_pages(action)
+
+
+def _tell_pages(action: Action) -> None:
+    note_change(action.items.order_by().values_list("investigate_id", flat=True))
 
 
 def _count_chunk(chunk: Action) -> None:
@@ -560,6 +596,7 @@ def _record_end(
     actor: Member | None = None,
     request: HttpRequest | None = None,
 ) -> None:
+    _tell_pages(action)
     copies = Receipt.objects.filter(item__action=action).values_list("is_done", flat=True)
     counts = {"done": 0, "failed": 0, "unknown": 0}
     for is_done in copies:

@@ -6,13 +6,38 @@ is one look into an index; only when something did change does it ask for those 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from django.db.models import Max, Min, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from dashboard.access.models import Member
+from investigate.message.visible import known_among
 from investigate.models import DeskChange
 
 MOST_NAMED = 1000  # messages one row names
+MOST_TOLD = 2000  # messages one answer names; beyond that a page looks at all it shows
+# Rows get their numbers when they are written and are seen when their transaction ends, so a lower number may come
+# later than a higher one. What is younger than this is told again, which does no harm.
+SETTLED_AFTER = dt.timedelta(seconds=6)
+KEPT = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class News:
+    """What changed since a page last asked. `latest` is the number to ask from next time."""
+
+    latest: int
+    investigate_ids: tuple[str, ...] = ()
+    is_everything: bool = False  # the page was away for too long, or too much changed: it looks at all it shows
+
+    @property
+    def named(self) -> str:
+        """The ids as the page's script reads them: one a line, because an id may hold anything that can be printed."""
+        return "*" if self.is_everything else "\n".join(self.investigate_ids)
 
 
 def note_change(investigate_ids: Iterable[str]) -> None:
@@ -22,3 +47,36 @@ def note_change(investigate_ids: Iterable[str]) -> None:
         DeskChange(at=Now(), investigate_ids=ids[start : start + MOST_NAMED])
         for start in range(0, len(ids), MOST_NAMED)
     )
+
+
+def latest() -> int:
+    """The number a page that is written now asks from."""
+    return DeskChange.objects.aggregate(latest=Max("pk"))["latest"] or 0
+
+
+def since(number: int, member: Member) -> News:
+    """What changed after that number, as far as this member may know of it."""
+    recent = timezone.now() - SETTLED_AFTER
+    rows = list(
+        DeskChange.objects.filter(Q(pk__gt=number) | Q(at__gt=recent))
+        .order_by("-pk")
+        .values_list("pk", "investigate_ids")[: MOST_TOLD + 1]
+    )
+    if not rows:
+        return News(number)
+    newest = max(number, rows[0][0])
+    ids = tuple(dict.fromkeys(name for _, names in rows for name in names))
+    if len(ids) > MOST_TOLD or _was_away(number):
+        return News(newest, is_everything=True)
+    return News(newest, tuple(known_among(member, ids)))
+
+
+def forget_old() -> None:
+    """Drop what every page has been told."""
+    DeskChange.objects.filter(at__lt=timezone.now() - KEPT).delete()
+
+
+def _was_away(number: int) -> bool:
+    """Whether rows after this number are forgotten already."""
+    oldest = DeskChange.objects.aggregate(oldest=Min("pk"))["oldest"] or 0
+    return number + 1 < oldest and number > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -18,8 +18,10 @@ from django.utils import timezone
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from dashboard.access.models import Member
 from dashboard.emailsec.rows import MessageRow
 from investigate.actions.queries import ActionView, JobItemView, states_for
+from investigate.desk.cells import Mark, marks_for
 from investigate.search.rows import day_of, row_of, say_day
 
 MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
@@ -54,15 +56,20 @@ def render_rows(
 
     What colleagues did is asked for the whole page at once; its cells come from the actions' own template.
     """
-    acted = states_for([message.id for message in messages])
+    member = cast("Member", request.user)  # nobody else reads lists
+    ids = [message.id for message in messages]
+    acted, marks = states_for(ids, member.scope), marks_for(ids, member)
     zone = timezone.get_current_timezone()
     former_day = day_of(last, zone) if last else ""
     pieces: list[Markup] = []
     for message in messages:
         day, row = _usual_row(message, zone, has_tick=has_ticks)
-        us = acted.get(message.id)
-        if message.id == open_id or isinstance(us, ActionView):
-            row = _row(message, zone, request, us, is_open=message.id == open_id, has_tick=has_ticks)
+        us, mark = acted.get(message.id), marks.get(message.id)
+        if message.id == open_id or mark is not None or isinstance(us, ActionView):
+            state = cell(request, us, mark)
+            is_acted = us is not None and not us.is_open
+            is_open = message.id == open_id
+            row = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted, has_tick=has_ticks)
         elif us is not None:
             row = _row_in_job(message, zone, us, has_tick=has_ticks)
         if day != former_day:
@@ -87,22 +94,31 @@ def _row_in_job(message: MessageRow, zone: dt.tzinfo, us: JobItemView, *, has_ti
     return written
 
 
-def _row(
-    message: MessageRow,
-    zone: dt.tzinfo,
-    request: HttpRequest,
-    us: ActionView | JobItemView | None,
-    *,
-    is_open: bool,
-    has_tick: bool,
-) -> Markup:
-    state = ""
+def cell(request: HttpRequest, us: ActionView | JobItemView | None, mark: Mark | None) -> Markup:
+    """The last cell of a row: who has the message and what we say of it, then what became of our action.
+
+    An action of one's own keeps itself current; colleagues' come with everything else that changes on the desk.
+    """
+    pieces = [] if mark is None else [render_mark(mark)]
     if us is not None:
-        context = {"view": us, "may_undo": us.may_undo(request.user)}  # type: ignore[arg-type]
-        state = render_to_string("investigate/_action_state.html", context, request)
-    is_acted = us is not None and not us.is_open
-    written: Markup = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted, has_tick=has_tick)
+        member = cast("Member", request.user)
+        is_own = isinstance(us, ActionView) and us.action.actor_id == member.pk
+        context = {"view": us, "may_undo": us.may_undo(member), "rests": not is_own}
+        pieces.append(Markup(render_to_string("investigate/_action_state.html", context, request)))  # noqa: S704
+    return Markup("").join(pieces)
+
+
+@lru_cache(maxsize=1024)
+def render_mark(mark: Mark) -> Markup:
+    """The desk's part of a cell; most rows of a busy queue say one of a few things."""
+    written: Markup = _macros().mark(mark)
     return written
+
+
+def mark_of(investigate_id: str, member: Member) -> Markup:
+    """The desk's part of one message's cell."""
+    mark = marks_for([investigate_id], member).get(investigate_id)
+    return Markup() if mark is None else render_mark(mark)
 
 
 def columns(*, has_ticks: bool) -> int:

@@ -30,12 +30,14 @@ from investigate.actions.decision import Decision
 from investigate.actions.feasibility import ActionOffer, affected_recipients
 from investigate.actions.forms import ActionForm, ReasonForm, SettleForm
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
+from investigate.actions.within import is_within, theirs
 from investigate.bulk import jobs
 from investigate.bulk.progress import JobView, chunk_views
 from investigate.bulk.upstream import presenting
 from investigate.bulk.upstream import services as upstream
 from investigate.message.visible import message_for
 from investigate.models import Action, BulkJob, UpstreamJob
+from investigate.search.rendering import mark_of
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
 
@@ -83,7 +85,7 @@ def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""
-    found = _action(action_id)
+    found = _action(request, action_id)
     if found.job is not None:
         return _chunk(request, found, found.job)
     place = request.GET.get("part", "")
@@ -107,7 +109,9 @@ def actions(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires(Permission.MESSAGE_READ)
 def undo(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
-    return _changed(request, lambda member: services.undo(actor=member, action=_action(action_id), request=request))
+    return _changed(
+        request, lambda member: services.undo(actor=member, action=_action(request, action_id), request=request)
+    )
 
 
 @require_POST
@@ -130,7 +134,7 @@ def undo_last(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def reason(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """Say why, afterwards."""
-    found, form = _action(action_id), ReasonForm(request.POST)
+    found, form = _action(request, action_id), ReasonForm(request.POST)
     if found.job_id is not None:
         raise Http404  # the reason of a chunk is its job's
     if not form.is_valid():
@@ -151,7 +155,7 @@ def look(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """Look an unknown outcome up now."""
 
     def now(member: Member) -> Action:
-        found = _action(action_id)
+        found = _action(request, action_id)
         services.look_now(actor=member, action=found, request=request)
         return found
 
@@ -168,7 +172,9 @@ def settle(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     as_done = form.cleaned_data["outcome"] == "done"
     return _changed(
         request,
-        lambda member: services.settle(actor=member, action=_action(action_id), as_done=as_done, request=request),
+        lambda member: services.settle(
+            actor=member, action=_action(request, action_id), as_done=as_done, request=request
+        ),
         shows_receipt=True,
     )
 
@@ -212,6 +218,8 @@ def _job_undone(request: HttpRequest, job: BulkJob | UpstreamJob) -> HttpRespons
 def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
     """What stands instead, with its receipt; the row beside it shows the same."""
     if conflict.other is not None and conflict.other.job is not None:
+        if not is_within(conflict.other.job.scope, _member(request).scope):
+            return errors.answer(request, errors.ErrorText(str(conflict), "", "Nothing was sent.", 409))
         return _conflict_with_job(request, str(conflict), conflict.other.job)
     if not wants_partial(request) or conflict.other is None:
         told = queries.listed(conflict.other, _member(request)).sentence if conflict.other else ""
@@ -245,8 +253,7 @@ def _chunk(request: HttpRequest, chunk: Action, job: BulkJob) -> HttpResponse:
 def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
     """Context of the notice about somebody's (or one's own) action that stands in the way, while it is the newest."""
     listed = queries.listed(other, _member(request))
-    receipts = [receipt for item in listed.items for receipt in item.receipts.all()]
-    who, then = words.to_others(other, receipts)
+    who, then = words.to_others(other, listed.copies)
     return _state(request, other) | {
         "is_own": other.actor_id == _member(request).pk,
         "told": listed.sentence,
@@ -313,13 +320,14 @@ def _verb(offer: ActionOffer, copies: int) -> str:
 
 def _state(request: HttpRequest, action: Action) -> dict[str, Any]:
     """Context of the small pieces, and which of them the page that asked has a place for."""
-    view = queries.view_of(action)
+    view = queries.view_of(action, _member(request).scope)
     number = request.GET.get("n", "0")
     poll = int(number) if number.isdecimal() and len(number) < 6 else 0
     delay, following = view.poll_after(poll)
     shows_row, shows_head = _places(request, view.investigate_id)
     return {
         "view": view,
+        "mark": mark_of(view.investigate_id, _member(request)),
         "may_undo": view.may_undo(_member(request)),
         "delay": delay,
         "poll": following,
@@ -361,10 +369,13 @@ def _see_other(url: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": url})
 
 
-def _action(action_id: uuid.UUID) -> Action:
-    # Chunks of another account's jobs do not exist here, as those jobs do not.
-    ours = Action.objects.filter(Q(job=None) | Q(job__account_id=settings.CLOUDFLARE_ACCOUNT_ID))
-    return get_object_or_404(ours.select_related("actor", "job"), pk=action_id)
+def _action(request: HttpRequest, action_id: uuid.UUID) -> Action:
+    # Chunks of another account's jobs do not exist here, as those jobs do not; nor does what is outside one's scope.
+    ours = Action.objects.filter(Q(job=None) | Q(job__account_id=settings.CLOUDFLARE_ACCOUNT_ID), pk=action_id)
+    found = get_object_or_404(theirs(ours, _member(request).scope).select_related("actor", "job", "approval"))
+    if found.job is not None and not is_within(found.job.scope, _member(request).scope):
+        raise Http404
+    return found
 
 
 def _member(request: HttpRequest) -> Member:

@@ -17,6 +17,7 @@ from dashboard.access.roles import Permission
 from dashboard.emailsec.times import parse_time
 from dashboard.web.htmx import wants_partial
 from investigate.bulk.selecting import bar_for
+from investigate.desk import changes
 from investigate.forms import SearchForm
 from investigate.search import arrivals as new_mail
 from investigate.search import presenting, results, runs, watching
@@ -122,6 +123,7 @@ def _page(request: HttpRequest, form: SearchForm, shown: presenting.Shown | None
         "oob": is_partial,
         "open_id": _open_id(request),
         "open_tab": request.GET.get("tab", ""),
+        "latest": changes.latest,  # asked for by whole pages only
         "bar": bar_for(_member(request)),
         "examples": presenting.examples() if form.is_first_visit else (),
         "shows_filters": request.GET.get("filters") == "open",

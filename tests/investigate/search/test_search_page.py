@@ -526,13 +526,20 @@ def test_delivery_is_said_in_words():
     )
 
 
-def test_hostile_text_is_inert_in_every_cell(hostile_strings, rf):
+@pytest.fixture
+def request_of_ana(rf, ana):
+    request = rf.get(URL)
+    request.user = ana
+    return request
+
+
+def test_hostile_text_is_inert_in_every_cell(hostile_strings, request_of_ana):
     for text in hostile_strings:
         row = message(
             from_=text, from_name=text, subject=text, replyto=text, envelope_from=text,
             wire_to=(text, text), wire_reasons=(text, text), wire_scanned_at=text,
         )  # fmt: skip
-        html = render_rows([row], rf.get(URL))
+        html = render_rows([row], request_of_ana)
         tags = set(re.findall(r"<(/?\w+)", html))
         assert tags <= {
             "tr",
@@ -556,25 +563,25 @@ def test_hostile_text_is_inert_in_every_cell(hostile_strings, rf):
         assert html.count("href=") == 1
 
 
-def test_a_hostile_id_stays_one_segment_of_one_attribute(rf):
+def test_a_hostile_id_stays_one_segment_of_one_attribute(request_of_ana):
     row = MessageRow(id='"><script>/../x?y#z')
-    html = render_rows([row], rf.get(URL))
+    html = render_rows([row], request_of_ana)
     assert "<script" not in html
     assert "/investigate/%22%3E%3Cscript%3E%2F..%2Fx%3Fy%23z/" in html
 
 
-def test_a_remembered_row_is_written_again_for_another_zone_and_while_it_is_open(rf):
+def test_a_remembered_row_is_written_again_for_another_zone_and_while_it_is_open(request_of_ana):
     row = message(wire_scanned_at="2026-11-20T23:30:00Z")
-    usual = render_rows([row], rf.get(URL))
+    usual = render_rows([row], request_of_ana)
     with timezone.override(zoneinfo.ZoneInfo("Europe/Berlin")):
-        local = render_rows([row], rf.get(URL))
-    opened = render_rows([row], rf.get(URL), open_id=row.id)
+        local = render_rows([row], request_of_ana)
+    opened = render_rows([row], request_of_ana, open_id=row.id)
     assert "23:30:00" in usual
     assert "20 November" in usual
     assert "00:30:00" in local
     assert "21 November" in local
     assert 'aria-current="true"' in opened
-    assert render_rows([row], rf.get(URL)) == usual
+    assert render_rows([row], request_of_ana) == usual
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""The places of a page that show what the team does with a message, written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from django.http import HttpRequest
+from markupsafe import Markup
+
+from dashboard.access.models import Member
+from investigate.actions.queries import ActionView, JobItemView, states_for
+from investigate.desk.cells import marks_for
+from investigate.message.visible import known_among
+from investigate.search.rendering import cell
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One message's cell in a list; for the open message also the state in its head."""
+
+    investigate_id: str
+    cell: Markup
+    view: ActionView | JobItemView | None
+    is_open: bool
+    may_undo: bool
+
+
+def pieces_for(request: HttpRequest, ids: Sequence[str], *, open_id: str = "") -> list[Piece]:
+    """Those of the messages that this member may know of, in their order."""
+    member = cast("Member", request.user)
+    known = known_among(member, ids)
+    states, marks = states_for(known, member.scope), marks_for(known, member)
+    return [
+        Piece(
+            investigate_id=name,
+            cell=cell(request, states.get(name), marks.get(name)),
+            view=states.get(name),
+            is_open=name == open_id,
+            may_undo=name in states and states[name].may_undo(member),
+        )
+        for name in known
+    ]

@@ -1,0 +1,171 @@
+"""What colleagues do reaches an open page: one small question, an answer only where there is news, nothing foreign."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from investigate.desk import cases, changes, presence
+from investigate.desk.changes import note_change
+from investigate.models import ActionItem, Case, DeskChange, OwnVerdict, Presence
+from tests.conftest import HTMX
+
+URL = reverse("investigate:live")
+CELLS = reverse("investigate:live_cells")
+
+
+def settled() -> None:
+    """Changes are some time old: nothing is told twice any more."""
+    DeskChange.objects.update(at=timezone.now() - dt.timedelta(minutes=1))
+
+
+def ask(client: Client, **values: Any) -> Any:
+    return client.get(URL, values, headers=HTMX)
+
+
+def test_a_page_with_no_news_gets_nothing_in_a_handful_of_queries_however_much_happened_before(
+    analyst: Client, db: None
+) -> None:
+    for number in range(50):
+        note_change([f"message-{number}-{row}" for row in range(100)])
+    settled()
+    latest = changes.latest()
+
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        answer = ask(analyst, since=latest)
+
+    assert answer.status_code == 204
+    desk = [query["sql"] for query in asked if "investigate_" in query["sql"]]
+    assert len(desk) <= 3, desk
+
+
+def test_a_change_is_named_once_and_the_next_question_starts_after_it(analyst: Client, case: Case) -> None:
+    before = changes.latest()
+    note_change([case.investigate_id, "another"])
+    settled()
+
+    news = BeautifulSoup(ask(analyst, since=before).content, "html.parser").select_one("#live")
+
+    assert news is not None
+    assert news["data-changed"].split("\n") == [case.investigate_id, "another"]
+    assert ask(analyst, since=news["hx-get"].partition("since=")[2]).status_code == 204
+
+
+def test_a_change_that_was_numbered_earlier_and_committed_later_is_told_all_the_same(
+    analyst: Client, case: Case
+) -> None:
+    note_change([case.investigate_id])
+
+    answer = ask(analyst, since=changes.latest() + 1)
+
+    assert case.investigate_id in answer.content.decode()
+
+
+def test_a_page_that_was_away_for_long_looks_at_all_it_shows(analyst: Client, db: None) -> None:
+    note_change(["first"])
+    first = changes.latest()
+    note_change(["second"])
+    note_change(["third"])
+    settled()
+    DeskChange.objects.filter(investigate_ids=["second"]).delete()
+    DeskChange.objects.filter(pk=first).delete()
+
+    news = BeautifulSoup(ask(analyst, since=first).content, "html.parser").select_one("#live")
+
+    assert news is not None
+    assert news["data-changed"] == "*"
+
+
+def test_the_cell_of_a_row_says_who_has_it_what_we_say_and_how_many_notes(
+    analyst: Client, ben: Member, case: Case, write: Callable[..., Any]
+) -> None:
+    cases.take(actor=ben, case=case, request=None)
+    cases.set_verdict(actor=ben, case=case, verdict=OwnVerdict.FALSE_POSITIVE, request=None)
+    write(ben, case, "Asked the supplier.")
+
+    page = BeautifulSoup(analyst.get(CELLS, {"id": [case.investigate_id]}, headers=HTMX).content, "html.parser")
+
+    row = page.select_one(f"[data-row='{case.investigate_id}']")
+    assert row is not None
+    assert row.select_one(".holder").get_text(" ", strip=True) == "B Ben has this."
+    assert row.select_one(".ours").text == "false positive"
+    assert "1 note" in row.text
+
+
+def test_the_list_shows_the_same_as_the_live_update(analyst: Client, ben: Member, case: Case) -> None:
+    cases.take(actor=ben, case=case, request=None)
+
+    listed = BeautifulSoup(
+        analyst.get(reverse("investigate:search"), {"last": "30d", "disposition": "SUSPICIOUS"}).content, "html.parser"
+    )
+    update = BeautifulSoup(analyst.get(CELLS, {"id": [case.investigate_id]}, headers=HTMX).content, "html.parser")
+
+    row = listed.select_one(f"tr[data-id='{case.investigate_id}'] .c-us")
+    assert row is not None
+    assert row.decode_contents().strip() == update.select_one("[data-row]").decode_contents().strip()
+
+
+def test_who_else_looks_is_told_while_they_look(analyst: Client, ana: Member, ben: Member, case: Case) -> None:
+    presence.looks_at(ben, case.investigate_id)
+
+    news = ask(analyst, since=changes.latest(), open=case.investigate_id)
+    again = ask(analyst, since=changes.latest(), open=case.investigate_id, here="Ben is looking, too.")
+    Presence.objects.filter(member=ben).update(seen_at=timezone.now() - dt.timedelta(seconds=21))
+    gone = ask(analyst, since=changes.latest(), open=case.investigate_id, here="Ben is looking, too.")
+
+    assert "Ben is looking, too." in news.content.decode()
+    assert again.status_code in (200, 204)
+    assert "Ben" not in gone.content.decode()
+    assert Presence.objects.get(member=ana).investigate_id == case.investigate_id
+
+
+def test_looking_keeps_ones_own_claim_and_nobody_elses(analyst: Client, ana: Member, ben: Member, case: Case) -> None:
+    cases.take(actor=ana, case=case, request=None)
+    long_ago = timezone.now() - dt.timedelta(minutes=10)
+    Case.objects.update(holder_seen_at=long_ago)
+
+    presence.looks_at(ben, case.investigate_id)
+    assert Case.objects.get().holder_seen_at == long_ago
+    ask(analyst, since=0, open=case.investigate_id)
+    assert Case.objects.get().holder_seen_at > long_ago
+
+
+@pytest.fixture
+def limited(ana: Member) -> Member:
+    ana.domains = ["elsewhere.example"]
+    ana.save()
+    return ana
+
+
+def test_a_limited_member_hears_nothing_of_foreign_messages(
+    analyst: Client, limited: Member, ben: Member, case: Case
+) -> None:
+    cases.take(actor=ben, case=case, request=None)
+    presence.looks_at(ben, case.investigate_id)
+
+    assert ask(analyst, since=0).status_code == 204
+    assert ask(analyst, since=0, open=case.investigate_id).status_code == 204
+    cells = analyst.get(CELLS, {"id": [case.investigate_id]}, headers=HTMX)
+    unknown = analyst.get(CELLS, {"id": ["unknown"]}, headers=HTMX)
+    assert cells.content == unknown.content
+    assert not Presence.objects.filter(member=limited).exclude(investigate_id="").exists()
+
+
+def test_a_limited_member_hears_of_what_is_theirs(analyst: Client, limited: Member, case: Case) -> None:
+    Case.objects.update(domains=" elsewhere.example ")
+    note_change([case.investigate_id])
+
+    assert case.investigate_id in ask(analyst, since=0).content.decode()
+    assert not ActionItem.objects.exists()
