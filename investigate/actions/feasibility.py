@@ -24,6 +24,7 @@ from dashboard.emailsec.types import (
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.actions import words
 from investigate.actions.decision import MALICIOUS, PURGES, permission_for
+from investigate.approvals.needs import Needed, needed_for, right_to_ask
 from investigate.message.visible import OUTSIDE, hides_copies
 from investigate.models import OPEN_STATES, ActionItem, ActionKind, ActionState
 
@@ -91,6 +92,7 @@ class ActionOffer:
     is_dangerous: bool = False  # asks for a reason in a panel first
     needs_eml: bool = False  # asks for the message as a file first
     why_not: str = ""
+    takes_two: Needed | None = None  # who decides it asks a second person, and needs a lower right
 
     @property
     def is_enabled(self) -> bool:
@@ -140,12 +142,18 @@ def why_not(
 ) -> str:
     """Why this member cannot do this with the message, or "". Asks nobody and reads nothing."""
     permission = permission_for(kind, destination=destination, disposition=message.final_disposition or "")
-    if not member.may(permission):
-        return words.lacks(permission)
+    asked = right_to_ask(permission)
+    if not member.may(asked):
+        return words.lacks(asked)
     if hides_copies(message):
         return OUTSIDE
     if message.id in known.in_flight:
         return known.in_flight[message.id]
+    return obstacle(message, kind, expected=expected, known=known)
+
+
+def obstacle(message: ActedOn, kind: str, *, expected: str = "", known: Known) -> str:
+    """Why this cannot be done with the message, whoever wants it, or ""."""
     if message.is_phish_submission:
         return _REPORTED
     if kind == ActionKind.MOVE:
@@ -179,18 +187,22 @@ def _in_flight(investigate_id: str, member: Member) -> dict[str, str]:
         return {}
     whose = "Your" if item.action.actor_id == member.pk else f"{item.action.actor_name}'s"
     what = words.noun(item.action.kind, item.action.destination)
+    if item.state == ActionState.AWAITING_APPROVAL:
+        return {investigate_id: f"{whose} {what} waits for a second person."}
     if item.state == ActionState.UNKNOWN:
         return {investigate_id: f"{whose} {what} has no certain outcome yet."}
     return {investigate_id: f"{whose} {what} is under way."}
 
 
 def _move(message: Message, member: Member, destination: str, known: Known) -> ActionOffer:
+    permission = permission_for(ActionKind.MOVE, destination=destination)
     return ActionOffer(
         kind=ActionKind.MOVE,
         destination=destination,
         label=words.folder(destination),
         key=MOVE_KEYS.get(destination, f"v {FOLDER_ORDER.index(destination) + 1}"),
-        permission=permission_for(ActionKind.MOVE, destination=destination),
+        permission=right_to_ask(permission),
+        takes_two=needed_for([permission]),
         is_dangerous=destination in PURGES,
         why_not=why_not(message, member, ActionKind.MOVE, destination=destination, known=known),
     )
@@ -225,11 +237,13 @@ def _succeeded(entry: ActionEntry) -> bool:
 
 def _release(message: Message, member: Member, known: Known) -> ActionOffer:
     disposition = message.final_disposition or ""
+    permission = permission_for(ActionKind.RELEASE, disposition=disposition)
     return ActionOffer(
         kind=ActionKind.RELEASE,
         label="Release",
         key="Shift+R",
-        permission=permission_for(ActionKind.RELEASE, disposition=disposition),
+        permission=right_to_ask(permission),
+        takes_two=needed_for([permission]),
         is_dangerous=disposition in MALICIOUS,
         why_not=why_not(message, member, ActionKind.RELEASE, known=known),
     )

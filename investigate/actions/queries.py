@@ -14,12 +14,25 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.types import Message
 from dashboard.sql import fetch
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from investigate.actions import words
 from investigate.actions.feasibility import MOVE_KEYS, ActionOffer, possible_actions
-from investigate.models import LIVE_JOBS, OPEN_STATES, Action, ActionItem, ActionKind, ActionState, BulkJob
+from investigate.actions.within import end_of, is_within, theirs, trim
+from investigate.models import (
+    LIVE_JOBS,
+    OPEN_STATES,
+    Action,
+    ActionItem,
+    ActionKind,
+    ActionState,
+    Approval,
+    ApprovalState,
+    BulkJob,
+    Receipt,
+)
 
 MOST_LISTED = 100
 _POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open action; the last one repeats
@@ -38,7 +51,8 @@ _ACTED = (
     " ORDER BY coalesce(a.created_at, j.decided_at) DESC"
 )
 
-_OF_A_JOB = ("kind", "destination", "expected_disposition", "actor_name")
+_WITH_APPROVAL = Action.objects.select_related("approval")
+_OF_A_JOB = ("kind", "destination", "expected_disposition", "actor_name", "scope")
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,22 @@ class ActionView:
 
     @property
     def is_polling(self) -> bool:
-        """An action that waits for a person changes by a person only."""
-        return self.is_open and not self.action.needs_person
+        """An action that waits for a person changes by a person only; then every open page is told."""
+        return self.is_open and not self.action.needs_person and self.state != ActionState.AWAITING_APPROVAL
+
+    @property
+    def is_shown(self) -> bool:
+        """What was undone leaves no trace where messages are listed; what somebody refused does."""
+        return self.state != ActionState.CANCELLED or self.was_not_approved
+
+    @property
+    def approval(self) -> Approval | None:
+        """The request for a second person, where it took one; read together with the action."""
+        return request_for(self.action)
+
+    @property
+    def was_not_approved(self) -> bool:
+        return self.approval is not None and self.approval.state in (ApprovalState.REFUSED, ApprovalState.EXPIRED)
 
     @property
     def has_countdown(self) -> bool:
@@ -70,8 +98,9 @@ class ActionView:
         return reverse("investigate:action", args=[self.action.pk])
 
     def may_undo(self, member: Member) -> bool:
-        """Whether Undo is shown: while the time given for it runs."""
-        return self.has_countdown and self.action.actor_id == member.pk
+        """Whether Undo is shown: while the time given for it runs, to who decided it and to who approved it."""
+        approver = self.approval.decided_by_id if self.approval is not None else None
+        return self.has_countdown and member.pk in (self.action.actor_id, approver)
 
     @property
     def first_delay(self) -> int:
@@ -97,8 +126,10 @@ class JobItemView:
     investigate_id: str
     state: str
     text: str
+    is_hidden: bool = False  # whether the job holds more than its reader may see
 
     is_polling = has_countdown = False
+    is_shown = True
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +137,8 @@ class JobItemView:
 
     @property
     def url(self) -> str:
+        if self.is_hidden:
+            return f"{reverse('investigate:message', args=[self.investigate_id])}?tab=history"
         return reverse("investigate:job", args=[self.job_id])
 
     def may_undo(self, member: Member) -> bool:  # noqa: ARG002  a message has no undo of its own in a job
@@ -119,6 +152,7 @@ class Listed:
     action: Action
     sentence: str
     items: list[ActionItem] = field(default_factory=list)
+    copies: list[Receipt] = field(default_factory=list)  # those its reader may know of
 
     @property
     def investigate_id(self) -> str:
@@ -129,13 +163,13 @@ class Listed:
         return self.items[0].subject if self.items else ""
 
     @property
+    def approval(self) -> Approval | None:
+        return request_for(self.action)
+
+    @property
     def receipts(self) -> list[tuple[str, str, str]]:
         """(state, recipient, what became of the copy)"""
-        return [
-            (receipt.state, receipt.recipient, words.receipt(self.action.kind, receipt))
-            for item in self.items
-            for receipt in item.receipts.all()
-        ]
+        return [(receipt.state, receipt.recipient, words.receipt(self.action.kind, receipt)) for receipt in self.copies]
 
     @property
     def looks(self) -> list[tuple[dt.datetime, str]]:
@@ -195,35 +229,72 @@ class Foot:
         return [(", ".join(labels), reason) for reason, labels in said.items()]
 
 
-def states_for(investigate_ids: Iterable[str]) -> dict[str, ActionView | JobItemView]:
-    """The newest action on each of the messages, or their place in a job; messages nobody acted on are missing."""
+def states_for(investigate_ids: Iterable[str], scope: Scope = WHOLE) -> dict[str, ActionView | JobItemView]:
+    """The newest action on each of the messages, or their place in a job; messages nobody acted on are missing.
+
+    For somebody limited to a scope, what was done in part is counted among the copies inside.
+    """
     # Plain rows: all messages of a page may be in one job, and a hundred objects would cost as much as the page itself.
     ids = list(investigate_ids)
     newest: dict[str, tuple[Any, ...]] = {}
     for row in fetch(_ACTED, ids, _NOTHING_DONE, ActionState.QUEUED, LIVE_JOBS) if ids else []:
         newest.setdefault(row[0], row)
+    if not scope.is_whole:
+        newest = _counted_within(newest, scope)
     single = [action_id for _, _, job_id, action_id, *_ in newest.values() if job_id is None]
-    actions = Action.objects.defer("request", "looking", "evidence").in_bulk(single) if single else {}
+    actions = _WITH_APPROVAL.defer("request", "looking", "evidence").in_bulk(single) if single else {}
     in_jobs = {job_id for _, _, job_id, *_ in newest.values() if job_id is not None}
     jobs = BulkJob.objects.only(*_OF_A_JOB).in_bulk(list(in_jobs)) if in_jobs else {}
     found: dict[str, ActionView | JobItemView] = {}
     for name, state, job_id, action_id, needs_person, copies, done in newest.values():
         if job_id is not None:
             if job := jobs.get(_uuid(job_id)):
-                found[name] = _job_view(job, name, state, needs_person=needs_person, copies=copies, done=done)
+                is_hidden = not is_within(job.scope, scope)
+                found[name] = _job_view(
+                    job, name, state, needs_person=needs_person, copies=copies, done=done, is_hidden=is_hidden
+                )
         elif action := actions.get(_uuid(action_id)):
+            action.state = action.state if scope.is_whole else state
             found[name] = ActionView(action, name, action.state, _text(action, copies, done), copies, done)
-    return {name: view for name, view in found.items() if view.state != ActionState.CANCELLED}
+    return {name: view for name, view in found.items() if view.is_shown}
 
 
-def view_of(action: Action) -> ActionView:
+def _counted_within(acted: dict[str, tuple[Any, ...]], scope: Scope) -> dict[str, tuple[Any, ...]]:
+    """The same rows with the copies inside alone, where some were done and others not."""
+    partly = [name for name, row in acted.items() if row[1] == ActionState.PARTLY_DONE]
+    if not partly:
+        return acted
+    inside: dict[tuple[str, Any], list[Receipt]] = {}
+    receipts = Receipt.objects.filter(item__investigate_id__in=partly).select_related("item")
+    for receipt in receipts.defer("item__attachment", "item__facts"):
+        if not receipt.recipient or scope.covers(receipt.recipient):
+            inside.setdefault((receipt.item.investigate_id, receipt.item.action_id), []).append(receipt)
+    counted = dict(acted)
+    for name in partly:
+        of, _, job_id, action_id, needs_person, *_ = acted[name]
+        if copies := inside.get((name, _uuid(action_id))):
+            done = sum(bool(copy.is_done) for copy in copies)
+            counted[name] = (of, end_of(copies), job_id, action_id, needs_person, len(copies), done)
+    return counted
+
+
+def view_of(action: Action, scope: Scope = WHOLE) -> ActionView:
     """One action of one message."""
     item = (
         action.items.annotate(copies=Count("receipts"), done=Count("receipts", filter=Q(receipts__is_done=True)))
         .order_by("pk")[:1]
         .get()
     )
+    if not scope.covers_domains(item.domains):
+        copies = trim(action, list(item.receipts.all()), scope, item.domains)
+        return _action_view(item, action, len(copies), sum(bool(copy.is_done) for copy in copies))
     return _action_view(item, action, item.copies, item.done)
+
+
+def request_for(action: Action) -> Approval | None:
+    """The request for a second person, where the action took one."""
+    approval: Approval | None = getattr(action, "approval", None)
+    return approval
 
 
 def chunk_poll(number: int) -> tuple[int, int]:
@@ -243,15 +314,19 @@ def is_newest(action: Action, investigate_id: str) -> bool:
 
 def listed(action: Action, member: Member | None = None) -> Listed:
     """One action with everything known about it, as `member` reads it (None: who decided it)."""
-    items = list(action.items.prefetch_related("receipts"))
-    receipts = [receipt for item in items for receipt in item.receipts.all()]
+    return _listed(action, list(action.items.prefetch_related("receipts")), member)
+
+
+def _listed(action: Action, items: list[ActionItem], member: Member | None) -> Listed:
+    scope = WHOLE if member is None else member.scope
+    copies = [copy for item in items for copy in trim(action, item.receipts.all(), scope, item.domains)]
     is_own = member is None or action.actor_id == member.pk
-    return Listed(action, words.sentence(action, receipts, messages=len(items), is_own=is_own), items)
+    return Listed(action, words.sentence(action, copies, messages=len(items), is_own=is_own), items, copies)
 
 
 def latest(member: Member, show: str = "") -> list[Listed]:
     """Everybody's newest actions, those of jobs left out; `show`: mine, open, unknown, person; anything else: all."""
-    actions: QuerySet[Action] = Action.objects.filter(job=None).order_by("-created_at")
+    actions: QuerySet[Action] = theirs(Action.objects.filter(job=None), member.scope).order_by("-created_at")
     match show:
         case "mine":
             actions = actions.filter(actor=member)
@@ -261,13 +336,8 @@ def latest(member: Member, show: str = "") -> list[Listed]:
             actions = actions.filter(state=ActionState.UNKNOWN)
         case "person":
             actions = actions.filter(needs_person=True)
-    found = []
-    for action in actions.prefetch_related("items__receipts")[:MOST_LISTED]:
-        items = list(action.items.all())
-        receipts = [receipt for item in items for receipt in item.receipts.all()]
-        told = words.sentence(action, receipts, messages=len(items), is_own=action.actor_id == member.pk)
-        found.append(Listed(action, told, items))
-    return found
+    newest = actions.select_related("approval").prefetch_related("items__receipts")[:MOST_LISTED]
+    return [_listed(action, list(action.items.all()), member) for action in newest]
 
 
 def announcement(action: Action, member: Member | None = None) -> str:
@@ -303,14 +373,21 @@ def _uuid(key: uuid.UUID | str) -> uuid.UUID:
 
 
 def _job_view(
-    job: BulkJob, investigate_id: str, state: str, *, needs_person: bool | None, copies: int, done: int
+    job: BulkJob,
+    investigate_id: str,
+    state: str,
+    *,
+    needs_person: bool | None,
+    copies: int,
+    done: int,
+    is_hidden: bool = False,
 ) -> JobItemView:
     text = words.outcome(job, state, done=done, copies=copies)
     if state == ActionState.QUEUED:
         text = f"queued in {job.actor_name}'s job"
     elif state == ActionState.UNKNOWN and needs_person:
         text = "unknown, needs a person"
-    return JobItemView(job.pk, investigate_id, state, text)
+    return JobItemView(job.pk, investigate_id, state, text, is_hidden=is_hidden)
 
 
 def _action_view(item: ActionItem, action: Action, copies: int, done: int) -> ActionView:
@@ -322,4 +399,6 @@ def _text(action: Action, copies: int, done: int) -> str:
     if late > _LATE:
         beat = worker_beat()
         return words.overdue((timezone.now() - beat).total_seconds() if beat else None)
-    return words.short(action, done=done, copies=copies, is_overdue=late >= 0)
+    told = words.short(action, done=done, copies=copies, is_overdue=late >= 0)
+    approval = request_for(action)
+    return told if approval is None else words.with_second_person(told, action, approval)

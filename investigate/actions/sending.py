@@ -21,8 +21,6 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.access.models import Member
-from dashboard.access.roles import allowed
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import EmailSecurityClient, MissedDetection, Priority, Reclassification, errors
 from dashboard.emailsec.types import Disposition, MailboxDestination
@@ -30,6 +28,7 @@ from dashboard.upstream.connection import get_client
 from investigate.actions import answers, transitions, words
 from investigate.actions.decision import LARGEST_EML, permission_for
 from investigate.actions.transitions import Outcome
+from investigate.approvals.rights import approval_of, why_not_sent
 from investigate.models import Action, ActionItem, ActionKind, ActionState
 
 log = structlog.get_logger("mailwarden.actions")
@@ -75,10 +74,10 @@ def send(
         return None
     items = list(action.items.filter(state=ActionState.SENDING).prefetch_related("receipts"))
     if not items:
-        transitions.end_without_call(action, "Nothing was sent: others were faster with every message of this chunk.")
+        transitions.end_without_call(action, _why_nothing_is_left(action))
         return None
-    if not _may_still(action, items):
-        _without_right(action)
+    if told := _why_not_sent(action, items):
+        _without_right(action, told)
         return None
     call = _call(action, items)
     if not transitions.note_request(action, call.request):
@@ -89,8 +88,14 @@ def send(
     return _carry_out(action, items, call)
 
 
-def _without_right(action: Action) -> None:
-    told = f"Nothing was sent: {action.actor_name} no longer has the right to do this."
+def _why_nothing_is_left(chunk: Action) -> str:
+    if chunk.actor is not None and not chunk.actor.scope.is_whole:
+        return "Nothing was sent: every message of this chunk was left out, each with its reason."
+    return "Nothing was sent: others were faster with every message of this chunk."
+
+
+def _without_right(action: Action, why: str) -> None:
+    told = f"Nothing was sent: {why}"
     if action.job_id is None:
         transitions.fail_unsent(action, told)
     else:  # the job pauses, and somebody who may decides
@@ -155,23 +160,29 @@ def _left_open(outcomes: list[Outcome]) -> str:
 
 def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> None:
     """Nothing was sent. The row waits, not the worker; a job as long as it takes."""
-    if action.job_id is None and timezone.now() - action.created_at > GIVE_UP_AFTER:
+    if action.job_id is None and timezone.now() - _decided_at(action) > GIVE_UP_AFTER:
         transitions.fail_unsent(action, f"{words.pause(problem)} It was given up after an hour of tries.")
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(action.attempt - 1, 5))
     _stored(partial(transitions.give_back, action, after=max(1.0, pause), explanation=words.pause(problem)))
 
 
-def _may_still(action: Action, items: list[ActionItem]) -> bool:
-    """Whether the person who decided may do this now, by the rights in the database now."""
+def _decided_at(action: Action) -> dt.datetime:
+    """Since when it could have been sent: what took two people waited for the second one first."""
+    approval = approval_of(action)
+    return action.created_at if approval is None or approval.decided_at is None else approval.decided_at
+
+
+def _why_not_sent(action: Action, items: list[ActionItem]) -> str:
+    """Why this may not go out any more, by the rights in the database now: of who decided it, and of who approved it."""
+    needed = {
+        permission_for(action.kind, destination=action.destination, disposition=item.disposition) for item in items
+    }
+    if action.job is None and action.actor is not None:
+        if not all(action.actor.scope.covers_domains(item.domains) for item in items):
+            return transitions.OUTSIDE_NOW.format(who=action.actor_name)
     # A job may have been taken over since its chunk was packed.
-    owner = action.actor_id if action.job is None else action.job.actor_id
-    actor = Member.objects.filter(pk=owner).first() if owner else None
-    dispositions = {item.disposition for item in items}
-    return actor is not None and all(
-        allowed(actor, permission_for(action.kind, destination=action.destination, disposition=disposition))
-        for disposition in dispositions
-    )
+    return why_not_sent(action if action.job is None else action.job, needed)
 
 
 def _call(action: Action, items: list[ActionItem]) -> Call:

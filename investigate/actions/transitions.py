@@ -37,6 +37,7 @@ from investigate.models import OPEN_STATES, Action, ActionItem, ActionState, Bul
 
 log = structlog.get_logger("mailwarden.actions")
 
+OUTSIDE_NOW = "Copies went to mailboxes outside the domains {who} is limited to now."
 TEXT_LIMIT = 500  # characters of the columns that hold the API's words
 _EVIDENCE_LIMIT = 2000
 CLAIM_SECONDS = 2 * settings.CALL_SECONDS  # longer than the longest call: only a dead worker's claim expires
@@ -119,9 +120,10 @@ def _claim(action_id: uuid.UUID | str) -> Action | None:
         )
         if not taken:
             return None
-        action = Action.objects.select_related("actor", "job").get(pk=action_id)
+        action = Action.objects.select_related("actor", "job__actor").get(pk=action_id)
         if action.job is not None:
             _skip_what_others_have(action, action.job)
+            _skip_what_is_outside(action, action.job)
         action.items.filter(state=resting(action)).update(state=ActionState.SENDING)
         _tell_job(action)
         return action
@@ -148,6 +150,17 @@ def _skip_what_others_have(chunk: Action, job: BulkJob) -> None:
         reasons.setdefault(told, []).append(name)
     for told, names in reasons.items():
         mine.filter(investigate_id__in=names).update(state=ActionState.SKIPPED, explanation=storable_words(told))
+
+
+def _skip_what_is_outside(chunk: Action, job: BulkJob) -> None:
+    """Whose job it is may have been limited to fewer recipient domains since it was decided."""
+    if job.actor is None or job.actor.scope.is_whole:
+        return
+    scope, mine = job.actor.scope, ActionItem.objects.filter(action=chunk, state=ActionState.QUEUED)
+    outside = [pk for pk, domains in mine.values_list("pk", "domains") if not scope.covers_domains(domains)]
+    if outside:
+        told = OUTSIDE_NOW.format(who=job.actor_name)
+        mine.filter(pk__in=outside).update(state=ActionState.SKIPPED, explanation=storable_words(told))
 
 
 def note_request(action: Action, request: dict[str, Any]) -> bool:

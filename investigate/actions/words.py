@@ -9,7 +9,7 @@ from dashboard.access.roles import ROLES, Permission
 from dashboard.emailsec import errors
 from dashboard.upstream.health import STALE
 from dashboard.web.times import clock, minutes
-from investigate.models import Action, ActionKind, ActionState, BulkJob, Receipt
+from investigate.models import Action, ActionKind, ActionState, Approval, ApprovalState, BulkJob, Receipt
 
 SENDS_NOW_SECONDS = 3.0  # after its time an action is on its way; later than this it waits for a worker
 
@@ -128,6 +128,8 @@ def sentence(action: Action, receipts: Iterable[Receipt] = (), *, messages: int 
             )
         case ActionState.UNKNOWN:
             return _unknown(action)
+        case ActionState.CANCELLED if action.explanation:  # by somebody else, or because nobody approved it
+            return f"{action.explanation} Nothing was sent."
         case ActionState.CANCELLED:
             return (
                 "Undone before it was sent again; the first try left no trace."
@@ -149,6 +151,18 @@ def _waiting(action: Action, messages: int, *, is_own: bool) -> str:
     if action.attempt:
         return f"{action.explanation} {what} at {clock(action.due_at)}.{undo}".strip()
     return f"{what} in {max(1, round(left))} s.{undo}"
+
+
+def with_second_person(told: str, action: Action, approval: Approval) -> str:
+    """ "purged, approved by Ben", "refused by Ben": both people, in a few words."""
+    match approval.state:
+        case ApprovalState.APPROVED if action.state != ActionState.CANCELLED:
+            return f"{told}, approved by {approval.decided_by_name}"
+        case ApprovalState.REFUSED:
+            return f"refused by {approval.decided_by_name}"
+        case ApprovalState.EXPIRED:
+            return "request expired"
+    return told
 
 
 def overdue(silence: float | None) -> str:
@@ -177,7 +191,7 @@ def to_others(action: Action, receipts: Iterable[Receipt] = ()) -> tuple[str, st
             return f"{who} {did} it", f"{done} of {len(copies)} {reached}." if copies else ""
         case ActionState.DONE:
             return f"{who} submitted it as {disposition(action.expected_disposition)}", ""
-        case ActionState.CANCELLED:
+        case ActionState.CANCELLED if not action.explanation:
             return f"{who} undid the {noun(action.kind, action.destination)}", ""
     return f"{who}'s {noun(action.kind, action.destination)}", sentence(action, copies, is_own=False)
 
@@ -268,6 +282,7 @@ def lacks(permission: Permission) -> str:
     """Who may do what this person may not."""
     roles = sorted(role.value.replace("_", " ") for role, held in ROLES.items() if permission in held)
     what = {
+        Permission.APPROVAL_DECIDE: "approve what others ask for",
         Permission.JOB_RUN: "act on many messages at once",
         Permission.JOB_RUN_LARGE: "run a job of this size",
         Permission.MESSAGE_RELEASE_MALICIOUS: "release malicious mail",

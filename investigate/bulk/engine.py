@@ -36,7 +36,8 @@ STEP_SECONDS = 10.0  # a task sends chunks for so long, then rings for the next 
 HELD_SECONDS = 2.0  # until a job whose row another process holds is looked at again
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
-RIGHTS_LOST = "{who} no longer has the right to do this. Somebody who has can resume the job, and takes it over."
+OWNER_LOST = "Somebody who has can resume the job, and takes it over."
+SECOND_LOST = "Cancel the rest, and ask for it anew."
 
 ON_ITS_WAY = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_person=False)
 
@@ -109,8 +110,8 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
     job.refresh_from_db()
     if job.state != JobState.RUNNING:
         return None
-    if not jobs.owner_may(job):
-        jobs.hold(job, RIGHTS_LOST.format(who=job.actor_name))
+    if told := _why_held(job):
+        jobs.hold(job, told)
         return None
     with transaction.atomic():
         held = BulkJob.objects.select_for_update().get(pk=job.pk)
@@ -124,8 +125,9 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
         waiting = chunks.filter(state=ActionState.WAITING).order_by("number").first()
         if waiting is not None and not _is_due(waiting):
             return _rest_until(held, waiting)
-        if waiting is not None and not jobs.owner_may(held, waiting.items.filter(state=ActionState.QUEUED)):
-            jobs.hold(held, RIGHTS_LOST.format(who=held.actor_name))
+        told = _why_held(held, waiting.items.filter(state=ActionState.QUEUED)) if waiting is not None else ""
+        if told:
+            jobs.hold(held, told)
             return None
         chosen = waiting.pk if waiting is not None else _pack(held)
         if chosen is None:
@@ -133,6 +135,14 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
         elif held.explanation:
             jobs.go_on(held)  # what it waited for is over
     return chosen
+
+
+def _why_held(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> str:
+    """Why the job pauses by itself, by the rights in the database now, and what can be done about it; or ""."""
+    told = jobs.why_not_carried_on(job, messages)
+    if not told:
+        return ""
+    return f"{told} {SECOND_LOST if jobs.owner_may(job, messages) else OWNER_LOST}"
 
 
 def _is_due(chunk: Action) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.access.models import Member
+from dashboard.access.scope import Scope, spaced
 from dashboard.audit.chain import storable_text
 from dashboard.emailsec.enums import DeliveryStatus, Disposition, MessageDeliveryMode, Operation
 from dashboard.emailsec.rows import MessageRow
@@ -15,6 +16,7 @@ from dashboard.emailsec.types import ActionEntry, Message
 from investigate.actions.feasibility import Known, affected_recipients, known_about, needs_eml, why_not
 from investigate.actions.transitions import storable_words
 from investigate.bulk.outlook import Moved, moves_of
+from investigate.message.visible import OUTSIDE
 from investigate.models import ActionItem, ActionKind, ActionState, BulkJob
 
 LONGEST_ID = 255
@@ -48,13 +50,17 @@ class KnownMessage:
     def recipients(self) -> tuple[str, ...]:
         return self.client_recipients
 
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        return self.client_recipients
+
 
 def known(message: Message | MessageRow) -> KnownMessage:
     log: tuple[ActionEntry, ...] = ()
     if isinstance(message, MessageRow):
-        mailboxes, scanned_at = message.wire_client_recipients, message.scanned_at
+        scanned_at = message.scanned_at
     else:
-        mailboxes, scanned_at, log = message.client_recipients, _written(message.scanned_at), message.action_log
+        scanned_at, log = _written(message.scanned_at), message.action_log
     return KnownMessage(
         id=message.id,
         postfix_id=message.postfix_id or "",
@@ -65,7 +71,7 @@ def known(message: Message | MessageRow) -> KnownMessage:
         from_=message.from_ or "",
         from_name=message.from_name or "",
         scanned_at=scanned_at,
-        client_recipients=mailboxes or message.recipients,
+        client_recipients=message.mailboxes,
         final_disposition=message.final_disposition,
         delivery_mode=message.delivery_mode,
         delivery_status=message.delivery_status,
@@ -141,8 +147,12 @@ def is_id(text: str) -> bool:
 
 
 def items_of(job: BulkJob, messages: Iterable[Message | MessageRow | KnownMessage], actor: Member) -> list[ActionItem]:
-    """Items of these messages, each id once, with at most three queries for all; ids no row can hold are left out."""
-    found = {message.id: message for message in messages if is_id(message.id)}
+    """Items of these messages, each id once, with at most three queries for all; ids no row can hold are left out.
+
+    So is what lies outside the domains the job is limited to.
+    """
+    scope = Scope(frozenset(job.scope))
+    found = {message.id: message for message in messages if is_id(message.id) and scope.sees(message.mailboxes)}
     about = known_about(list(found))
     moves = moves_of(list(found)) if job.kind == ActionKind.MOVE else {}
     return [item_of(job, message, actor, about=about, moved=moves.get(name)) for name, message in found.items()]
@@ -174,6 +184,7 @@ def item_of(
         subject=storable_text(of.subject),
         edf_hash=storable_text(of.edf_hash, limit=LONGEST_ID),
         recipients=_storable(affected_recipients(of, job.kind)),
+        domains=storable_text(spaced(of.mailboxes)),
         disposition=storable_text(of.final_disposition or "", limit=40),
         state=ActionState.SKIPPED if reason else ActionState.QUEUED,
         explanation=storable_words(reason),
@@ -186,6 +197,8 @@ def _storable(names: Sequence[str]) -> list[str]:
 
 
 def _why_not(job: BulkJob, message: KnownMessage, actor: Member, about: Known) -> str:
+    if not Scope(frozenset(job.scope)).covers_all(message.mailboxes):
+        return OUTSIDE
     reason = why_not(
         message, actor, job.kind, destination=job.destination, expected=job.expected_disposition, known=about
     )

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -29,7 +29,12 @@ from dashboard.audit.recorder import record
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
+from investigate.actions.words import counted
 from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.actions.within import is_within
+from investigate.approvals.asking import ask
+from investigate.approvals.needs import Needed, needed_for, right_to_ask
+from investigate.approvals.rights import approval_of, approved_rights, is_same_person, why_not_sent
 from investigate.bulk import offers, outlook
 from investigate.bulk.tally import tally
 from investigate.models import (
@@ -108,7 +113,7 @@ def begin(
     """
     if not offers.is_possible(kind, destination, expected_disposition):
         raise ValueError(f"no such action: {kind} {destination} {expected_disposition}")
-    for permission in (Permission.JOB_RUN, permission_for(kind, destination=destination)):
+    for permission in (Permission.JOB_RUN, right_to_ask(permission_for(kind, destination=destination))):
         if not actor.may(permission):
             raise PermissionDenied(permission.value)
     fingerprint = _fingerprint(actor, source, kind, destination, expected_disposition, query, terms)
@@ -128,6 +133,7 @@ def begin(
                 expected_disposition=expected_disposition,
                 reason=storable_text(reason.strip(), limit=LONGEST_REASON),
                 source=source,
+                scope=sorted(actor.scope.domains),
                 query=storable_text(query),
                 created_at=Now(),
                 due_at=Now(),
@@ -148,7 +154,7 @@ def begin(
 def decide(
     *, actor: Member, job: BulkJob, reason: str, decision_key: str, expected_count: int, request: HttpRequest | None
 ) -> BulkJob:
-    """Let a rehearsed job happen after its undo window.
+    """Let a rehearsed job happen after its undo window, or ask a second person for it where it takes two.
 
     `expected_count` is the number of messages the person read on the button. Raises PermissionDenied, NotPossible,
     Conflict, AuditNotWritten.
@@ -171,32 +177,86 @@ def decide(
             ids = list(held.items.filter(state=ActionState.QUEUED).values_list("investigate_id", flat=True))
             if held.state == JobState.REHEARSAL:
                 _check_rehearsal(held, len(ids), expected_count)
+            needed = needs_second(held)
             changed = _move(
                 job,
                 [JobState.REHEARSAL],
-                JobState.WAITING,
+                JobState.WAITING if needed is None else JobState.AWAITING_APPROVAL,
                 reason=storable_text(reason.strip(), limit=LONGEST_REASON),
                 decision_key=decision_key,
                 decided_at=Now(),
-                due_at=seconds_from_now(seconds),
+                due_at=seconds_from_now(seconds) if needed is None else None,
             )
             if not changed:
                 raise Conflict("This job was decided or discarded already.", held)
             job.refresh_from_db()
             what = {"messages": len(ids), "messages_sha256": digest(ids)}
-            _record(job, "job:decide", actor=actor, request=request, detail=what)
+            if needed is None:
+                _record(job, "job:decide", actor=actor, request=request, detail=what)
+            else:
+                ask(
+                    actor=actor,
+                    about=job,
+                    needed=needed,
+                    recipients=recipients_of(job),
+                    detail={**described(job), **what},
+                    request=request,
+                )
     except IntegrityError:
         used = BulkJob.objects.filter(decision_key=decision_key).exclude(decision_key="").first()
         if used is None:
             raise
         raise Conflict(_USED, used) from None
-    ring(STEP_TASK, str(job.pk), countdown=min(seconds, 30) + _BELL_MARGIN)
+    if needed is None:
+        ring_for(job, seconds=seconds)
     return job
+
+
+def ring_for(job: BulkJob, *, seconds: float) -> None:
+    """Tell a worker that the job will be due."""
+    ring(STEP_TASK, str(job.pk), countdown=min(seconds, 30) + _BELL_MARGIN)
+
+
+def needs_second(job: BulkJob) -> Needed | None:
+    """Why a rehearsed job takes a second person, or None."""
+    queued = job.items.filter(state=ActionState.QUEUED)
+    return needed_for(needed_rights(job, queued), size=counted(queued.count(), "message"))
+
+
+def recipients_of(job: BulkJob) -> Iterator[str]:
+    """Of the messages whose turn is to come."""
+    rows = job.items.filter(state=ActionState.QUEUED).order_by().values_list("recipients", flat=True)
+    for recipients in rows.iterator(chunk_size=5000):
+        yield from recipients
+
+
+def approve(job: BulkJob, *, seconds: float) -> bool:
+    """A second person has agreed: the job waits out its undo window. The caller holds its row, and rings."""
+    return bool(_move(job, [JobState.AWAITING_APPROVAL], JobState.WAITING, due_at=seconds_from_now(seconds)))
+
+
+def record_decision(job: BulkJob, *, actor: Member, detail: Mapping[str, Any], request: HttpRequest | None) -> None:
+    """That an approved job goes, with exactly which messages."""
+    ids = list(job.items.filter(state=ActionState.QUEUED).values_list("investigate_id", flat=True))
+    what = {"messages": len(ids), "messages_sha256": digest(ids), **detail}
+    _record(job, "job:decide", actor=actor, request=request, detail=what)
+
+
+def drop(job: BulkJob, explanation: str) -> bool:
+    """Nobody agreed: nothing is sent. The caller holds the job's row, and tells its owner."""
+    told = storable_words(explanation)
+    ended = {"due_at": None, "finished_at": Now(), "seen_at": Now(), "explanation": told}
+    if not _move(job, [JobState.AWAITING_APPROVAL], JobState.CANCELLED, **ended):
+        return False
+    transitions.cancel_unsent(job)
+    return True
 
 
 def may_take_over(actor: Member, job: BulkJob) -> bool:
     """Whether this member may decide a rehearsal in the place of its owner, who may not."""
     if job.state != JobState.REHEARSAL or job.actor_id == actor.pk or not actor.may(Permission.JOB_RUN_LARGE):
+        return False
+    if not is_within(job.scope, actor.scope):
         return False
     return not missing_rights(actor, job, _left(job)) and not owner_may(job, _left(job))
 
@@ -232,12 +292,16 @@ def digest(investigate_ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(investigate_ids)).encode()).hexdigest()
 
 
-def cancel(*, actor: Member, job: BulkJob, request: HttpRequest | None, expects: str = "") -> BulkJob:
+def cancel(
+    *, actor: Member, job: BulkJob, request: HttpRequest | None, expects: str = "", has_approved: bool = False
+) -> BulkJob:
     """Stop a job: what is being sent ends, and nothing more is sent. Raises PermissionDenied, Conflict.
 
     `expects` is what the button said it stops, one of `STOPS`: a page that was left open stops nothing else.
+    `has_approved`: the actor is the job's second person, who may take that back while its time to undo runs.
     """
-    check_control(actor, job)
+    if not (has_approved and expects == "waiting"):
+        check_control(actor, job)
     with transaction.atomic():
         held = _held(job)
         told = storable_words(f"{_stopping(held)} by {actor.display_name}.")
@@ -289,6 +353,7 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
         held = _held(job)
         heir: dict[str, Any] = {}
         if not owner_may(held, _left(held)):
+            _check_not_approver(actor, held)
             heir = {"actor": actor, "actor_name": storable_text(actor.display_name, limit=300)}
         changed = _move(
             job,
@@ -390,6 +455,8 @@ def mark_seen(*, actor: Member, job: BulkJob) -> None:
 
 def may_control(actor: Member, job: BulkJob) -> bool:
     """Whether this member may stop, pause or mend the job, and each chunk of it."""
+    if not is_within(job.scope, actor.scope):
+        return False
     return actor.may(Permission.JOB_RUN) and (job.actor_id == actor.pk or actor.may(Permission.JOB_RUN_LARGE))
 
 
@@ -398,14 +465,31 @@ def check_control(actor: Member, job: BulkJob) -> None:
         raise PermissionDenied(f"This is {job.actor_name}'s job.")
 
 
+def why_not_carried_on(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> str:
+    """Why nothing more of the job may be sent, by the rights in the database now of its owner, and of who approved it;
+    or "".
+    """
+    return why_not_sent(job, needed_rights(job, messages))
+
+
 def owner_may(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> bool:
-    """Whether who the job belongs to may do this now, by the rights in the database now."""
+    """Whether who the job belongs to may do their part of it now, by the rights in the database now."""
     actor = Member.objects.filter(pk=job.actor_id).first() if job.actor_id else None
     return actor is not None and not missing_rights(actor, job, messages)
 
 
 def missing_rights(actor: Member, job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> list[Permission]:
-    """The rights the job needs, and these messages of it, as far as this member does not have them.
+    """The rights the job needs of its owner, and these messages of it, as far as this member does not have them.
+
+    What takes a second person, or was approved by one, needs no more than the right to ask for it.
+    """
+    lent = approved_rights(job)
+    needed = {right_to_ask(permission, lent) for permission in needed_rights(job, messages)}
+    return sorted(permission for permission in needed if not actor.may(permission))
+
+
+def needed_rights(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> set[Permission]:
+    """The rights of somebody who does it all alone.
 
     Before each chunk only those of the job are asked for: who reads all messages that are left each time reads the
     whole job again and again. What a chunk holds is looked at when it is sent.
@@ -417,7 +501,7 @@ def missing_rights(actor: Member, job: BulkJob, messages: QuerySet[ActionItem] |
     taken_on = job.items.filter(state__in=[*_LEFT, *transitions.FINAL, ActionState.UNKNOWN]).order_by()
     if taken_on[: settings.LARGE_JOB + 1].count() > settings.LARGE_JOB:  # asked for each chunk: it counts no further
         needed.add(Permission.JOB_RUN_LARGE)
-    return sorted(permission for permission in needed if not actor.may(permission))
+    return needed
 
 
 # --- collecting -------------------------------------------------------------------------------------------------------
@@ -606,22 +690,34 @@ def _record(
     request: HttpRequest | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> Any:
-    what = {"job": job.pk, "kind": job.kind, "destination": job.destination, "source": job.source, "query": job.query}
-    if job.expected_disposition:
-        what["expected_disposition"] = job.expected_disposition
     return record(
         actor=actor,
         action=action,
         reason=job.reason,
         refers_to=job.audit_sequence,
-        detail={**what, **(detail or {})},
+        detail={**described(job), **(detail or {})},
         request=request,
     )
+
+
+def described(job: BulkJob) -> dict[str, Any]:
+    """What the audit trail says of a job in each of its rows."""
+    what = {"job": job.pk, "kind": job.kind, "destination": job.destination, "source": job.source, "query": job.query}
+    if job.expected_disposition:
+        what["expected_disposition"] = job.expected_disposition
+    return what
 
 
 def _check_own(actor: Member, job: BulkJob) -> None:
     if job.actor_id != actor.pk:
         raise PermissionDenied(f"This is {job.actor_name}'s job.")
+
+
+def _check_not_approver(actor: Member, job: BulkJob) -> None:
+    """Who approved a job does not take it over as well: that would leave one person of two."""
+    approval = approval_of(job)
+    if approval is not None and approval.decided_by is not None and is_same_person(actor, approval.decided_by):
+        raise Conflict("You approved this job: somebody else has to take it over.", job)
 
 
 def _check_rehearsal(job: BulkJob, queued: int, expected: int) -> None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from investigate.bulk import jobs
-from investigate.bulk.progress import JobView, of_account
+from investigate.bulk.progress import JobView, of_account_within
 from investigate.bulk.upstream import memory, presenting
 from investigate.models import LIVE_JOBS, ActionState, BulkJob, UpstreamJob
 
@@ -33,15 +33,16 @@ class Notice:
 def unseen(member: Member) -> list[BulkJob | UpstreamJob]:
     """The member's own jobs that have ended without their having seen it, the latest first."""
     ended = {"actor": member, "finished_at__isnull": False, "seen_at": None}
-    own = of_account().filter(**ended).defer("progress", "not_found").order_by("-finished_at")
-    asked = _ended_at_cloudflare().filter(**ended).order_by("-finished_at")
+    own = of_account_within(member.scope, **ended).defer("progress", "not_found").order_by("-finished_at")
+    asked = _ended_at_cloudflare(member).filter(**ended).order_by("-finished_at")
     return sorted([*own[:MOST], *asked[:MOST]], key=attrgetter("finished_at"), reverse=True)[:MOST]
 
 
 def are_to_come(member: Member) -> bool:
     """Whether a job of the member's may still end."""
     open_ones = memory.ours().filter(actor=member, finished_at=None, needs_person=False)
-    return of_account().filter(actor=member, state__in=LIVE_JOBS).exists() or open_ones.exists()
+    mine = of_account_within(member.scope, actor=member, state__in=LIVE_JOBS)
+    return mine.exists() or (member.scope.is_whole and open_ones.exists())
 
 
 def told(member: Member, ended: Sequence[BulkJob | UpstreamJob]) -> list[Notice]:
@@ -59,8 +60,13 @@ def mark_seen(member: Member, job: BulkJob | UpstreamJob) -> None:
         UpstreamJob.objects.filter(pk=job.pk, seen_at=None).update(seen_at=Now())
 
 
-def _ended_at_cloudflare() -> QuerySet[UpstreamJob]:
-    """Also what Cloudflare refused to begin; not what was undone, which nobody but its owner did."""
+def _ended_at_cloudflare(member: Member) -> QuerySet[UpstreamJob]:
+    """Also what Cloudflare refused to begin; not what was undone, which nobody but its owner did.
+
+    These jobs cover the whole account: whoever is limited to a part of it is told of none.
+    """
+    if not member.scope.is_whole:
+        return UpstreamJob.objects.none()
     return memory.ours().filter(state__in=[ActionState.DONE, ActionState.FAILED])
 
 

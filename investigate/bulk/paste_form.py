@@ -18,6 +18,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.web.forms import check_key
 from investigate.actions.words import counted, lacks
+from investigate.approvals.needs import right_to_ask
 from investigate.bulk import offers, words
 from investigate.bulk.collecting.finding import UNREAD_LINE, UNREAD_REST, ways_of
 from investigate.bulk.pasting import MOST_TERMS, Terms, decoded, read_terms
@@ -157,7 +158,7 @@ class PasteForm(forms.Form):
     def _too_many(self) -> str:
         """Why this member cannot run a job of so many terms, said before they are looked up, or ""."""
         number = sum(self.terms.counts[kind] for kind in self.chosen)
-        if number <= settings.LARGE_JOB or self.member.may(Permission.JOB_RUN_LARGE):
+        if number <= settings.LARGE_JOB or self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)):
             return ""
         size = f"This names {number:,} to look up; without that right {settings.LARGE_JOB:,} is the most of one job."
         return f"{lacks(Permission.JOB_RUN_LARGE)} {size}"

@@ -21,13 +21,17 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
+from dashboard.access.scope import Scope
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
+from investigate.actions.within import jobs_within
 from investigate.actions.words import counted, lacks, outcome, receipt
+from investigate.approvals.needs import right_to_ask
+from investigate.approvals.rights import approved_rights
 from investigate.bulk import engine, jobs, words
 from investigate.bulk.searched import searched
 from investigate.bulk.tally import OVERTAKEN
@@ -194,15 +198,12 @@ class MessageView:
     copies: int
     done: int
     refused: str = ""  # what was answered for the first copy that was refused, in the API's own words
+    recipients: int = 0
 
     @property
     def told(self) -> str:
         """What happened to it, in a sentence where there is one."""
         return self.item.explanation or self.refused
-
-    @property
-    def recipients(self) -> int:
-        return len(self.item.recipients)
 
     @property
     def sender(self) -> str:
@@ -502,6 +503,8 @@ class JobView:
     def controls(self) -> list[Control]:
         """Its buttons; of a job that has ended only those that still may have something to do."""
         state, counts = self.job.state, self.job.counts
+        if state == JobState.AWAITING_APPROVAL:  # its request has buttons of its own
+            return []
         may_not_send = self.may_not or self._lacks
         retried = jobs.retried_states(self.job)
         again = Control(
@@ -544,7 +547,9 @@ class JobView:
         needed = [permission_for(self.job.kind, destination=self.job.destination)]
         if self.messages > settings.LARGE_JOB:
             needed.append(Permission.JOB_RUN_LARGE)
-        missing = next((right for right in needed if not self.member.may(right)), None)
+        lent = approved_rights(self.job)
+        asked = [right_to_ask(right, lent) for right in needed]
+        missing = next((right for right in asked if not self.member.may(right)), None)
         return lacks(missing) if missing else ""
 
     # --- around it ------------------------------------------------------------------------------------------------
@@ -589,7 +594,7 @@ class JobView:
 
 def newest(member: Member, show: str = "") -> list[JobView]:
     """Jobs, those under way first; `show`: mine, running, ended, or anything else for all."""
-    found: QuerySet[BulkJob] = of_account().defer("progress", "not_found")
+    found: QuerySet[BulkJob] = of_account_within(member.scope).defer("progress", "not_found")
     match show:
         case "mine":
             found = found.filter(actor=member)
@@ -605,6 +610,11 @@ def newest(member: Member, show: str = "") -> list[JobView]:
 def of_account() -> QuerySet[BulkJob]:
     """Jobs of the account this installation works on; those of another one do not exist here."""
     return BulkJob.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def of_account_within(scope: Scope, **wanted: Any) -> QuerySet[BulkJob]:
+    """Those of them that hold nothing outside the scope."""
+    return jobs_within(of_account().filter(**wanted), scope)
 
 
 def late() -> Q:
@@ -676,7 +686,12 @@ def poll_after(since: dt.datetime, now: dt.datetime) -> int:
 def copies_of(job: BulkJob, item: ActionItem) -> list[tuple[str, str, str]]:
     """(state, recipient, what became of the copy); copies nothing was answered for have none yet."""
     answered = [(copy.state, copy.recipient, receipt(job.kind, copy)) for copy in item.receipts.all()]
-    return answered or [("", str(recipient), "") for recipient in item.recipients]
+    return answered or [("", str(recipient), "") for recipient in recipients_of(job, item)]
+
+
+def recipients_of(job: BulkJob, item: ActionItem) -> tuple[str, ...]:
+    """Whom of its recipients a job tells of: of those left out because copies went elsewhere, the ones inside."""
+    return Scope(frozenset(job.scope)).inside(item.recipients)
 
 
 def message_view(
@@ -687,7 +702,7 @@ def message_view(
         text = "unknown, needs a person"
     elif item.state == ActionState.CANCELLED:
         text = "not sent"
-    return MessageView(item, text, copies, done, refused)
+    return MessageView(item, text, copies, done, refused, len(recipients_of(job, item)))
 
 
 def _chunks(job: BulkJob) -> QuerySet[Action]:

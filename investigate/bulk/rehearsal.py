@@ -29,6 +29,7 @@ from dashboard.upstream.connection import shared_meter
 from investigate.actions import words as action_words
 from investigate.actions.decision import MALICIOUS, PURGES
 from investigate.actions.words import counted
+from investigate.approvals.needs import Needed
 from investigate.bulk import jobs, outlook, words
 from investigate.bulk.engine import chunk_size
 from investigate.bulk.facts import KnownMessage, message_of
@@ -127,6 +128,7 @@ class Rehearsal:
     why_not: str  # why whoever looks cannot decide it
     dangers: Sequence[str]
     undo_seconds: int
+    needed: Needed | None = None  # that it takes a second person
 
     @property
     def messages(self) -> int:
@@ -282,6 +284,7 @@ def rehearsal_of(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
         why_not=_why_not(job, member, summary, outdated),
         dangers=_dangers(job, summary),
         undo_seconds=max(jobs.LEAST_UNDO, member.undo_seconds),
+        needed=jobs.needs_second(job),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from investigate.actions import words
+from investigate.bulk.progress import recipients_of
 from investigate.models import ActionItem, ActionState, BulkJob, Receipt
 
 COLUMNS = (
@@ -56,7 +57,7 @@ def _rows(job: BulkJob, item: ActionItem, receipts: Iterable[Receipt]) -> Iterat
     copies = [
         (receipt.recipient, receipt.state, words.receipt(job.kind, receipt), receipt.completed_at or ended)
         for receipt in receipts
-    ] or [(recipient, item.state, item.explanation, ended) for recipient in item.recipients or [""]]
+    ] or [(recipient, item.state, item.explanation, ended) for recipient in recipients_of(job, item) or [""]]
     for recipient, state, answer, at in copies:
         time = at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
         yield [*facts, recipient, _WORDS.get(state, state), answer, chunk.number if chunk else "", time]

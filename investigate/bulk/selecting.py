@@ -11,6 +11,7 @@ from dashboard.access.roles import Permission
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
 from investigate.actions import words
 from investigate.actions.decision import permission_for
+from investigate.approvals.needs import right_to_ask
 from investigate.bulk.upstream.queries import is_known_missing
 from investigate.models import ActionKind
 
@@ -57,7 +58,7 @@ class Bar:
     @cached_property
     def may_ask_cloudflare(self) -> bool:
         """Whether Cloudflare itself could act on everything the search finds."""
-        return self.member.may(Permission.JOB_RUN_LARGE) and not is_known_missing()
+        return self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)) and not is_known_missing()
 
     @cached_property
     def why_not(self) -> list[tuple[str, str]]:
@@ -72,7 +73,7 @@ class Bar:
         label = {ActionKind.MOVE: words.folder(value), ActionKind.RECLASSIFY: words.disposition(value)}.get(
             kind, "Release"
         )
-        needed = permission_for(kind, destination=value if kind == ActionKind.MOVE else "")
+        needed = right_to_ask(permission_for(kind, destination=value if kind == ActionKind.MOVE else ""))
         return Offer(f"{kind}:{value}", label, key, "" if self.member.may(needed) else words.lacks(needed))
 
 

@@ -16,6 +16,7 @@ LEFT_OUT = (ActionState.SKIPPED, ActionState.CANCELLED)  # nothing was, or will 
 STATES = {
     JobState.COLLECTING: "collecting",
     JobState.REHEARSAL: "rehearsal",
+    JobState.AWAITING_APPROVAL: "awaiting approval",
     JobState.WAITING: "waiting",
     JobState.RUNNING: "running",
     JobState.PAUSED: "paused",
@@ -100,6 +101,8 @@ def sentence(job: BulkJob) -> str:
             return "Rehearsed; waits to be decided. Nothing was sent."
         case JobState.FAILED:
             return f"Its messages could not be collected. {job.explanation} Nothing was sent.".replace("  ", " ")
+        case JobState.AWAITING_APPROVAL:
+            return "Waits for a second person. Nothing was sent."
         case JobState.WAITING:
             what = future(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
             return f"{what} once its time to undo is over. Nothing was sent."

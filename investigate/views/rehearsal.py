@@ -20,6 +20,7 @@ from dashboard.access.roles import Permission, roles_with
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import permission_for
+from investigate.approvals.needs import right_to_ask
 from investigate.bulk import jobs, outlook, progress, rehearsal
 from investigate.bulk.again import AgainForm, KeyForm
 from investigate.bulk.deciding import DecideForm
@@ -49,7 +50,7 @@ def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """How far collecting has come, and in the end the rehearsal; 204 where it is as the page shows it."""
-    job = job_or_404(job_id)
+    job = job_or_404(request, job_id)
     if not wants_partial(request):
         return HttpResponse(status=303, headers={"Location": _url(job)})
     if job.state not in PIECES:  # decided or discarded in another tab
@@ -65,7 +66,7 @@ def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Let it happen: with a reason, and the number of messages the person read."""
-    job, member = job_or_404(job_id), member_of(request)
+    job, member = job_or_404(request, job_id), member_of(request)
     if job.actor_id != member.pk:
         told = f"{job.actor_name} rehearses this and decides it."
         return errors.answer(request, errors.ErrorText("This is not yours to do.", told, "Nothing was sent.", 403))
@@ -96,7 +97,7 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The same rehearsal once more, after its messages could not be collected, or were long ago."""
-    earlier, form = job_or_404(job_id), KeyForm(request.POST)
+    earlier, form = job_or_404(request, job_id), KeyForm(request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
         return errors.answer(request, text)
@@ -113,7 +114,7 @@ def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN_LARGE)
 def take_over_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """A rehearsal becomes who may decide it; it still waits to be decided."""
-    job = job_or_404(job_id)
+    job = job_or_404(request, job_id)
     if job.actor_id != member_of(request).pk:  # the second click of a pair
         try:
             jobs.take_over(actor=member_of(request), job=job, request=request)
@@ -189,7 +190,7 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
 
 def _who_decides(job: BulkJob, found: int) -> str:
     """Who may run what is being collected, once it is more than its owner may."""
-    if found <= settings.LARGE_JOB or (job.actor is not None and job.actor.may(Permission.JOB_RUN_LARGE)):
+    if found <= settings.LARGE_JOB or (job.actor is not None and job.actor.may(right_to_ask(Permission.JOB_RUN_LARGE))):
         return ""
     *others, last = [role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN_LARGE)]
     holders = f"{', '.join(others)} or {last}" if others else last
@@ -201,7 +202,9 @@ def _who_decides(job: BulkJob, found: int) -> str:
 
 def _is_for_cloudflare(job: BulkJob, member: Member) -> bool:
     """Whether Cloudflare itself could do this with what the search finds."""
-    if job.source != JobSource.SEARCH or job.kind == ActionKind.RECLASSIFY or not member.may(Permission.JOB_RUN_LARGE):
+    if job.source != JobSource.SEARCH or job.kind == ActionKind.RECLASSIFY:
+        return False
+    if not member.may(right_to_ask(Permission.JOB_RUN_LARGE)):
         return False
     return not asking.why_not(Criteria.from_query(parse_qs(job.query))) and not queries.is_known_missing()
 
@@ -215,7 +218,7 @@ def _other_action(member: Member) -> AgainForm | None:
 
 def _retry(job: BulkJob, member: Member, *, is_outdated: bool = False) -> KeyForm | None:
     """The button that collects the messages of a failed rehearsal anew, or of one that is outdated."""
-    needed = (Permission.JOB_RUN, permission_for(job.kind, destination=job.destination))
+    needed = (Permission.JOB_RUN, right_to_ask(permission_for(job.kind, destination=job.destination)))
     if not (job.state == JobState.FAILED or is_outdated) or not all(map(member.may, needed)):
         return None
     return KeyForm(initial={"operation_key": uuid.uuid4().hex})

@@ -59,7 +59,7 @@ def upstream_jobs(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(Permission.JOB_RUN_LARGE)
+@requires(Permission.JOB_RUN)
 def new_upstream_job(request: HttpRequest) -> HttpResponse:
     """GET counts the search and asks what to do with everything it finds; POST decides."""
     search = SearchForm(request.GET)
@@ -83,14 +83,18 @@ def new_upstream_job(request: HttpRequest) -> HttpResponse:
         "range": searches.range_words(criteria, criteria.window(timezone.now())),
         "is_exact": is_exact,
         "run": run,
-        "choices": presenting.choices(_member(request)),
         "key": uuid.uuid4().hex,
     }
     if run.state in runs.OPEN:
         context["delay"] = runs.next_look(run, timezone.now())
     elif run.state == SearchState.DONE:
         counted = sample.count(run, criteria, is_exact=is_exact)
+        choices = presenting.choices(_member(request), counted)
+        take_two = {bool(choice.takes_two) for choice in choices if not choice.why_not}
         context |= {
+            "choices": choices,
+            "some_take_two": True in take_two,
+            "all_take_two": take_two == {True},
             "sample": counted,
             "size": words.size(counted),
             "rows": presenting.sample_rows(counted.shown, timezone.get_current_timezone()),

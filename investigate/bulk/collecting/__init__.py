@@ -14,6 +14,7 @@ from django.utils import timezone
 from dashboard.access.roles import Permission
 from dashboard.upstream.ring import ring
 from investigate.actions.transitions import seconds_from_now
+from investigate.actions.within import is_within
 from investigate.bulk import jobs, rehearsal
 from investigate.bulk.collecting import copying, finding, selection, walking
 from investigate.models import BulkJob, JobSource, JobState
@@ -24,6 +25,7 @@ STEP_SECONDS = 10.0  # a task takes steps for so long, then rings for the next o
 LONGEST_BELL = 10.0  # seconds of countdown; what is due later is rung by the sweep
 MOST_DEAD = 5  # steps whose worker never came back; more are no accident
 RIGHTS_LOST = "{who} no longer has the right to act on many messages."
+SCOPE_CHANGED = "{who} is limited to other recipient domains now."
 OTHER_ACCOUNT = "Mailwarden works for another account now."
 POISONED = "Collecting broke off {times} times. Whoever runs Mailwarden finds the cause in the log."
 
@@ -65,6 +67,8 @@ def _step(job: BulkJob) -> None:
         jobs.collecting_failed(job, OTHER_ACCOUNT)
     elif job.actor is None or not job.actor.may(Permission.JOB_RUN):
         jobs.collecting_failed(job, RIGHTS_LOST.format(who=job.actor_name))
+    elif not is_within(job.scope, job.actor.scope):
+        jobs.collecting_failed(job, SCOPE_CHANGED.format(who=job.actor_name))
     elif job.dead_attempts > MOST_DEAD:
         jobs.collecting_failed(job, POISONED.format(times=job.dead_attempts))
     else:

@@ -6,6 +6,8 @@ import uuid
 
 from django.conf import settings
 
+from dashboard.access.scope import Scope
+from investigate.actions.within import is_within
 from investigate.bulk import facts, jobs
 from investigate.models import ActionItem, ActionState, BulkJob
 
@@ -40,7 +42,8 @@ def _earlier(job: BulkJob) -> BulkJob | None:
         pk = uuid.UUID(dict(job.input.terms).get("job", ""))
     except ValueError:
         return None
-    return BulkJob.objects.filter(pk=pk, account_id=job.account_id).first()
+    earlier = BulkJob.objects.filter(pk=pk, account_id=job.account_id).first()
+    return earlier if earlier is not None and is_within(earlier.scope, Scope(frozenset(job.scope))) else None
 
 
 def _states(job: BulkJob) -> list[str]:

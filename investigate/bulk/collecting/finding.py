@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.utils import timezone
 
+from dashboard.access.scope import Scope
 from dashboard.emailsec import errors
 from dashboard.emailsec.requests import SearchQuery
 from dashboard.emailsec.rows import MessageRow, decode_rows
@@ -76,6 +77,7 @@ class Way(NamedTuple):
     by: str  # the search's parameter; or "get", "get_reported" for a message by its id
     value: str
     is_last_resort: bool = False  # taken only where the ways before it found nothing
+    domain: str = ""  # of recipients, where the job is limited to some: then each of them is asked for by itself
 
 
 @dataclass
@@ -136,6 +138,19 @@ def ways_of(kind: str, text: str) -> list[Way]:
     return []
 
 
+def ways_within(kind: str, text: str, scope: Scope) -> list[Way]:
+    """The same within a scope: by what is asked, nothing tells whether a message exists outside."""
+    found: list[Way] = []
+    for way in ways_of(kind, text):
+        if scope.is_whole or way.by in ("get", "get_reported"):
+            found.append(way)
+        elif way.by == "recipient":
+            found += [way] if scope.covers(way.value) else []
+        else:
+            found += [way._replace(domain=domain) for domain in sorted(scope.domains)]
+    return found
+
+
 def _ask(window: Window, way: Way, lookup: Lookup) -> tuple[tuple[Found, ...], str] | SlowSearch:
     """One call: the messages and the next cursor, or word that the answer comes later."""
     client, timing = get_client(), {"budget": CALL_SECONDS, "priority": Priority.BACKGROUND}
@@ -149,7 +164,8 @@ def _ask(window: Window, way: Way, lookup: Lookup) -> tuple[tuple[Found, ...], s
     else:
         # Whatever the API's free search looks into, what it finds is compared with the term afterwards.
         name = "query" if way.by in ("hash", "postfix_id") else way.by
-        query = SearchQuery(start=window.start, end=window.end, detections_only=False, **{name: way.value})
+        asked = {name: way.value} | ({"recipient": way.domain} if way.domain else {})
+        query = SearchQuery(start=window.start, end=window.end, detections_only=False, **asked)
         page = client.search_raw(query, cursor=lookup.cursor or None, per_page=PER_PAGE, **timing)
     return page if isinstance(page, SlowSearch) else decode_rows(page.body)
 
@@ -192,6 +208,7 @@ class _Step:
 
     def __init__(self, job: BulkJob) -> None:
         self.job = job
+        self.scope = Scope(frozenset(job.scope))
         self.window = _window_of(job)
         self.terms: list[list[str]] = JobInput.objects.get(job=job).terms
         progress: Mapping[str, Any] = job.progress
@@ -218,7 +235,7 @@ class _Step:
         if any(kind == TermKind.INVESTIGATE_ID for kind, _ in self.terms[self.next : self.next + LOOKED_AHEAD]):
             for run in recent_runs(RUNS_ASKED, since=timezone.now() - FRESH):
                 for row in rows_of(run):
-                    if row.id in ahead:
+                    if row.id in ahead and self.scope.sees(row.mailboxes):
                         self.seen.setdefault(row.id, row)
 
     @property
@@ -230,7 +247,10 @@ class _Step:
         return (self.next >= len(self.terms) and not self.open) or len(self.found) >= self.room
 
     def way_of(self, lookup: Lookup) -> Way:
-        return ways_of(*self.terms[lookup.at])[lookup.way]
+        return self.ways(*self.terms[lookup.at])[lookup.way]
+
+    def ways(self, kind: str, text: str) -> list[Way]:
+        return ways_within(kind, text, self.scope)
 
     def next_batch(self) -> list[Lookup]:
         """Look-ups to go on with and new ones; none where all wait for slow searches."""
@@ -245,7 +265,7 @@ class _Step:
                 continue
             if row := self.seen.get(text):
                 self._keep(row)
-            elif not ways_of(kind, text):
+            elif not self.ways(kind, text):
                 self._not_found(lookup)
             else:
                 self.open.append(lookup)
@@ -290,6 +310,8 @@ class _Step:
         ids = [message.id for message in messages]
         stored = set(self.items.filter(investigate_id__in=ids).values_list("investigate_id", flat=True))
         for message in messages:
+            if not self.scope.sees(message.mailboxes):
+                continue
             if names(way, message):
                 lookup.hits += 1
                 if message.id not in stored:  # what the job has takes no room again
@@ -342,7 +364,7 @@ class _Step:
     def _go_on(self, lookup: Lookup, why: str = "") -> None:
         """Take the term's next way, or end with it."""
         lookup.why = lookup.why or why
-        further = list(enumerate(ways_of(*self.terms[lookup.at])))[lookup.way + 1 :]
+        further = list(enumerate(self.ways(*self.terms[lookup.at])))[lookup.way + 1 :]
         following = next((at for at, way in further if not self._is_needless(way, lookup)), None)
         if following is None:
             is_strange = lookup.strangers and not lookup.hits
@@ -351,6 +373,9 @@ class _Step:
             lookup.way, lookup.cursor, lookup.last, lookup.location, lookup.due = following, "", "", "", 0.0
 
     def _is_needless(self, way: Way, lookup: Lookup) -> bool:
+        now = self.way_of(lookup)
+        if way.domain and (way.by, way.value) == (now.by, now.value):  # the way that is being taken, at another domain
+            return False
         is_other_spelling = way.by == "message_id" and not way.value.startswith("<")
         return way.is_last_resort and (lookup.hits > 0 or (is_other_spelling and self.has_brackets))
 
@@ -369,7 +394,7 @@ class _Step:
             jobs.collecting_failed(job, "Its owner has no account any more.")
             return
         items = items_of(job, self.found.values(), actor)
-        total = sum(bool(ways_of(kind, text)) for kind, text in self.terms)
+        total = sum(bool(self.ways(kind, text)) for kind, text in self.terms)
         done = min(total, self.next - len(self.open))
         progress = {
             **self.kept,

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from dashboard.access.scope import Scope
 from dashboard.emailsec import errors
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.transport import Priority
@@ -38,20 +39,24 @@ def select_step(job: BulkJob) -> None:
         jobs.collected(job)
     elif "at" not in progress:
         assert job.actor is not None  # noqa: S101  collecting has looked
-        items = facts.items_of(job, _shown_lately(set(ids)), job.actor)
+        items = facts.items_of(job, _shown_lately(set(ids), _scope_of(job)), job.actor)
         jobs.store_step(job, items=items, progress={"at": 0, "is_limited": len(terms) > settings.BULK_LIMIT})
     else:
         _ask(job, ids, progress)
 
 
-def _shown_lately(wanted: set[str]) -> list[MessageRow]:
-    """Rows of the newest searches that are among these ids."""
+def _scope_of(job: BulkJob) -> Scope:
+    return Scope(frozenset(job.scope))
+
+
+def _shown_lately(wanted: set[str], scope: Scope) -> list[MessageRow]:
+    """Rows of the newest searches that are among these ids, as far as they exist for whose job it is."""
     found: dict[str, MessageRow] = {}
     for run in recent_runs(RUNS_ASKED, since=timezone.now() - RUNS_WITHIN):
         if len(found) == len(wanted):
             break
         for row in rows_of(run):
-            if row.id in wanted:
+            if row.id in wanted and scope.sees(row.mailboxes):
                 found.setdefault(row.id, row)
     return list(found.values())
 
@@ -61,10 +66,12 @@ def _ask(job: BulkJob, ids: list[str], progress: dict[str, Any]) -> None:
     assert job.actor is not None  # noqa: S101  collecting has looked
     at, missing = _next_missing(job, ids, progress["at"])
     answers = side_by_side([partial(_message, ids[index]) for index in missing])
-    found: list[Message] = []
+    scope, found = _scope_of(job), list[Message]()
     not_found: list[dict[str, str]] = []
     stopped: errors.EmailSecurityError | None = None
     for index, answer in zip(missing, answers, strict=True):
+        if isinstance(answer, Message) and not scope.sees(answer.mailboxes):
+            answer = errors.NotFound()
         if isinstance(answer, Message):
             found.append(answer)
         elif stopped is None and isinstance(answer, errors.NotFound | errors.Rejected):

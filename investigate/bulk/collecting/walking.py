@@ -14,6 +14,7 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
+from dashboard.access.scope import Scope
 from dashboard.emailsec import errors
 from dashboard.emailsec.rows import MessageRow, decode_rows
 from dashboard.emailsec.transport import Priority
@@ -24,6 +25,7 @@ from investigate.bulk.collecting.pausing import pause
 from investigate.models import ActionItem, BulkJob
 from investigate.search.criteria import Criteria, search_query
 from investigate.search.merging import LONGEST_CURSOR, mark
+from investigate.search.scoping import asked_for, rows_seen, why_not_within
 from investigate.search.window import Window
 
 PER_PAGE = 1000  # the most the API gives at once
@@ -62,9 +64,17 @@ def walk_step(job: BulkJob) -> None:
     if problem := criteria.problem(now):
         jobs.collecting_failed(job, problem)
         return
-    branches = criteria.branches()
+    scope = Scope(frozenset(job.scope))
+    if problem := why_not_within(criteria, scope):
+        jobs.collecting_failed(job, problem)
+        return
+    asked = asked_for(criteria, scope)
+    if asked is None:
+        jobs.collected(job)
+        return
+    branches = asked.branches()
     try:
-        answer = _call(branches[place.branch], criteria.window(now), place)
+        answer = _call(branches[place.branch], asked.window(now), place)
     except errors.SearchExpired:
         _ask_afresh(job, place)
     except errors.EmailSecurityError as error:
@@ -75,7 +85,7 @@ def walk_step(job: BulkJob) -> None:
         if isinstance(answer, SlowSearch):
             _look_later(job, place, answer, now)
         else:
-            _take(job, place, answer, most_branches=len(branches))
+            _take(job, place, answer, asked, scope, most_branches=len(branches))
 
 
 def _criteria(job: BulkJob, now: dt.datetime) -> Criteria:
@@ -120,14 +130,17 @@ def _ask_afresh(job: BulkJob, place: Place) -> None:
     jobs.store_step(job, items=[], progress=_written(place))
 
 
-def _take(job: BulkJob, place: Place, answer: RawSearchPage, *, most_branches: int) -> None:
+def _take(
+    job: BulkJob, place: Place, answer: RawSearchPage, criteria: Criteria, scope: Scope, *, most_branches: int
+) -> None:
     """Store what is new of a page, and where the next one is."""
     assert job.actor is not None  # noqa: S101  collecting has looked
     rows = {row.id: row for row in decode_rows(answer.body)[0]}
     known = set(
         ActionItem.objects.filter(job=job, investigate_id__in=list(rows)).values_list("investigate_id", flat=True)
     )
-    new = [row for row in rows.values() if row.id not in known]
+    seen = rows_seen(list(rows.values()), criteria, scope)
+    new = [row for row in seen if row.id not in known]
     free = settings.BULK_LIMIT - sum(job.counts.values())
     items = facts.items_of(job, new[:free], job.actor)
     # Another branch may have found them before; within one search a row that comes again has moved.

@@ -21,10 +21,12 @@ from dashboard.web.text import visible
 from dashboard.web.times import moment
 from investigate.actions import words as action_words
 from investigate.actions.words import FOLDER_HELP
+from investigate.approvals.rights import approval_of
 from investigate.bulk.upstream import memory, services, words
 from investigate.bulk.upstream.forms import CHOICES, RELEASE
 from investigate.bulk.upstream.queries import Listing, Watched
-from investigate.models import ActionKind, ActionState, UpstreamJob
+from investigate.bulk.upstream.sample import Sample
+from investigate.models import ActionKind, ActionState, Approval, UpstreamJob
 from investigate.search.rows import Row, row_of
 
 FAST, MIDDLE = 15, 39  # polls: the first half minute every 2 s, until two minutes and a half every 5 s, then every 15 s
@@ -77,6 +79,7 @@ class Choice:
     help: str
     why_not: str
     is_danger: bool
+    takes_two: str = ""  # why
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,11 @@ class JobView:
         return self.job is not None and not self.is_gone
 
     @property
+    def request(self) -> Approval | None:
+        """The request for a second person, where the job took one."""
+        return approval_of(self.ours) if self.ours is not None else None
+
+    @property
     def may_undo(self) -> bool:
         return self.ours is not None and self.ours.state == ActionState.WAITING
 
@@ -250,16 +258,19 @@ def terms_of(params: Mapping[str, object]) -> list[tuple[str, str]]:
     return found
 
 
-def choices(member: Member) -> list[Choice]:
-    """What a job can do, each with what keeps this member from it."""
+def choices(member: Member, counted: Sample | None = None) -> list[Choice]:
+    """What a job can do, each with what keeps this member from it, and whether what was counted takes two."""
     found = []
     for value, label in CHOICES:
         kind, destination = (ActionKind.RELEASE, "") if value == RELEASE else (ActionKind.MOVE, value)
-        missing = services.missing_right(member, kind, destination)
+        is_large = counted is not None and counted.is_large
+        missing = services.missing_right(member, kind, destination, is_large=is_large)
+        second = services.needs_second(kind, destination, counted) if counted is not None else None
         why_not = "" if missing is None else _lacks(missing)
         is_danger = kind == ActionKind.RELEASE or destination in FOLDER_HELP
         text = _RELEASE_HELP if kind == ActionKind.RELEASE else FOLDER_HELP.get(destination, "")
-        found.append(Choice(value, words.title(kind, destination) or label, text, why_not, is_danger))
+        title = words.title(kind, destination) or label
+        found.append(Choice(value, title, text, why_not, is_danger, second.why if second is not None else ""))
     return found
 
 

@@ -21,7 +21,7 @@ from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk.upstream import memory
 from investigate.message import store
-from investigate.models import ActionKind, ActionState, UpstreamJob
+from investigate.models import OPEN_STATES, ActionKind, ActionState, UpstreamJob
 
 FEATURE = "bulk_jobs"
 PER_PAGE = 50
@@ -160,7 +160,7 @@ def _of_kind(action: BulkAction | None) -> Q:
 
 
 def _not_there(action: BulkAction | None) -> list[UpstreamJob]:
-    open_ones = Q(state__in=[ActionState.WAITING, ActionState.SENDING, ActionState.UNKNOWN])
+    open_ones = Q(state__in=OPEN_STATES)
     lately = Q(created_at__gt=timezone.now() - OURS_SHOWN)
     found = memory.ours().filter(_of_kind(action), open_ones | lately, upstream_id="")
     return list(found.order_by("-created_at")[:MOST_OURS])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.conf import settings
 
 from dashboard.emailsec.requests import MOST_PER_PAGE
 from dashboard.emailsec.rows import MessageRow
@@ -32,6 +34,10 @@ class Sample:
     by_place: Sequence[tuple[str, int]]
     shown: Sequence[MessageRow]
 
+    @property
+    def is_large(self) -> bool:
+        return is_large(self.stored())
+
     def stored(self) -> dict[str, Any]:
         """What is kept with the job: figures only."""
         return {
@@ -41,6 +47,11 @@ class Sample:
             "is_more": self.is_more,
             "verdicts": dict(self.by_verdict),
         }
+
+
+def is_large(counted: Mapping[str, Any]) -> bool:
+    """Whether what was counted is more than one person decides alone; what goes on uncounted is."""
+    return bool(counted.get("is_more", True)) or counted.get("messages", 0) > settings.LARGE_JOB
 
 
 def look(criteria: Criteria, *, is_forced: bool = False) -> SearchRun:

@@ -19,7 +19,6 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.access.models import Member
 from dashboard.audit.chain import storable
 from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import MailboxDestination
@@ -31,6 +30,7 @@ from investigate.actions.looking import CLOCK_SLACK
 from investigate.actions.reconciling import LOOKS
 from investigate.actions.sending import CALL_SECONDS, GIVE_UP_AFTER, STALE_SECONDS
 from investigate.actions.transitions import CLAIM_SECONDS, MOST_DEAD_ATTEMPTS, seconds_from_now, storable_words
+from investigate.approvals.rights import approval_of
 from investigate.bulk.upstream import asking, following, memory, services, words
 from investigate.models import ActionState, UpstreamJob
 
@@ -100,9 +100,8 @@ def _claim(job_id: uuid.UUID | str) -> UpstreamJob | None:
 
 
 def _send(job: UpstreamJob, claimed: float, clock: Callable[[], float]) -> None:
-    actor = Member.objects.filter(pk=job.actor_id).first() if job.actor_id else None
-    if actor is None or services.missing_right(actor, job.kind, job.destination) is not None:
-        _fail(job, f"Nothing was sent: {job.actor_name} no longer has the right to do this.")
+    if told := services.why_not_asked(job):
+        _fail(job, f"Nothing was sent: {told}")
         return
     if not _held(job).update(sent_at=Now()):
         return
@@ -139,7 +138,9 @@ def _create(job: UpstreamJob) -> CloudflareJob:
 
 def _wait_and_try_again(job: UpstreamJob, problem: errors.EmailSecurityError) -> None:
     """Nothing was sent. The row waits, not the worker."""
-    if timezone.now() - job.created_at > GIVE_UP_AFTER:
+    approval = approval_of(job)
+    decided_at = job.created_at if approval is None or approval.decided_at is None else approval.decided_at
+    if timezone.now() - decided_at > GIVE_UP_AFTER:
         _fail(job, f"{action_words.pause(problem)} It was given up after an hour of tries.")
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(job.attempt - 1, 5))

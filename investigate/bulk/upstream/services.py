@@ -25,9 +25,12 @@ from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from investigate.actions.decision import permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.approvals.asking import ask
+from investigate.approvals.needs import Needed, needed_for, right_to_ask
+from investigate.approvals.rights import why_not_sent
 from investigate.bulk.jobs import LEAST_UNDO
-from investigate.bulk.upstream import asking, memory
-from investigate.bulk.upstream.sample import Sample
+from investigate.bulk.upstream import asking, memory, words
+from investigate.bulk.upstream.sample import Sample, is_large
 from investigate.models import ActionKind, ActionState, UpstreamJob
 from investigate.search.criteria import Criteria
 
@@ -56,8 +59,28 @@ def needed_rights(kind: str, destination: str = "") -> list[Permission]:
     ]
 
 
-def missing_right(actor: Member, kind: str, destination: str = "") -> Permission | None:
-    return next((right for right in needed_rights(kind, destination) if not actor.may(right)), None)
+def missing_right(actor: Member, kind: str, destination: str = "", *, is_large: bool = False) -> Permission | None:
+    """The first right this member lacks to start such a job, or to ask a second person for it where that takes two."""
+    alone = _alone(is_large)
+    asked = (right if right in alone else right_to_ask(right) for right in needed_rights(kind, destination))
+    return next((right for right in asked if not actor.may(right)), None)
+
+
+def needs_second(kind: str, destination: str, sample: Sample) -> Needed | None:
+    """Why a job over this search takes a second person, or None; what nobody can count is large."""
+    rights = set(needed_rights(kind, destination)) - _alone(sample.is_large)
+    return needed_for(rights, size=words.size(sample))
+
+
+def why_not_asked(job: UpstreamJob) -> str:
+    """Why Cloudflare may not be asked for the job, by the rights in the database now, or ""."""
+    alone = _alone(is_large(job.counted))
+    return why_not_sent(job, set(needed_rights(job.kind, job.destination)) - alone, alone=alone)
+
+
+def _alone(is_large: bool) -> set[Permission]:  # noqa: FBT001
+    """Every job here needs the right to run large ones; only one that is large can take two for its size."""
+    return set() if is_large else {Permission.JOB_RUN_LARGE}
 
 
 def create(
@@ -76,7 +99,7 @@ def create(
 
     The same key with the same content is the same job. Raises PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
-    missing = missing_right(actor, kind, destination)
+    missing = missing_right(actor, kind, destination, is_large=sample.is_large)
     if missing is not None:
         raise PermissionDenied(missing.value)
     if why_not := asking.why_not(criteria):
@@ -88,6 +111,7 @@ def create(
     if not sample.messages and not sample.is_more:
         raise NotPossible("This search finds nothing, so there is nothing for a job to do.")
     search, job_id = asking.search_of(criteria, is_exact=is_exact), uuid.uuid4()
+    second = needs_second(kind, destination, sample)
     seconds = max(LEAST_UNDO, actor.undo_seconds)
     try:
         with transaction.atomic():
@@ -104,10 +128,15 @@ def create(
                 query=criteria.query(),
                 request=storable(asking.request_of(job_id, kind, destination, search, reason)),
                 counted=sample.stored(),
+                state=ActionState.WAITING if second is None else ActionState.AWAITING_APPROVAL,
                 created_at=Now(),
                 due_at=seconds_from_now(seconds),
             )
-            event = note(job, "attempt", actor=actor, request=request, detail={"counted": job.counted})
+            if second is None:
+                event = note(job, "attempt", actor=actor, request=request, detail={"counted": job.counted})
+            else:  # whose mail the search finds is not known: only who may see all of it decides
+                what = {**described(job), "counted": job.counted}
+                _, event = ask(actor=actor, about=job, needed=second, recipients=(), detail=what, request=request)
             UpstreamJob.objects.filter(pk=job.pk).update(audit_sequence=event.sequence)
     except IntegrityError:
         again = _same(operation_key, fingerprint)
@@ -115,13 +144,36 @@ def create(
             raise
         return again
     job.refresh_from_db()
-    ring(TASK, str(job.pk), countdown=min(seconds, LONGEST_COUNTDOWN) + _BELL_MARGIN)
+    if second is None:
+        ring_for(job, seconds=seconds)
     return job
 
 
-def undo(*, actor: Member, job: UpstreamJob, request: HttpRequest | None) -> UpstreamJob:
-    """Do not ask for the job. Raises PermissionDenied, and Conflict where it has been asked for."""
-    _check_right(actor)
+def ring_for(job: UpstreamJob, *, seconds: float) -> None:
+    """Tell a worker that the job will be due."""
+    ring(TASK, str(job.pk), countdown=min(seconds, LONGEST_COUNTDOWN) + _BELL_MARGIN)
+
+
+def approve(job: UpstreamJob, *, seconds: float) -> bool:
+    """A second person has agreed: the job waits out its undo window."""
+    awaiting = UpstreamJob.objects.filter(pk=job.pk, state=ActionState.AWAITING_APPROVAL)
+    return bool(awaiting.update(state=ActionState.WAITING, due_at=seconds_from_now(seconds)))
+
+
+def drop(job: UpstreamJob, explanation: str) -> bool:
+    """Nobody agreed: Cloudflare is not asked. The caller tells who wanted it."""
+    awaiting = UpstreamJob.objects.filter(pk=job.pk, state=ActionState.AWAITING_APPROVAL)
+    told = storable_words(explanation)
+    return bool(awaiting.update(state=ActionState.CANCELLED, finished_at=Now(), seen_at=Now(), explanation=told))
+
+
+def undo(*, actor: Member, job: UpstreamJob, request: HttpRequest | None, is_one_of_two: bool = False) -> UpstreamJob:
+    """Do not ask for the job. Raises PermissionDenied, and Conflict where it has been asked for.
+
+    `is_one_of_two`: the actor asked for it or approved it, which is right enough while its time to undo runs.
+    """
+    if not is_one_of_two:
+        _check_right(actor)
     with transaction.atomic():
         changed = UpstreamJob.objects.filter(pk=job.pk, state=ActionState.WAITING).update(
             state=ActionState.CANCELLED, finished_at=Now(), explanation=""
@@ -221,17 +273,21 @@ def note(
     detail: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
     """A row of the trail about a job of ours."""
-    what = {"job": job.pk, "kind": job.kind, "destination": job.destination, "request": job.request}
     return record(
         actor=actor,
         action=action,
         phase=phase,
         targets=[job.upstream_id] if job.upstream_id else [],
         reason=job.reason,
-        detail={**what, **(detail or {})},
+        detail={**described(job), **(detail or {})},
         request=request,
         refers_to=job.audit_sequence,
     )
+
+
+def described(job: UpstreamJob) -> dict[str, Any]:
+    """What the audit trail says of a job in each of its rows."""
+    return {"job": job.pk, "kind": job.kind, "destination": job.destination, "request": job.request}
 
 
 def _check_right(actor: Member) -> None:

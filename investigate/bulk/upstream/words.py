@@ -104,8 +104,10 @@ def asking(job: UpstreamJob, now: dt.datetime) -> str:
             return f"{why} Cloudflare may have made the job. Looking for it there; it is not asked for again."
         case ActionState.FAILED:
             return f"Not made. {job.explanation}".strip()
+        case ActionState.AWAITING_APPROVAL:
+            return "Waits for a second person. Cloudflare is not asked before."
         case ActionState.CANCELLED:
-            return "Undone before Cloudflare was asked."
+            return job.explanation or "Undone before Cloudflare was asked."
     return job.explanation
 
 

@@ -1,0 +1,1 @@
+"""The second person: what takes two, who may decide it, and what becomes of the request."""

@@ -1,0 +1,81 @@
+"""Write down that something waits for a second person, in the transaction that writes down the thing itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from dashboard.access.models import Member
+from dashboard.access.scope import domain_of
+from dashboard.audit.chain import storable_text
+from dashboard.audit.models import AuditEvent
+from dashboard.audit.recorder import record
+from investigate.approvals.fingerprints import About, fingerprint_of
+from investigate.approvals.needs import Needed
+from investigate.desk.changes import note_change
+from investigate.models import Action, Approval, BulkJob, UpstreamJob
+
+_NOWHERE = "?"  # stands for a recipient without a domain: no scope covers it
+
+
+def ask(
+    *,
+    actor: Member,
+    about: About,
+    needed: Needed,
+    recipients: Iterable[str],
+    targets: Iterable[str] = (),
+    detail: Mapping[str, Any] | None = None,
+    request: HttpRequest | None,
+) -> tuple[Approval, AuditEvent]:
+    """Make the request for `about`, which stands in the database in the state it waits in. Raises AuditNotWritten."""
+    targets = list(targets)
+    hours = Value(dt.timedelta(hours=settings.APPROVAL_HOURS))
+    approval = Approval.objects.create(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        **subject(about),
+        requested_by=actor,
+        requested_by_name=storable_text(actor.display_name, limit=300),
+        why=storable_text(needed.why, limit=300),
+        permissions=[permission.value for permission in needed.permissions],
+        fingerprint=fingerprint_of(about),
+        domains=domains_in(recipients),
+        created_at=Now(),
+        expires_at=CombinedExpression(Now(), "+", hours),
+    )
+    event = record(
+        actor=actor,
+        action="approval:request",
+        targets=targets,
+        reason=about.reason,
+        detail={"approval": approval.pk, "permissions": approval.permissions, "why": approval.why, **(detail or {})},
+        request=request,
+        refers_to=about.audit_sequence,
+    )
+    Approval.objects.filter(pk=approval.pk).update(audit_sequence=event.sequence)
+    note_change(targets)
+    return approval, event
+
+
+def subject(about: About) -> dict[str, About]:
+    """Which of the three a request is about, as its column."""
+    match about:
+        case Action():
+            return {"action": about}
+        case BulkJob():
+            return {"job": about}
+        case UpstreamJob():
+            return {"upstream_job": about}
+
+
+def domains_in(recipients: Iterable[str]) -> str:
+    """As `access.scope.spaced`, but what has no domain is not forgotten."""
+    found = sorted({domain_of(recipient) or _NOWHERE for recipient in recipients})
+    return f" {' '.join(found)} " if found else ""
