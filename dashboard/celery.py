@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 app = Celery("mailwarden")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["dashboard.upstream", "investigate", "settings_ui"])
+app.autodiscover_tasks(["dashboard.upstream", "dashboard.audit", "investigate", "settings_ui"])
 app.conf.task_routes = {
     "investigate.tasks.send_action": {"queue": "people"},
     "investigate.tasks.look_up_action": {"queue": "people"},

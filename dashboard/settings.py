@@ -14,6 +14,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from dashboard.audit.targets import SHORTEST_SECRET, syslog_target, webhook_target
 from dashboard.emailsec.credentials import KeyCredentials, TokenCredentials
 from dashboard.emailsec.paths import checked_base_url
 from dashboard.environment import choice, flag, names, names_of, number, text
@@ -107,6 +108,19 @@ ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the lon
 
 PRIVACY = flag("MAILWARDEN_PRIVACY", default=False)  # what senders wrote is covered until a reason is given
 EXPORTS_PER_HOUR = number("MAILWARDEN_EXPORTS_PER_HOUR", 20, least=1)  # files one member may take
+AUDIT_SYSLOG = text("MAILWARDEN_AUDIT_SYSLOG")  # udp://, tcp:// or tls:// host:port; gets every row of the trail
+AUDIT_WEBHOOK = text("MAILWARDEN_AUDIT_WEBHOOK")  # an https address that gets the same in signed batches
+AUDIT_WEBHOOK_SECRET = text("MAILWARDEN_AUDIT_WEBHOOK_SECRET")
+for _name, _read, _value in (
+    ("MAILWARDEN_AUDIT_SYSLOG", syslog_target, AUDIT_SYSLOG),
+    ("MAILWARDEN_AUDIT_WEBHOOK", webhook_target, AUDIT_WEBHOOK),
+):
+    try:
+        _ = _value and _read(_value)
+    except ValueError as _error:
+        _refuse(f"{_name} cannot be used: {_error}.")
+if AUDIT_WEBHOOK and len(AUDIT_WEBHOOK_SECRET) < SHORTEST_SECRET:
+    _refuse(f"MAILWARDEN_AUDIT_WEBHOOK_SECRET must be set to at least {SHORTEST_SECRET} random characters.")
 CLAIM_MINUTES = number("MAILWARDEN_CLAIM_MINUTES", 15, least=1)  # away for so long, a member's claim on a case ends
 OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # from arrival until a case is overdue
 QUEUE_DAYS = number("MAILWARDEN_QUEUE_DAYS", 2, least=1, most=30)  # how far back the queue reads when it first starts
@@ -346,6 +360,22 @@ CELERY_BEAT_SCHEDULE = {
         }
         for queue, name in (("people", "people"), ("sweep", "worker"), ("bulk", "bulk"))
     },
+    "verify the trail": {
+        "task": "dashboard.audit.tasks.verify_chain",
+        "schedule": 60.0,
+        "options": {"expires": 120},
+    },
+    **(
+        {
+            "stream the trail": {
+                "task": "dashboard.audit.tasks.stream_trail",
+                "schedule": float(SWEEP_SECONDS),
+                "options": {"expires": 2 * SWEEP_SECONDS},
+            }
+        }
+        if AUDIT_SYSLOG or AUDIT_WEBHOOK
+        else {}
+    ),
     "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
     "forget jobs": {"task": "investigate.tasks.forget_jobs", "schedule": 3600.0, "options": {"expires": 7200}},
 }
