@@ -10,6 +10,7 @@ from celery import shared_task
 from dashboard.emailsec.transport import Priority
 from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
 from investigate.actions.sweep import sweep_actions
+from investigate.approvals.services import expire_due
 from investigate.bulk.sweep import sweep_jobs
 from investigate.bulk_tasks import (  # noqa: F401  the same
     collect_job,
@@ -18,7 +19,11 @@ from investigate.bulk_tasks import (  # noqa: F401  the same
     step_job,
     upstream_job,
 )
+from investigate.desk import cases, collecting
+from investigate.fixing import advancing
+from investigate.fixing.sweep import sweep_fixes
 from investigate.search import runs
+from settings_ui.sweep import sweep_entries
 
 
 @shared_task
@@ -34,8 +39,35 @@ def refresh_search(run_id: str) -> None:
 
 
 @shared_task
+def collect_queue(source: str) -> None:
+    """Read on in one source of the queue, if it is due and nobody else does."""
+    collecting.collect(source)
+
+
+@shared_task
+def forget_cases() -> None:
+    """Delete old cases that hold nothing of ours."""
+    collecting.forget_old()
+
+
+@shared_task
+def advance_fix(fix_id: str) -> None:
+    """Take a false positive that is put right one step further, if there is one to take."""
+    advancing.advance(fix_id)
+
+
+@shared_task
 def sweep() -> None:
     """Find what is due in the database and ring for it."""
     with ExitStack() as rooms:  # trouble in one room must not leave the others' work lying
-        for look_around in (runs.sweep, sweep_jobs, sweep_actions):
+        for look_around in (
+            runs.sweep,
+            sweep_jobs,
+            sweep_actions,
+            expire_due,
+            cases.end_idle_claims,
+            collecting.ring_if_due,
+            sweep_entries,
+            sweep_fixes,
+        ):
             rooms.callback(look_around)

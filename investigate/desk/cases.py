@@ -92,10 +92,11 @@ def can_work_on(member: Member, case: Case) -> bool:
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def ensure(message: Message, source: str = CaseSource.PERSON) -> Case:
+def ensure(message: Message, source: str = CaseSource.PERSON, *, arrived_at: dt.datetime | None = None) -> Case:
     """The case of a message, made now where there is none. Runs in the caller's transaction.
 
     Takes the message with all its copies, as `parts.read_message` gives it: the columns are for everybody.
+    `arrived_at`: when it came to us, where that is not when it was scanned.
     """
     now = timezone.now()
     case, is_new = Case.objects.get_or_create(
@@ -105,13 +106,15 @@ def ensure(message: Message, source: str = CaseSource.PERSON) -> Case:
             "source": source,
             "created_at": now,
             "changed_at": now,
-            **facts_of(message, now),
+            **facts_of(message),
+            "due_at": due_at(message, arrived_at or message.scanned_at or now),
         },
     )
     if not is_new and source != CaseSource.PERSON:
         # Somebody looked at it before the queue did: from now on it is the queue's as well.
         raised = all_cases().filter(pk=case.pk, source=CaseSource.PERSON, version=1).update(source=source)
-        case.source = source if raised else case.source
+        if raised:
+            case.source = source
     return case
 
 
@@ -130,7 +133,8 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
                     source=source,
                     created_at=now,
                     changed_at=now,
-                    **facts_of(message, now),
+                    due_at=due_at(message, message.scanned_at or now),
+                    **facts_of(message),
                 )
                 for message in missing
             ),
@@ -145,7 +149,7 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     return new
 
 
-def facts_of(message: Message, now: dt.datetime) -> Changes:
+def facts_of(message: Message) -> Changes:
     """What a list shows of a message, in columns."""
     mailboxes = list(dict.fromkeys(message.mailboxes))
     sender = (message.from_ or message.envelope_from or "").strip().casefold()
@@ -160,16 +164,15 @@ def facts_of(message: Message, now: dt.datetime) -> Changes:
         "edf_hash": storable_text(message.edf_hash or "", limit=255),
         "structure_hash": storable_text(message.htmltext_structure_hash or "", limit=255),
         "scanned_at": message.scanned_at,
-        "due_at": due_at(message, now),
     }
 
 
-def due_at(message: Message, now: dt.datetime) -> dt.datetime:
+def due_at(message: Message, arrived_at: dt.datetime) -> dt.datetime:
     """When it is overdue: sooner where somebody has Malicious mail in front of them."""
     hours: int = settings.OVERDUE_HOURS
     if is_malicious(message.final_disposition) and not message.is_quarantined:
         hours = min(hours, HOURS_FOR_DELIVERED_MALICIOUS)
-    return (message.scanned_at or now) + dt.timedelta(hours=hours)
+    return arrived_at + dt.timedelta(hours=hours)
 
 
 def is_malicious(disposition: str | None) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from dashboard.access.roles import Permission
+from dashboard.emailsec import errors
 from dashboard.web.times import age
+from investigate.actions import words as action_words
 from investigate.models import Case, CaseSource, CaseState, OwnVerdict
 
 VERDICT_KEYS = {str(number): verdict for number, verdict in enumerate(OwnVerdict, start=1)}  # after t
@@ -21,6 +23,25 @@ SOURCES = {
 def claimed(case: Case, *, now: dt.datetime | None = None) -> str:
     """ "Ben has this since 2 min. Take over?" """
     return f"{case.holder_name} has this since {age(case.held_at, now=now)}. Take over?"
+
+
+SOURCE_LISTS = {
+    CaseSource.DETECTION: "Detections",
+    CaseSource.SUBMISSION: "User submissions",
+    CaseSource.PHISHGUARD: "PhishGuard reports",
+}
+
+
+def not_read(problem: errors.EmailSecurityError) -> str:
+    """Why a source of the queue could not be read, and when it goes on."""
+    match problem:
+        case errors.RateLimited():
+            return "the account's call budget is used up; it goes on by itself"
+        case errors.Unavailable() | errors.UnexpectedReply():
+            return "Cloudflare does not answer as it should; it is tried again every minute"
+        case errors.SearchExpired() | errors.ForeignLocation():
+            return "the search was lost on its way; it is begun again"
+    return action_words.refusal(problem).rstrip(".")
 
 
 def changed_meanwhile(case: Case) -> str:

@@ -199,11 +199,10 @@ def test_a_case_is_made_once_and_becomes_the_queues_when_the_queue_finds_it(dete
 
 
 def test_delivered_malicious_mail_is_due_within_an_hour(detection: Message) -> None:
-    arrived = timezone.now() - dt.timedelta(minutes=5)
-    suspicious = replace(detection, scanned_at=arrived)
-    delivered = replace(suspicious, final_disposition=Disposition.MALICIOUS, is_quarantined=False)
+    delivered = replace(detection, final_disposition=Disposition.MALICIOUS, is_quarantined=False)
     held = replace(delivered, is_quarantined=True)
+    arrived = timezone.now()
 
-    waits = [cases.due_at(message, timezone.now()) - arrived for message in (suspicious, delivered, held)]
+    waits = [cases.due_at(message, arrived) - arrived for message in (detection, delivered, held)]
 
     assert waits == [dt.timedelta(hours=4), dt.timedelta(hours=1), dt.timedelta(hours=4)]

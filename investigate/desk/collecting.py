@@ -1,0 +1,459 @@
+"""What comes onto the desk by itself: detections, what users reported, what PhishGuard reported.
+
+Each source has a mark: how far it was read, and a reading that goes on. A round claims the mark, makes a few calls of
+low priority, and stores what each page brought before it asks for the next one. It reads again some time before the
+mark, because lists grow late and clocks differ; what is known already makes nothing twice: the database sees to that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from dashboard.access.scope import spaced
+from dashboard.audit.chain import storable_text
+from dashboard.audit.recorder import record
+from dashboard.emailsec import errors
+from dashboard.emailsec.enums import CustomerStatus, SortDirection, SubmissionOrder, SubmitterType
+from dashboard.emailsec.requests import SearchQuery
+from dashboard.emailsec.transport import Priority
+from dashboard.emailsec.types import Message, PhishGuardReport, SlowSearch, Submission
+from dashboard.upstream.connection import get_client
+from dashboard.upstream.ring import ring
+from dashboard.web.text import split_address
+from investigate.bulk.facts import is_id
+from investigate.desk import words
+from investigate.desk.cases import all_cases, ensure, ensure_many
+from investigate.desk.changes import note_change
+from investigate.models import Case, CaseReport, CaseSource, CaseState, QueueMark
+
+log = structlog.get_logger("mailwarden.desk")
+
+TASK = "investigate.tasks.collect_queue"
+SOURCES = (CaseSource.DETECTION, CaseSource.SUBMISSION, CaseSource.PHISHGUARD)
+EVERY = dt.timedelta(seconds=55)  # a sweep comes more often, and the next one after a minute shall find it due
+CLAIM = dt.timedelta(minutes=4)  # longer than all calls of a round
+OVERLAP = {
+    CaseSource.DETECTION: dt.timedelta(minutes=15),
+    CaseSource.SUBMISSION: dt.timedelta(hours=1),
+    CaseSource.PHISHGUARD: dt.timedelta(days=1),  # written up long after the mail came, and listed by the mail's time
+}
+LONGEST_RANGE = dt.timedelta(days=30)  # further back the service does not look
+PAGES_A_ROUND = 6
+LOOKUPS_A_ROUND = 20  # calls that look for the messages reports are about
+DETECTIONS_PER_PAGE = 500
+REPORTS_PER_PAGE = 100
+CALL_SECONDS = 10.0
+PATIENCE_WITH_A_REPORT = dt.timedelta(minutes=10)  # whose message is searched slowly; then it stands alone
+AROUND_A_REPORT = dt.timedelta(days=7)
+KEPT = dt.timedelta(days=90)
+
+
+@dataclass
+class Reading:
+    """A range that is read page by page, as it is kept between two rounds."""
+
+    start: str
+    end: str
+    cursor: str = ""
+    page: int = 1
+    location: str = ""  # where a slow search will be answered
+    since: str = ""  # when that search was begun
+
+    @property
+    def window(self) -> tuple[dt.datetime, dt.datetime]:
+        return dt.datetime.fromisoformat(self.start), dt.datetime.fromisoformat(self.end)
+
+
+@dataclass
+class Round:
+    """One claimed mark, and what this round may still ask."""
+
+    mark: QueueMark
+    reading: Reading
+    lookups: int
+    new: list[str] = field(default_factory=list)
+
+    def keep(self) -> None:
+        """Store how far the reading came; does nothing once somebody else has the mark."""
+        _update(self.mark, reading=asdict(self.reading))
+
+
+class AskedEnough(Exception):
+    """The round has made its calls; what is done stays done, and the next one goes on."""
+
+
+class AnswersLater(Exception):
+    """The search for a report's message is slow: this report has to wait, the others do not."""
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+def ring_if_due() -> None:
+    """Ring for each source that nobody has read for a minute."""
+    now = timezone.now()
+    account = settings.CLOUDFLARE_ACCOUNT_ID
+    waits = set(QueueMark.objects.filter(account_id=account).exclude(_is_due(now)).values_list("source", flat=True))
+    for source in SOURCES:
+        if source not in waits and not ring(TASK, source.value):
+            return  # the broker is away; the next sweep is not far
+
+
+def collect(source: str) -> None:
+    """One round of one source, if it is due and nobody else does it."""
+    mark = _claim(CaseSource(source))
+    if mark is None:
+        return
+    began = Round(mark, _reading_of(mark), LOOKUPS_A_ROUND)
+    try:
+        is_finished = _READERS[CaseSource(source)](began)
+    except AskedEnough:
+        _update(mark, claimed_at=None, tried_at=None, explanation="")
+    except (errors.SearchExpired, errors.ForeignLocation, errors.Rejected) as problem:
+        # The place to go on at is lost, so the range is read from its beginning: all that is known stays.
+        _update(mark, claimed_at=None, explanation=_told(problem), reading={})
+    except errors.EmailSecurityError as problem:
+        _update(mark, claimed_at=None, explanation=_told(problem))
+    else:
+        if is_finished:
+            _update(mark, claimed_at=None, explanation="", reading={}, read_until=began.reading.window[1])
+        else:
+            _update(mark, claimed_at=None, tried_at=None, explanation="")  # goes on with the next sweep
+    if began.new:
+        log.info("queue_grew", source=source, cases=len(began.new))
+
+
+def troubles() -> list[tuple[str, QueueMark]]:
+    """(source in words, its mark) of each source that cannot be read at the moment."""
+    marks = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID).exclude(explanation="")
+    return [(words.SOURCE_LISTS[CaseSource(mark.source)], mark) for mark in marks.order_by("source")]
+
+
+def is_first_reading() -> bool:
+    """Whether detections have never been read to the end."""
+    marks = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.DETECTION)
+    return not marks.filter(reading={}, tried_at__isnull=False, explanation="").exists()
+
+
+def forget_old() -> None:
+    """Cases that hold nothing of ours: done long ago without a verdict or a note, or never worked on at all."""
+    before = timezone.now() - KEPT
+    is_done = Q(state=CaseState.DONE, done_at__lt=before)
+    is_untouched = Q(source=CaseSource.PERSON, version=1, changed_at__lt=before)
+    Case.objects.filter(is_done | is_untouched, verdict="", notes=None).delete()
+
+
+def _is_due(now: dt.datetime) -> Q:
+    is_free = Q(claimed_at=None) | Q(claimed_at__lt=now - CLAIM)
+    return is_free & (Q(tried_at=None) | Q(tried_at__lte=now - EVERY))
+
+
+def _claim(source: CaseSource) -> QueueMark | None:
+    now = timezone.now()
+    QueueMark.objects.get_or_create(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        source=source,
+        defaults={"read_until": now - dt.timedelta(days=settings.QUEUE_DAYS)},
+    )
+    ours = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=source)
+    if not ours.filter(_is_due(now)).update(claimed_at=now, tried_at=now):
+        return None
+    return ours.filter(claimed_at=now).first()
+
+
+def _update(mark: QueueMark, **values: Any) -> None:
+    """Write to the mark while this round still has it: a round that slept too long was overtaken."""
+    QueueMark.objects.filter(pk=mark.pk, claimed_at=mark.claimed_at).update(**values)
+
+
+def _reading_of(mark: QueueMark) -> Reading:
+    if mark.reading:
+        return Reading(**mark.reading)
+    now = timezone.now()
+    start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
+    return Reading(start.isoformat(), now.isoformat())
+
+
+def _told(problem: errors.EmailSecurityError) -> str:
+    return storable_text(words.not_read(problem), limit=500)
+
+
+# --- detections -------------------------------------------------------------------------------------------------------
+
+
+def _read_detections(began: Round) -> bool:
+    """Pages of all detections, of which those with a wanted disposition come onto the desk.
+
+    One list for all: the search takes one disposition, and knows no filter for Malicious-BEC.
+    """
+    reading = began.reading
+    for _ in range(PAGES_A_ROUND):
+        answer = _next_detections(reading)
+        if isinstance(answer, SlowSearch):
+            reading.since = reading.since or timezone.now().isoformat()
+            reading.location = "" if _is_too_late(reading.since) else answer.location
+            began.keep()
+            return False
+        wanted = (message for message in answer.messages if message.final_disposition in settings.QUEUE_DISPOSITIONS)
+        began.new += ensure_many((message for message in wanted if is_id(message.id)), CaseSource.DETECTION)
+        is_last = not answer.next_cursor or answer.next_cursor == reading.cursor
+        if is_last:
+            return True
+        reading.cursor, reading.location, reading.since = str(answer.next_cursor), "", ""
+        began.keep()
+    return False
+
+
+def _next_detections(reading: Reading) -> Any:
+    client = get_client()
+    if reading.location:
+        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=Priority.REFRESH)
+    start, end = reading.window
+    return client.search(
+        SearchQuery(start=start, end=end, detections_only=True),
+        cursor=reading.cursor or None,
+        per_page=DETECTIONS_PER_PAGE,
+        budget=CALL_SECONDS,
+        priority=Priority.REFRESH,
+    )
+
+
+def _is_too_late(since: str) -> bool:
+    return timezone.now() - dt.datetime.fromisoformat(since) > dt.timedelta(seconds=settings.SEARCH_DEADLINE)
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """A user's submission or a report of the managed service, as the desk needs it."""
+
+    source: CaseSource
+    upstream_id: str
+    title: str
+    reported_by: str
+    asked_for: str
+    reported_at: dt.datetime
+    postfix_id: str
+    edf_hash: str
+    sender: str
+    recipients: tuple[str, ...]
+    disposition: str
+
+
+def _read_submissions(began: Round) -> bool:
+    """What users reported and nobody has reviewed at Cloudflare."""
+    client = get_client()
+    start, end = began.reading.window
+
+    def page(number: int) -> tuple[list[Report], bool]:
+        found = client.submissions(
+            start=start,
+            end=end,
+            type=SubmitterType.USER,
+            order=SubmissionOrder.REQUESTED_AT,
+            direction=SortDirection.ASC,
+            page=number,
+            per_page=REPORTS_PER_PAGE,
+            budget=CALL_SECONDS,
+            priority=Priority.REFRESH,
+        )
+        is_open = (item for item in found.items if item.customer_status in (None, CustomerStatus.UNREVIEWED))
+        return [_of_user(item, end) for item in is_open if item.type in (None, SubmitterType.USER)], found.is_last
+
+    return _read_reports(began, page)
+
+
+def _read_phishguard(began: Round) -> bool:
+    client = get_client()
+    start, end = began.reading.window
+
+    def page(number: int) -> tuple[list[Report], bool]:
+        found = client.phishguard_reports(
+            start=start,
+            end=end,
+            page=number,
+            per_page=REPORTS_PER_PAGE,
+            budget=CALL_SECONDS,
+            priority=Priority.REFRESH,
+        )
+        return [_of_phishguard(item, end) for item in found.items], found.is_last
+
+    return _read_reports(began, page)
+
+
+def _of_user(item: Submission, now: dt.datetime) -> Report:
+    return Report(
+        source=CaseSource.SUBMISSION,
+        upstream_id=storable_text(item.submission_id, limit=255),
+        title=storable_text(item.subject or ""),
+        reported_by=storable_text(item.requested_by or "", limit=500),
+        asked_for=storable_text(str(item.requested_disposition or ""), limit=40),
+        reported_at=item.requested_at or now,
+        postfix_id=item.original_postfix_id or "",
+        edf_hash=item.original_edf_hash or "",
+        sender="",
+        recipients=(item.requested_by,) if item.requested_by else (),
+        disposition=storable_text(str(item.original_disposition or ""), limit=40),
+    )
+
+
+def _of_phishguard(item: PhishGuardReport, now: dt.datetime) -> Report:
+    return Report(
+        source=CaseSource.PHISHGUARD,
+        upstream_id=storable_text(item.id, limit=255),
+        title=storable_text(item.title or ""),
+        reported_by="PhishGuard",
+        asked_for=storable_text(str(item.disposition or ""), limit=40),
+        reported_at=item.created_at or item.fields.occurred_at or now,
+        postfix_id=item.fields.postfix_id or "",
+        edf_hash="",
+        sender=item.fields.from_ or "",
+        recipients=item.fields.to,
+        disposition=storable_text(str(item.disposition or ""), limit=40),
+    )
+
+
+def _read_reports(began: Round, page: Callable[[int], tuple[list[Report], bool]]) -> bool:
+    for _ in range(PAGES_A_ROUND):
+        reports, is_last = page(began.reading.page)
+        for report in _unknown(began.mark, reports):
+            with suppress(AnswersLater):  # as long as it waits, the overlap reads it again
+                _take_in(began, report)
+        if is_last:
+            return True
+        began.reading.page += 1
+        began.keep()
+    return False
+
+
+def _unknown(mark: QueueMark, reports: Iterable[Report]) -> list[Report]:
+    by_id = {report.upstream_id: report for report in reports}
+    ours = CaseReport.objects.filter(account_id=mark.account_id, source=mark.source)
+    known = set(ours.filter(upstream_id__in=list(by_id)).values_list("upstream_id", flat=True))
+    return [report for name, report in by_id.items() if name not in known]
+
+
+def _take_in(began: Round, report: Report) -> None:
+    """Put a report onto the desk: at its message, or alone where that cannot be found."""
+    message = _message_of(began, report)
+    with transaction.atomic():
+        if message is not None:
+            case = ensure(message, report.source, arrived_at=report.reported_at)
+        else:
+            case = _case_with_fingerprint(report) or _case_of_its_own(report)
+        _, is_new = CaseReport.objects.get_or_create(
+            account_id=case.account_id,
+            source=report.source,
+            upstream_id=report.upstream_id,
+            defaults={
+                "case": case,
+                "title": report.title,
+                "reported_by": report.reported_by,
+                "asked_for": report.asked_for,
+                "reported_at": report.reported_at,
+            },
+        )
+        if is_new:
+            _open_again(case, report)
+            note_change([case.investigate_id])
+            began.new.append(case.key)
+
+
+def _message_of(began: Round, report: Report) -> Message | None:
+    """The message a report names by its postfix id: among those people reported, the others, and by a search."""
+    name = report.postfix_id
+    if not is_id(name):
+        return None
+    reported_first = report.source == CaseSource.SUBMISSION
+    for submission in (reported_first, not reported_first):
+        _spend(began)
+        try:
+            return get_client().message(name, submission=submission, budget=CALL_SECONDS, priority=Priority.REFRESH)
+        except (errors.NotFound, errors.Rejected):  # an id that cannot be one is refused by some servers
+            continue
+    _spend(began)
+    answer = get_client().search(
+        SearchQuery(
+            start=report.reported_at - AROUND_A_REPORT,
+            end=max(report.reported_at, began.reading.window[1]),
+            detections_only=False,
+            query=name,
+        ),
+        budget=CALL_SECONDS,
+        priority=Priority.REFRESH,
+    )
+    if isinstance(answer, SlowSearch):
+        if timezone.now() - report.reported_at < PATIENCE_WITH_A_REPORT:
+            raise AnswersLater
+        return None
+    named = (message for message in answer.messages if name in (message.postfix_id, message.postfix_id_outbound))
+    return next((message for message in named if is_id(message.id)), None)
+
+
+def _spend(began: Round) -> None:
+    if began.lookups <= 0:
+        raise AskedEnough
+    began.lookups -= 1
+
+
+def _case_with_fingerprint(report: Report) -> Case | None:
+    """The case of a message with the same fingerprint and subject that went to who reported it."""
+    if not report.edf_hash:
+        return None
+    alike = all_cases().filter(edf_hash=report.edf_hash, subject=report.title).order_by("-created_at")[:50]
+    reporter = report.reported_by.casefold()
+    return next((case for case in alike if reporter in {name.casefold() for name in case.recipients}), None)
+
+
+def _case_of_its_own(report: Report) -> Case:
+    now = timezone.now()
+    sender = storable_text(report.sender.strip().casefold(), limit=500)
+    case, _ = Case.objects.get_or_create(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        key=f"{report.source}:{report.upstream_id}",
+        defaults={
+            "source": report.source,
+            "created_at": now,
+            "changed_at": now,
+            "due_at": report.reported_at + dt.timedelta(hours=settings.OVERDUE_HOURS),
+            "subject": report.title,
+            "sender": sender,
+            "sender_domain": storable_text(split_address(sender)[1], limit=255),
+            "recipients": [storable_text(name) for name in report.recipients],
+            "domains": storable_text(spaced(report.recipients)),
+            "disposition": report.disposition,
+            "edf_hash": storable_text(report.edf_hash, limit=255),
+            "scanned_at": report.reported_at,
+        },
+    )
+    return case
+
+
+def _open_again(case: Case, report: Report) -> None:
+    """A report of what was done already is news: somebody should look again."""
+    now = timezone.now()
+    opened = all_cases().filter(pk=case.pk, state=CaseState.DONE)
+    due_at = now + dt.timedelta(hours=settings.OVERDUE_HOURS)
+    if opened.update(
+        state=CaseState.NEW, done_at=None, done_by="", due_at=due_at, changed_at=now, version=F("version") + 1
+    ):
+        record(actor=None, action="case:reopened", targets=[case.key], detail={"report": report.upstream_id})
+
+
+_READERS: dict[CaseSource, Callable[[Round], bool]] = {
+    CaseSource.DETECTION: _read_detections,
+    CaseSource.SUBMISSION: _read_submissions,
+    CaseSource.PHISHGUARD: _read_phishguard,
+}
