@@ -17,6 +17,7 @@ app.autodiscover_tasks(["dashboard.upstream", "dashboard.audit", "investigate", 
 app.conf.task_routes = {
     "investigate.tasks.send_action": {"queue": "people"},
     "investigate.tasks.look_up_action": {"queue": "people"},
+    "investigate.tasks.advance_fix": {"queue": "people"},
     "investigate.tasks.continue_search": {"queue": "polls"},
     "investigate.tasks.refresh_search": {"queue": "polls"},
     "investigate.tasks.collect_job": {"queue": "bulk"},

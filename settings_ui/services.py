@@ -121,6 +121,12 @@ def why_not_accepted(actor: Member, address: str) -> str:
     return ""
 
 
+def rule_for(address: str) -> Entry | None:
+    """The rule of ours that stands for an address, or is about to."""
+    open_ones = transitions.of_account().filter(resource=RESOURCE, state__in=transitions.OPEN_STATES)
+    return open_ones.filter(pattern=address.strip().casefold()).first()
+
+
 def last_day(now: dt.datetime | None = None) -> dt.datetime:
     """The latest end a rule may have."""
     return (now or timezone.now()) + dt.timedelta(days=settings.ACCEPT_DAYS)
@@ -170,8 +176,7 @@ def _write_down(
         if again is not None:
             transaction.set_rollback(True)
             return again
-        other = transitions.of_account().filter(pattern=address, resource=RESOURCE, state__in=transitions.OPEN_STATES)
-        if stands := other.first():
+        if stands := rule_for(address):
             raise Conflict(f"{stands.owner_name} made a rule for this address already, {words.until(stands)}.", stands)
         return Entry.objects.create(
             id=key,

@@ -92,7 +92,7 @@ def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     if wants_partial(request) and place == "notice":
         return render(request, "investigate/_action_notice.html", _notice(request, found))
     if wants_partial(request) and place in ("row", "head"):
-        return render(request, "investigate/_action_poll.html", _state(request, found) | {"place": place})
+        return render(request, "investigate/_action_poll.html", pieces_of(request, found) | {"place": place})
     template = "investigate/_receipt.html" if wants_partial(request) else "investigate/action.html"
     return render(request, template, _receipt(request, found))
 
@@ -195,7 +195,7 @@ def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) 
 def _acted(request: HttpRequest, action: Action) -> HttpResponse:
     if not wants_partial(request):
         return _see_other(reverse("investigate:action", args=[action.pk]))
-    context = _state(request, action)
+    context = pieces_of(request, action)
     response = render(request, "investigate/_action_answer.html", context)
     # A notice about an earlier action on this message looks again, and finds itself overtaken.
     response["HX-Trigger-After-Settle"] = f"mw:acted-{dom_id(context['view'].investigate_id)}"
@@ -254,7 +254,7 @@ def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
     """Context of the notice about somebody's (or one's own) action that stands in the way, while it is the newest."""
     listed = queries.listed(other, _member(request))
     who, then = words.to_others(other, listed.copies)
-    return _state(request, other) | {
+    return pieces_of(request, other) | {
         "is_own": other.actor_id == _member(request).pk,
         "told": listed.sentence,
         "who": who,
@@ -318,7 +318,7 @@ def _verb(offer: ActionOffer, copies: int) -> str:
     return f"Release {some}"
 
 
-def _state(request: HttpRequest, action: Action) -> dict[str, Any]:
+def pieces_of(request: HttpRequest, action: Action) -> dict[str, Any]:
     """Context of the small pieces, and which of them the page that asked has a place for."""
     view = queries.view_of(action, _member(request).scope)
     number = request.GET.get("n", "0")
@@ -351,7 +351,7 @@ def _places(request: HttpRequest, investigate_id: str) -> tuple[bool, bool]:
 
 def _receipt(request: HttpRequest, action: Action) -> dict[str, Any]:
     member = _member(request)
-    return _state(request, action) | {
+    return pieces_of(request, action) | {
         "listed": queries.listed(action, member),
         "action": action,
         "is_own": action.actor_id == member.pk,
