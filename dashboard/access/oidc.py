@@ -390,11 +390,23 @@ def is_managed_by_sso(member: Member) -> bool:
     return sso is not None and SocialAccount.objects.filter(user=member, provider=sso.issuer).exists()
 
 
-def may_use_password(member: Member) -> bool:
+def may_sign_in_locally(member: Member) -> bool:
     """Whether this member may come in without the provider: else who lost their group would still get in."""
     if settings.SSO_ONLY:
         return member.is_break_glass
     return member.is_break_glass or not is_managed_by_sso(member)
+
+
+def told_of_sign_in(member: Member, ways: list[str]) -> dict[str, Any]:
+    """What the audit trail keeps of a finished sign-in; one past the provider where it alone is wanted stands out."""
+    if "socialaccount" in ways:
+        account = SocialAccount.objects.filter(user=member, provider=provider_of_settings().issuer).first()
+        granted = {"role": member.role, "domains": member.domains, **(account.extra_data if account else {})}
+        return {"by": ["sso" if way == "socialaccount" else way for way in ways], **granted}
+    if not member.is_break_glass:
+        return {"by": ways}
+    log.warning("break_glass_sign_in", member=member.pk)
+    return {"by": ways, "break_glass": True}
 
 
 def admit(sso: SingleSignOn, claims: Mapping[str, Any]) -> SocialAccount:

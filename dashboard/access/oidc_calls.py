@@ -11,6 +11,7 @@ import base64
 import ipaddress
 import json
 import re
+import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,9 +73,14 @@ def is_elsewhere(address: str) -> bool:
     return not (mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped.is_multicast)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
+def _authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _transport(*, is_on_this_machine: bool) -> httpx.BaseTransport:
-    return NetworkTransport(connections=8, backend=None if is_on_this_machine else _WaryBackend())
+    backend = DeadlineBackend() if is_on_this_machine else _WaryBackend()
+    return NetworkTransport(tls=_authorities(), connections=1, backend=backend)
 
 
 @contextmanager
@@ -97,7 +103,8 @@ def fetch(
 ) -> dict[str, Any]:
     """The JSON object at an address of the provider. Raises ProviderAway, ProviderRefused or AnswerUnusable."""
     address = checked(url, is_on_this_machine=is_on_this_machine)
-    transport = _given.get() or _transport(is_on_this_machine=is_on_this_machine)
+    given = _given.get()
+    transport = given or _transport(is_on_this_machine=is_on_this_machine)
     request = httpx.Request(
         method,
         address,
@@ -118,6 +125,8 @@ def fetch(
         raise ProviderAway(type(problem).__name__) from problem
     finally:
         current_wire.reset(token)
+        if given is None:
+            transport.close()  # sign-ins are too rare for connections to be kept
     if response.status_code >= 500:
         raise ProviderAway(f"status {response.status_code}")
     answer = _object(body)

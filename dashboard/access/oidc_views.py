@@ -36,5 +36,8 @@ def start(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     if settings.SINGLE_SIGN_ON is None:
         raise Http404
-    response: HttpResponse = oidc.Callback.adapter_view(oidc.Conversation(request))(request)
+    try:
+        response: HttpResponse = oidc.Callback.adapter_view(oidc.Conversation(request))(request)
+    except oidc.Refusal as refusal:  # from before allauth begins to catch them
+        return oidc.refuse(request, refusal)
     return response
