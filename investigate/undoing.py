@@ -11,7 +11,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from investigate.actions import services as actions
 from investigate.bulk import jobs
-from investigate.bulk.progress import of_account
+from investigate.bulk.progress import of_account_within
 from investigate.bulk.upstream import memory
 from investigate.bulk.upstream import services as upstream
 from investigate.models import Action, ActionState, BulkJob, JobState, UpstreamJob
@@ -39,8 +39,9 @@ def _waiting(actor: Member) -> Iterator[Decided]:
     single = Action.objects.filter(actor=actor, job=None, state=ActionState.WAITING)
     yield from single.order_by("-created_at")[:1]
     if actor.may(Permission.JOB_RUN):
-        yield from of_account().filter(actor=actor, state=JobState.WAITING).order_by("-decided_at")[:1]
-    if actor.may(Permission.JOB_RUN_LARGE):
+        mine = of_account_within(actor.scope, actor=actor, state=JobState.WAITING)
+        yield from mine.order_by("-decided_at")[:1]
+    if actor.may(Permission.JOB_RUN_LARGE) and actor.scope.is_whole:
         yield from memory.ours().filter(actor=actor, state=ActionState.WAITING).order_by("-created_at")[:1]
 
 

@@ -21,8 +21,8 @@ from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, is_same_person
 from investigate.bulk.facts import facts_of
-from investigate.desk.changes import note_change
 from investigate.bulk.jobs import LOOK_TASK, check_control
+from investigate.desk.changes import note_change
 from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 

@@ -29,8 +29,8 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.recorder import record
-from investigate.desk.changes import note_change
 from investigate.bulk.tally import COPY_ENDS, change, tally
+from investigate.desk.changes import note_change
 from investigate.message import store
 from investigate.message.parts import Kept
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState, BulkJob, JobState, Receipt

@@ -29,9 +29,9 @@ from dashboard.audit.recorder import record
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
-from investigate.actions.words import counted
 from investigate.actions.transitions import seconds_from_now, storable_words
 from investigate.actions.within import is_within
+from investigate.actions.words import counted
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import Needed, needed_for, right_to_ask
 from investigate.approvals.rights import approval_of, approved_rights, is_same_person, why_not_sent

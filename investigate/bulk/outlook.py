@@ -111,6 +111,7 @@ class Overlap:
 
     job: BulkJob
     messages: int
+    is_linked: bool = True  # False: its reader may not see that job
 
     @property
     def whose(self) -> str:

@@ -28,7 +28,7 @@ from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
-from investigate.actions.within import jobs_within
+from investigate.actions.within import is_within, jobs_within
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approved_rights
@@ -175,6 +175,7 @@ class Faster:
 
     of: BulkJob | Action
     number: int
+    is_linked: bool = True  # False: its reader may not see that job
 
     @property
     def what(self) -> str:
@@ -186,6 +187,8 @@ class Faster:
 
     @property
     def url(self) -> str:
+        if not self.is_linked:
+            return ""
         return reverse("investigate:job" if isinstance(self.of, BulkJob) else "investigate:action", args=[self.of.pk])
 
 
@@ -291,7 +294,10 @@ class JobView:
             of = chunk.job or chunk
             numbers[of] = numbers.get(of, 0) + in_chunks[chunk.pk]
         most = sorted(numbers.items(), key=lambda one: one[1], reverse=True)
-        return [Faster(of, number) for of, number in most[:MOST_FASTER]]
+        return [Faster(of, number, self._is_visible(of)) for of, number in most[:MOST_FASTER]]
+
+    def _is_visible(self, of: BulkJob | Action) -> bool:
+        return isinstance(of, Action) or is_within(of.scope, self.member.scope)
 
     @property
     def spoken(self) -> str:

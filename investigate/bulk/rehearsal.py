@@ -11,7 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from django.conf import settings
@@ -28,6 +28,7 @@ from dashboard.upstream.budget import SHARES, WINDOW_SECONDS, BudgetView
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import words as action_words
 from investigate.actions.decision import MALICIOUS, PURGES
+from investigate.actions.within import is_within
 from investigate.actions.words import counted
 from investigate.approvals.needs import Needed
 from investigate.bulk import jobs, outlook, words
@@ -280,12 +281,17 @@ def rehearsal_of(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
         next_sample=number + 1 if summary.messages > SAMPLED else None,
         cost=cost_of(job, summary.messages) if summary.messages else None,
         outdated=outdated,
-        overlaps=[] if outdated else outlook.overlaps(job),
+        overlaps=[] if outdated else _overlaps(job, member),
         why_not=_why_not(job, member, summary, outdated),
         dangers=_dangers(job, summary),
         undo_seconds=max(jobs.LEAST_UNDO, member.undo_seconds),
         needed=jobs.needs_second(job),
     )
+
+
+def _overlaps(job: BulkJob, member: Member) -> list[Overlap]:
+    found = outlook.overlaps(job)
+    return [replace(one, is_linked=is_within(one.job.scope, member.scope)) for one in found]
 
 
 # --- what all messages come to ----------------------------------------------------------------------------------------

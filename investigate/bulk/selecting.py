@@ -58,7 +58,8 @@ class Bar:
     @cached_property
     def may_ask_cloudflare(self) -> bool:
         """Whether Cloudflare itself could act on everything the search finds."""
-        return self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)) and not is_known_missing()
+        may = self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)) and self.member.scope.is_whole
+        return may and not is_known_missing()
 
     @cached_property
     def why_not(self) -> list[tuple[str, str]]:

@@ -45,18 +45,19 @@ def why_not_within(criteria: Criteria, scope: Scope) -> str:
 
 
 def rows_within(rows: Sequence[MessageRow], criteria: Criteria, scope: Scope) -> Sequence[MessageRow]:
-    """The rows that exist for this scope, without the recipients outside.
+    """The rows that exist for this scope, without the recipients outside."""
+    return rows if scope.is_whole else [trimmed_row(row, scope) for row in rows_seen(rows, criteria, scope)]
+
+
+def rows_seen(rows: Sequence[MessageRow], criteria: Criteria, scope: Scope) -> Sequence[MessageRow]:
+    """The rows that exist for this scope, whole.
 
     Words and domains are looked for among all recipients: a row found by one outside alone would tell of them.
     """
     if scope.is_whole:
         return rows
     terms = [term.casefold() for term in (*criteria.q.split(), *criteria.domain)]
-    return [
-        trimmed_row(row, scope)
-        for row in rows
-        if scope.sees(row.mailboxes) and not (terms and _is_found_by_others(row, terms, scope))
-    ]
+    return [row for row in rows if scope.sees(row.mailboxes) and not (terms and _is_found_by_others(row, terms, scope))]
 
 
 def _is_found_by_others(row: MessageRow, terms: Sequence[str], scope: Scope) -> bool:

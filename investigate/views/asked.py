@@ -18,8 +18,8 @@ def member_of(request: HttpRequest) -> Member:
     return cast("Member", request.user)  # `requires` let nobody else in
 
 
-def job_or_404(job_id: uuid.UUID) -> BulkJob:
-    return get_object_or_404(progress.of_account(), pk=job_id)
+def job_or_404(request: HttpRequest, job_id: uuid.UUID) -> BulkJob:
+    return get_object_or_404(progress.of_account_within(member_of(request).scope, pk=job_id))
 
 
 def number_in(request: HttpRequest, name: str) -> int:

@@ -54,6 +54,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "show": show,
         "filters": FILTERS,
         "may_run": member.may(Permission.JOB_RUN),
+        "sees_all": member.scope.is_whole,
     }
     return render(request, "investigate/bulk/jobs.html", context)
 
@@ -62,7 +63,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The rehearsal while there is nothing else to see, then the job."""
-    found = job_or_404(job_id)
+    found = job_or_404(request, job_id)
     member = member_of(request)
     notices.mark_seen(member, found)
     if found.state in REHEARSED:
@@ -85,7 +86,7 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         return _see_other(job_id)
     if _is_unchanged(request, job_id):
         return HttpResponse(status=204)
-    view = JobView(job_or_404(job_id), member_of(request))
+    view = JobView(job_or_404(request, job_id), member_of(request))
     context = _progress(request, view) | _beside(request, view) | {"oob": True}
     return render(request, "investigate/bulk/_progress.html", context)
 
@@ -94,7 +95,7 @@ def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Every chunk of a job, newest first, a page at a time."""
-    found = job_or_404(job_id)
+    found = job_or_404(request, job_id)
     chunks, before = progress.chunks_before(found, number_in(request, "before"))
     context = {"view": JobView(found, member_of(request)), "chunks": chunks, "before": before}
     template = "investigate/bulk/_chunks.html" if wants_partial(request) else "investigate/bulk/chunks.html"
@@ -105,7 +106,7 @@ def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The messages of a job, filtered; with `after` the rows below those that are there."""
-    found, show, after = job_or_404(job_id), request.GET.get("show", ""), number_in(request, "after")
+    found, show, after = job_or_404(request, job_id), request.GET.get("show", ""), number_in(request, "after")
     if not wants_partial(request) and not after:
         return _see_other(job_id, f"?show={show}#messages" if show in dict(_shows()) else "#messages")
     view = JobView(found, member_of(request))
@@ -121,7 +122,7 @@ def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpResponse:
     """What became of each copy of one message."""
-    found = job_or_404(job_id)
+    found = job_or_404(request, job_id)
     if item_id > _LARGEST_KEY:
         raise Http404
     items = ActionItem.objects.filter(job=found).select_related("action").defer("action__request", "attachment")
@@ -147,7 +148,7 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
 @requires(Permission.MESSAGE_READ)
 def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
     """What became of every copy, as a file; written down in the audit trail, because it leaves with mail addresses."""
-    found, with_mark = job_or_404(job_id), request.GET.get("bom") == "1"
+    found, with_mark = job_or_404(request, job_id), request.GET.get("bom") == "1"
     record(
         actor=member_of(request),
         action="job:export",
@@ -226,7 +227,7 @@ def look_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.JOB_RUN)
 def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """A new rehearsal of another action on the messages of this job."""
-    earlier, member = job_or_404(job_id), member_of(request)
+    earlier, member = job_or_404(request, job_id), member_of(request)
     form = AgainForm(member, request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
@@ -247,7 +248,7 @@ def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., BulkJob]) -> HttpResponse:
     """Carry out what somebody wants of a job, and show what is true afterwards."""
-    member, found = member_of(request), job_or_404(job_id)
+    member, found = member_of(request), job_or_404(request, job_id)
     try:
         changed = change(actor=member, job=found, request=request)
     except services.Conflict as conflict:
@@ -323,7 +324,7 @@ def _sent(request: HttpRequest, name: str) -> str:
 
 def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
     """Whether the page shows the job as it is, and need not poll more calmly from now on."""
-    found = progress.of_account().filter(pk=job_id).annotate(is_late=_is_late())
+    found = progress.of_account_within(member_of(request).scope, pk=job_id).annotate(is_late=_is_late())
     row = found.values_list("version", "is_late").first()
     if row is None:
         raise Http404
@@ -342,7 +343,8 @@ def _is_late() -> Exists:
 def _live(request: HttpRequest) -> HttpResponse:
     """Rows of the jobs under way, and of those a page has seen under way: they stay where they are when they end."""
     ids = [one for text in request.GET.get("ids", "").split(",")[:MOST_WATCHED] if (one := _uuid(text))]
-    wanted = progress.of_account().filter(_wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids))
+    shown = _wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids)
+    wanted = progress.of_account_within(member_of(request).scope).filter(shown)
     late = Count("pk", filter=Q(_is_late()))
     now = wanted.aggregate(number=Count("pk"), versions=Sum("version"), late=late)
     if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0, now["late"]):

@@ -202,7 +202,7 @@ def _who_decides(job: BulkJob, found: int) -> str:
 
 def _is_for_cloudflare(job: BulkJob, member: Member) -> bool:
     """Whether Cloudflare itself could do this with what the search finds."""
-    if job.source != JobSource.SEARCH or job.kind == ActionKind.RECLASSIFY:
+    if job.source != JobSource.SEARCH or job.kind == ActionKind.RECLASSIFY or not member.scope.is_whole:
         return False
     if not member.may(right_to_ask(Permission.JOB_RUN_LARGE)):
         return False

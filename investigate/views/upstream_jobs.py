@@ -39,7 +39,7 @@ MOST_PAGES = 10_000
 
 
 @require_safe
-@requires(Permission.MESSAGE_READ)
+@requires(Permission.MESSAGE_READ, whole=True)
 def upstream_jobs(request: HttpRequest) -> HttpResponse:
     """Everybody's jobs at Cloudflare, also those made in its dashboard."""
     action, status = request.GET.get("action", ""), request.GET.get("status", "")
@@ -59,7 +59,7 @@ def upstream_jobs(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(Permission.JOB_RUN)
+@requires(Permission.JOB_RUN, whole=True)
 def new_upstream_job(request: HttpRequest) -> HttpResponse:
     """GET counts the search and asks what to do with everything it finds; POST decides."""
     search = SearchForm(request.GET)
@@ -143,7 +143,7 @@ def _create(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 @require_safe
-@requires(Permission.MESSAGE_READ)
+@requires(Permission.MESSAGE_READ, whole=True)
 def upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """One job; the part that changes asks for itself until the job has ended."""
     is_poll = wants_partial(request)
@@ -184,7 +184,7 @@ def _page(
 
 
 @require_safe
-@requires(Permission.MESSAGE_READ)
+@requires(Permission.MESSAGE_READ, whole=True)
 def upstream_copies(request: HttpRequest, job_id: str) -> HttpResponse:
     """What became of each copy; htmx asks for the table, and for the rows below it."""
     ours = queries.find_ours(job_id)
@@ -215,7 +215,7 @@ def upstream_copies(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 @require_POST
-@requires(Permission.JOB_RUN_LARGE)
+@requires(Permission.JOB_RUN_LARGE, whole=True)
 def cancel_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Undo a job that Cloudflare has not been asked for, else stop it there."""
 
@@ -229,7 +229,7 @@ def cancel_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 @require_POST
-@requires(Permission.JOB_RUN_LARGE)
+@requires(Permission.JOB_RUN_LARGE, whole=True)
 def delete_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Delete the record of a finished job at Cloudflare."""
 
@@ -242,7 +242,7 @@ def delete_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 @require_POST
-@requires(Permission.JOB_RUN_LARGE)
+@requires(Permission.JOB_RUN_LARGE, whole=True)
 def look_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Look now for a job whose answer was lost."""
 
@@ -253,7 +253,7 @@ def look_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 @require_POST
-@requires(Permission.JOB_RUN_LARGE)
+@requires(Permission.JOB_RUN_LARGE, whole=True)
 def settle_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Decide what became of a job that was not found again."""
     form = SettleForm(request.POST)
