@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from dashboard.access.models import TeamRole
 from dashboard.access.roles import ROLES, Permission, Role
 
@@ -21,7 +23,7 @@ class RoleView:
 
 
 def built_in() -> list[RoleView]:
-    return [RoleView(role.value, label_of(role), granted) for role, granted in ROLES.items()]
+    return [RoleView(one.value, label_of(one), granted, one in settings.MFA_ROLES) for one, granted in ROLES.items()]
 
 
 def label_of(role: Role) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -51,6 +52,8 @@ def invite(
 ) -> tuple[Invitation, str]:
     """The invitation, and its secret for the link: the only time that anybody sees it."""
     with deciding(actor) as now:
+        if settings.SSO_ONLY:
+            raise Refused("Members come through the identity provider: add people to a group there.")
         if catalogue.role_named(role) is None:
             raise Refused("This role is gone.")
         check_reach(now, role_rights(role), Scope(frozenset(domains)))
@@ -92,7 +95,7 @@ def revoke(*, actor: Member, invitation_id: int, request: HttpRequest | None = N
 def find(secret: str) -> Invitation:
     """The open invitation of this link, or NoInvitation."""
     invitation = open_invitations().select_related("invited_by").filter(secret_hash=_hash(secret)).first()
-    if invitation is None or not _still_stands(invitation):
+    if invitation is None or settings.SSO_ONLY or not _still_stands(invitation):
         raise NoInvitation
     return invitation
 

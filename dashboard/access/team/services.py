@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.text import slugify
 
 from dashboard.access.models import Member, TeamRole
-from dashboard.access.oidc import is_managed_by_sso, may_use_password
+from dashboard.access.oidc import is_managed_by_sso, may_sign_in_locally
 from dashboard.access.roles import Permission, Role, known_permissions
 from dashboard.access.scope import Scope
 from dashboard.access.sessions import end_sessions
@@ -143,7 +143,7 @@ def reset_sign_in(*, actor: Member, member_id: int, request: HttpRequest | None 
         check_reach(now, access.permissions, access.scope)
         if not member.is_active:
             raise Refused(f"{member.display_name} may not sign in. Let them in again first.")
-        if not may_use_password(member):
+        if not may_sign_in_locally(member):
             raise Refused(f"{member.display_name} signs in through the identity provider, which resets it.")
         member.set_unusable_password()
         member.save(update_fields=["password"])

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
+from allauth.account.internal import flows
+from allauth.account.models import Login
 from django.conf import settings
-from django.contrib.auth import login
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -87,6 +88,7 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any], status: 
     member = actor_of(request)
     shared = {
         "may_manage": manages(member),
+        "may_invite": manages(member) and not settings.SSO_ONLY,
         "done": DONE.get(request.GET.get("done", "")),
         "invited": inviting.open_invitations().count() if manages(member) else 0,
     }
@@ -335,8 +337,8 @@ def accept(request: HttpRequest, secret: str) -> HttpResponse:
     except Refused as problem:
         form.add_error(None, problem.sentence)
         return _accept_page(request, invitation, form, problem.status)
-    login(request, member, backend=settings.AUTHENTICATION_BACKENDS[0])
-    return HttpResponseRedirect(settings.LOGIN_REDIRECT_URL, status=303)
+    login = Login(user=member, redirect_url=settings.LOGIN_REDIRECT_URL)
+    return cast(HttpResponse, flows.login.perform_password_login(request, {"username": member.username}, login))
 
 
 def _accept_page(request: HttpRequest, invitation: Invitation, form: AcceptForm, status: int = 200) -> HttpResponse:

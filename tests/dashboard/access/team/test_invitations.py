@@ -46,7 +46,7 @@ def test_an_invitation_makes_one_member_who_is_signed_in(admin: Client, client: 
     answer = client.post(path, BEA)
 
     bea = Member.objects.get(username="bea")
-    assert (answer.status_code, answer["Location"]) == (303, "/investigate/")
+    assert (answer.status_code, answer["Location"]) == (302, "/investigate/")
     assert client.session["_auth_user_id"] == str(bea.pk)
     assert (bea.display_name, bea.email, bea.role, bea.domains) == (
         "Bea Ortiz", "bea@corp.example", "analyst", ["corp.example"],
@@ -71,7 +71,7 @@ def test_dead_links_are_all_answered_alike(admin: Client, ada: Member, ana: Memb
     used, revoked, expired, lost = (
         invited(admin, soup, email=f"{name}@corp.example") for name in ("used", "revoked", "expired", "lost")
     )
-    assert Client().post(used, BEA).status_code == 303
+    assert Client().post(used, BEA).status_code == 302
     admin.post(reverse("team:revoke", args=[Invitation.objects.get(email="revoked@corp.example").pk]))
     Invitation.objects.filter(email="expired@corp.example").update(expires_at=timezone.now())
     Invitation.objects.filter(email="lost@corp.example").update(invited_by=ana)
@@ -139,7 +139,7 @@ def test_what_cannot_be_taken_is_told_at_its_field(
     assert answer.status_code == 422
     assert soup(answer).select_one(f'[data-invalid] [name="{field}"]')
     assert Invitation.objects.get().accepted_at is None
-    assert client.post(path, BEA).status_code == 303
+    assert client.post(path, BEA).status_code == 302
 
 
 def test_fields_of_a_member_are_not_taken_from_the_newcomers_form(admin: Client, client: Client, soup: Soup) -> None:
@@ -227,3 +227,23 @@ def test_an_invitation_is_mailed_where_mail_is_set_up(admin: Client, soup: Soup,
     assert sent.to == ["bea@corp.example"]
     assert path in sent.body
     assert "Ada" in sent.body
+
+
+def test_where_only_the_provider_lets_people_in_nobody_is_invited(
+    admin: Client, client: Client, soup: Soup, settings: Any
+) -> None:
+    path = invited(admin, soup)
+    settings.SSO_ONLY = True
+
+    assert not soup(admin.get("/team/")).select(f'a[href="{NEW}"]')
+    assert admin.post(NEW, {"email": "eve@corp.example", "role": "viewer"}).status_code == 409
+    assert client.post(path, BEA).status_code == 404
+
+
+def test_a_role_that_needs_a_second_factor_asks_for_it_at_once(
+    admin: Client, client: Client, soup: Soup, settings: Any
+) -> None:
+    settings.MFA_ROLES = frozenset({"analyst"})
+    client.post(invited(admin, soup), BEA)
+
+    assert client.get("/investigate/")["Location"] == reverse("mfa_index")
