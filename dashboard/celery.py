@@ -13,19 +13,21 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 app = Celery("mailwarden")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["dashboard.upstream", "dashboard.audit", "investigate", "settings_ui"])
+app.autodiscover_tasks(["dashboard.upstream", "dashboard.access", "dashboard.audit", "investigate", "settings_ui"])
 app.conf.task_routes = {
     "investigate.tasks.send_action": {"queue": "people"},
     "investigate.tasks.look_up_action": {"queue": "people"},
     "investigate.tasks.advance_fix": {"queue": "people"},
     "investigate.tasks.continue_search": {"queue": "polls"},
     "investigate.tasks.refresh_search": {"queue": "polls"},
+    "investigate.tasks.collect_queue": {"queue": "polls"},
     "investigate.tasks.collect_job": {"queue": "bulk"},
     "investigate.tasks.step_job": {"queue": "bulk"},
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "investigate.tasks.upstream_job": {"queue": "bulk"},
-    "*": {"queue": "sweep"},
+    "dashboard.access.tasks.*": {"queue": "people"},
     "settings_ui.tasks.*": {"queue": "people"},
+    "*": {"queue": "sweep"},
 }
 
 

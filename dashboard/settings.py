@@ -14,6 +14,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from dashboard.access.oidc_settings import read_single_sign_on, read_sso_only
+from dashboard.access.roles import Role
 from dashboard.audit.targets import SHORTEST_SECRET, syslog_target, webhook_target
 from dashboard.emailsec.credentials import KeyCredentials, TokenCredentials
 from dashboard.emailsec.paths import checked_base_url
@@ -100,9 +102,9 @@ SECOND_PERSON = names_of(
 )  # what takes a second person; set to nothing: nothing does
 APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, least=1, most=24 * 30)  # until a request expires
 BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
+ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the longest life of a rule for one sender
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
-ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the longest life of a rule for one sender
 
 # --- privacy and the audit trail ----------------------------------------------------------------------------------
 
@@ -172,9 +174,11 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.access.middleware.SessionEndMiddleware",
     "dashboard.web.middleware.RequestLogMiddleware",
     "dashboard.web.middleware.HtmxSignInMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "dashboard.access.middleware.SecondFactorMiddleware",
     "dashboard.web.middleware.ErrorPagesMiddleware",
 ]
 TEMPLATES = [
@@ -263,6 +267,30 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- sign-in ------------------------------------------------------------------------------------------------------
 # django-allauth does it; dashboard/access says which parts are offered, and counts every attempt itself.
 
+ADDRESS = text("MAILWARDEN_ADDRESS").rstrip("/")  # where people reach this desk; links in mail start with it
+if ADDRESS and not re.fullmatch(r"https?://[a-z0-9_.-]+(:[0-9]{1,5})?", ADDRESS, re.IGNORECASE):
+    _refuse(f"MAILWARDEN_ADDRESS must look like https://desk.corp.example, without a path; {ADDRESS!r} does not.")
+SENDS_MAIL = bool(text("MAILWARDEN_EMAIL_URL"))
+if SENDS_MAIL:
+    if not ADDRESS:
+        _refuse("MAILWARDEN_ADDRESS must be set where MAILWARDEN_EMAIL_URL is: links in mail start with it.")
+    try:
+        vars().update(environ.Env.email_url_config(text("MAILWARDEN_EMAIL_URL")))
+    except (ValueError, KeyError, ImproperlyConfigured):  # its text may quote the password
+        raise ImproperlyConfigured("MAILWARDEN_EMAIL_URL must look like smtp+tls://user:password@host:587.") from None
+    EMAIL_TIMEOUT = 10
+    DEFAULT_FROM_EMAIL = text("MAILWARDEN_EMAIL_FROM", f"mailwarden@{urlsplit(ADDRESS).hostname}")
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", DEFAULT_FROM_EMAIL):
+        _refuse(f"MAILWARDEN_EMAIL_FROM must be one e-mail address; {DEFAULT_FROM_EMAIL!r} is none.")
+IDLE_MINUTES = number("MAILWARDEN_IDLE_MINUTES", 480, least=30, most=1440)  # without activity, then a session ends
+FACTOR_KEYS: list[str] = names("MAILWARDEN_FACTOR_KEY", [])  # the first encrypts second factors, all decrypt
+for _key in FACTOR_KEYS:
+    if len(_key) < 32:
+        _refuse("MAILWARDEN_FACTOR_KEY must be keys of at least 32 random characters, between commas.")
+MFA_ROLES = frozenset(names("MAILWARDEN_MFA_ROLES", []))  # whose members need a second factor
+if not set(Role) >= MFA_ROLES:
+    _refuse(f"MAILWARDEN_MFA_ROLES must be some of {', '.join(Role)} between commas.")
+
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/investigate/"
 LOGOUT_REDIRECT_URL = "account_login"
@@ -276,6 +304,22 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_USER_DISPLAY = "dashboard.access.adapter.display_name"
+ACCOUNT_FORMS = {
+    "login": "dashboard.access.proving.SignInForm",
+    "reauthenticate": "dashboard.access.proving.ProveByPasswordForm",
+    "change_password": "dashboard.access.proving.NewPasswordForm",
+    "reset_password": "dashboard.access.proving.ResetForm",
+    "reset_password_from_key": "dashboard.access.proving.ResetPasswordForm",
+}
+MFA_FORMS = {
+    "authenticate": "dashboard.access.proving.SecondStepForm",
+    "authenticate_webauthn": "dashboard.access.proving.SecondStepPasskeyForm",
+    "reauthenticate": "dashboard.access.proving.ProveByCodeForm",
+    "reauthenticate_webauthn": "dashboard.access.proving.ProveByPasskeyForm",
+    "activate_totp": "dashboard.access.proving.SetUpAppForm",
+    "add_webauthn": "dashboard.access.proving.AddPasskeyForm",
+    "login_webauthn": "dashboard.access.proving.PasskeySignInForm",
+}
 MFA_ADAPTER = "dashboard.access.adapter.FactorAdapter"
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -286,6 +330,16 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Mailwarden"
 MFA_TOTP_TOLERANCE = 1
 MFA_WEBAUTHN_USER_VERIFICATION = "required"
+
+# --- single sign-on -----------------------------------------------------------------------------------------------
+# One OpenID Connect provider; dashboard/access/oidc.py says what is checked, and what groups grant.
+
+SINGLE_SIGN_ON = read_single_sign_on()
+SSO_ONLY = read_sso_only(SINGLE_SIGN_ON)  # passwords are for break-glass members alone
+SOCIALACCOUNT_ADAPTER = "dashboard.access.oidc.SocialAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # nobody is known by an e-mail address
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
@@ -378,6 +432,7 @@ CELERY_BEAT_SCHEDULE = {
     ),
     "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
     "forget jobs": {"task": "investigate.tasks.forget_jobs", "schedule": 3600.0, "options": {"expires": 7200}},
+    "forget cases": {"task": "investigate.tasks.forget_cases", "schedule": 3600.0, "options": {"expires": 7200}},
 }
 
 # Searches take at most half of the threads and jobs at most a quarter: three are the least that leave one for people.

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
+from urllib.parse import urlencode
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
 
 from dashboard.access.destinations import safe_path
 from dashboard.access.roles import Permission, allowed
+from dashboard.web.htmx import wants_partial
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+AnyView = TypeVar("AnyView", bound=Callable[..., HttpResponseBase])
 
 
 class OutsideScope(PermissionDenied):
@@ -33,7 +38,7 @@ def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(_page_of(request))
+                return HttpResponseRedirect(sign_in_url(request, _page_of(request)))
             if not allowed(request.user, permission):
                 raise PermissionDenied(permission.value)
             if whole and not request.user.scope.is_whole:
@@ -47,6 +52,54 @@ def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P
     return decorate
 
 
+def recently_proved(minutes: int = 10) -> Callable[[View[P]], View[P]]:
+    """Ask members who signed in longer ago to prove again who they are, and bring them back to the page they were on.
+
+    Stands below `@requires`. What a form held is not kept, so put it on the page of the form as well.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            from dashboard.access.sessions import has_proved  # models; this module is read before they are
+
+            if has_proved(request, seconds=minutes * 60):
+                return view(request, *args, **kwargs)
+            return _ask_for_proof(request)
+
+        guarded.needs_proof = minutes  # type: ignore[attr-defined]
+        return cast("View[P]", guarded)
+
+    return decorate
+
+
+def _ask_for_proof(request: HttpRequest) -> HttpResponse:
+    here = _page_of(request)
+    if wants_partial(request):
+        here = safe_path(request.htmx.current_url_abs_path, settings.LOGIN_REDIRECT_URL)  # type: ignore[attr-defined]
+    ways = get_adapter().get_reauthentication_methods(request.user)
+    if ways:
+        return leave_page(request, f"{ways[0]['url']}?{urlencode({'next': here})}")
+    logout(request)  # they came through a provider and have no factor here: the provider asks
+    request.session_ended = "proof"  # type: ignore[attr-defined]
+    return leave_page(request, sign_in_url(request, here))
+
+
+def leave_page(request: HttpRequest, url: str) -> HttpResponse:
+    """Send the browser to another page; a redirect would be swapped into the fragment htmx asked for."""
+    if wants_partial(request):
+        return HttpResponse(status=401, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+def sign_in_url(request: HttpRequest, here: str) -> str:
+    """The sign-in page that leads back, and says why somebody who was signed in has to do it again."""
+    query = {"next": here}
+    if ended := getattr(request, "session_ended", ""):
+        query["ended"] = ended
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode(query, safe='/')}"
+
+
 def _page_of(request: HttpRequest) -> str:
     """Where to come back to after the sign-in: the page itself, or the one whose form was sent."""
     if request.method in ("GET", "HEAD"):
@@ -54,6 +107,28 @@ def _page_of(request: HttpRequest) -> str:
     sent_from, ours = request.headers.get("Referer", ""), f"{request.scheme}://{request.get_host()}/"
     path = "/" + sent_from.removeprefix(ours).partition("#")[0] if sent_from.startswith(ours) else None
     return safe_path(path, settings.LOGIN_REDIRECT_URL)
+
+
+def polls(*parameters: str) -> Callable[[AnyView], AnyView]:
+    """Mark a view that pages ask by themselves: that is no activity, and does not keep a session alive.
+
+    With names of query parameters: only requests that carry one of them come from the page and not from a person.
+    """
+
+    def decorate(view: AnyView) -> AnyView:
+        def is_poll(request: HttpRequest) -> bool:
+            return not parameters or any(name in request.GET for name in parameters)
+
+        view.polls = is_poll  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def opens_without_factor(view: AnyView) -> AnyView:
+    """Mark a view that also opens to members who still have to set up the second factor their role needs."""
+    view.opens_without_factor = True  # type: ignore[attr-defined]
+    return view
 
 
 def public(reason: str) -> Callable[[View[P]], View[P]]:

@@ -1,11 +1,10 @@
-"""Forms of sign-in and of one's own account."""
+"""Forms of one's own account; those that prove who somebody is are in `proving`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
 
 from dashboard.access.models import Member
 from dashboard.web.times import zone_names
@@ -15,20 +14,6 @@ if TYPE_CHECKING:
     MemberForm = forms.ModelForm[Member]
 else:
     MemberForm = forms.ModelForm
-
-
-class SignInForm(AuthenticationForm):
-    """Name and password; every wrong cause gives the same sentence, so that nobody learns which names exist."""
-
-    error_messages = {
-        "invalid_login": "User name or password is not right.",
-        "inactive": "User name or password is not right.",
-    }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["username"].label = "User name"
-        self.fields["username"].widget.attrs.update(autocapitalize="none", spellcheck="false")
 
 
 class PreferencesForm(MemberForm):

@@ -75,7 +75,7 @@ class Member(AbstractUser):
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     shows_local_time = models.BooleanField(default=False)
 
-    _composed: tuple[str, frozenset[Permission]] | None = None  # of a role of the team, read once for this object
+    _composed: tuple[str, TeamRole | None] | None = None  # the role, where the team made it; read once for this object
 
     def may(self, permission: Permission) -> bool:
         return allowed(self, permission)
@@ -85,9 +85,20 @@ class Member(AbstractUser):
         """What the role grants; a role that is gone grants nothing."""
         if self.role in _BUILT_IN:
             return ROLES[Role(self.role)]
+        composed = self._composed_role()
+        return composed.granted if composed else frozenset()
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether the role lets nobody work without a second factor."""
+        if self.role in _BUILT_IN:
+            return self.role in settings.MFA_ROLES
+        composed = self._composed_role()
+        return composed is not None and composed.needs_second_factor
+
+    def _composed_role(self) -> TeamRole | None:
         if self._composed is None or self._composed[0] != self.role:
-            found = TeamRole.objects.filter(pk=self.role).first()
-            self._composed = (self.role, found.granted if found else frozenset())
+            self._composed = (self.role, TeamRole.objects.filter(pk=self.role).first())
         return self._composed[1]
 
     @property

@@ -6,7 +6,6 @@ import time
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
+from dashboard.access.decorators import sign_in_url
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.web import errors, times
@@ -85,7 +85,7 @@ class HtmxSignInMiddleware:
         if not response["Location"].startswith(sign_in):
             return response
         page = request.htmx.current_url_abs_path or settings.LOGIN_REDIRECT_URL  # type: ignore[attr-defined]
-        return HttpResponse(status=401, headers={"HX-Redirect": f"{sign_in}?{urlencode({'next': page})}"})
+        return HttpResponse(status=401, headers={"HX-Redirect": sign_in_url(request, page)})
 
 
 AUDIT_AWAY = errors.ErrorText(

@@ -1,4 +1,5 @@
-/* Counting texts: data-until and data-since hold a moment, data-count seconds from when it was first seen; data-lead stands before it.
+/* Counting texts: data-until and data-since hold a moment, data-count seconds from when it was first seen; data-lead stands before it,
+   and data-over stands there when it is over.
    While the status line counts down a pause of all calls, what would cost one (data-costs) rests and says why. */
 function spell(seconds) {
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
@@ -13,7 +14,7 @@ function tick() {
   });
   document.querySelectorAll("[data-until]").forEach((one) => {
     const left = Math.ceil((Date.parse(one.dataset.until) - now) / 1000);
-    one.textContent = left > 0 ? (one.dataset.lead ?? "") + spell(left) : "now";
+    one.textContent = left > 0 ? (one.dataset.lead ?? "") + spell(left) : one.dataset.over ?? "now";
   });
   document.querySelectorAll("[data-since]").forEach((one) => {
     one.textContent = spell(Math.max(0, Math.floor((now - Date.parse(one.dataset.since)) / 1000)));

@@ -120,7 +120,7 @@ def test_htmx_is_told_what_to_do_with_every_status(client: Client, soup: Soup) -
 def test_a_fragment_leaves_for_the_sign_in_when_the_session_ended(client: Client) -> None:
     response = client.get(PAGE, headers={**HTMX, "HX-Current-URL": "http://testserver/investigate/?q=a&open=b"})
     assert response.status_code == 401
-    assert response["HX-Redirect"] == "/account/login/?next=%2Finvestigate%2F%3Fq%3Da%26open%3Db"
+    assert response["HX-Redirect"] == "/account/login/?next=/investigate/%3Fq%3Da%26open%3Db"
     assert response.content == b""
 
 
