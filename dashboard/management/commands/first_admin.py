@@ -1,22 +1,24 @@
-"""Print a one-time link with which the first admin chooses a password."""
+"""Print a one-time link with which the first member chooses a password."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.tokens import default_token_generator
 from django.core.management.base import BaseCommand
-from django.urls import reverse
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
+from django.db import transaction
 
-from dashboard.access.models import Member
-from dashboard.access.roles import Role
+from dashboard.access.models import Member, TeamRole
+from dashboard.access.roles import Permission
+from dashboard.access.team import links
+from dashboard.audit.recorder import record
+
+NAME = "admin"
+OWNER = "owner"  # may do everything, so that one person alone can work; a role of the team like any other
 
 
 class Command(BaseCommand):
-    help = "Make the first admin where there is no member yet, and print the link that sets the password, once."
+    help = "Make the first member where there is none yet, and print the link that sets the password, once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -24,22 +26,24 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:  # noqa: ARG002
-        admin = Member.objects.filter(username="admin").first()
-        if admin is None and not Member.objects.exists():
-            admin = Member(username="admin", role=Role.ADMIN)
-            admin.set_unusable_password()
-            admin.save()
-        if admin is None or admin.has_usable_password():
+        first = Member.objects.filter(username=NAME).first()
+        if first is None and not Member.objects.exists():
+            first = self._make()
+        if first is None or first.has_usable_password():
             self.stdout.write("Sign in with your own name and password.")
             return
-        link = reverse(
-            "access:first_sign_in",
-            kwargs={
-                "uidb64": urlsafe_base64_encode(force_bytes(admin.pk)),
-                "token": default_token_generator.make_token(admin),
-            },
-        )
         self.stdout.write(
-            "The first admin, named admin, chooses a password here (once, within three days):\n"
-            f"  {address.rstrip('/')}{link}"
+            f"The first member, named {NAME}, chooses a password here (once, within three days):\n"
+            f"  {address.rstrip('/')}{links.first_sign_in(first)}"
         )
+
+    @transaction.atomic
+    def _make(self) -> Member:
+        role, _ = TeamRole.objects.get_or_create(
+            name=OWNER, defaults={"label": "Owner", "permissions": sorted(Permission)}
+        )
+        first = Member(username=NAME, role=role.pk)
+        first.set_unusable_password()
+        first.save()
+        record(actor=None, action="team:first_member", targets=[NAME], detail={"role": role.pk})
+        return first
