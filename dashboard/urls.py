@@ -15,6 +15,7 @@ urlpatterns = [
         name="home",
     ),
     path("investigate/", include("investigate.urls")),
+    path("", include("dashboard.access.team.urls")),
     path("account/", include("dashboard.access.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),

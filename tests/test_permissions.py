@@ -23,6 +23,7 @@ POSTED_ONLY = {
     "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again", "dismiss_notices",
     "begin_job", "decide_job", "recollect_job", "take_over_job",
     "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",
+    "end_sessions", "revoke", "end_session", "end_other_sessions",
 }  # fmt: skip
 GUARDED = {pattern.name: pattern for _, pattern in ADDRESSES if hasattr(pattern.callback, "required_permission")}
 
@@ -57,10 +58,18 @@ def address(pattern: URLPattern, message: Any) -> str:
         "preference": "theme",
         "uidb64": "MQ",
         "token": "x",
+        "member_id": 7,
+        "invitation_id": 7,
+        "name": "night",
+        "pk": 7,
     }
     wanted = set(pattern.pattern.converters)
-    room = "access" if "access" in pattern.callback.__module__ else "investigate"
-    return reverse(f"{room}:{pattern.name}", kwargs={name: values[name] for name in wanted})
+    rooms = ("team", "access")
+    room = next((room for room in rooms if room in pattern.callback.__module__), "investigate")
+    is_allauths = pattern.name.startswith(("account_", "mfa_", "usersessions_"))  # reversed by it without a room
+    return reverse(
+        pattern.name if is_allauths else f"{room}:{pattern.name}", kwargs={name: values[name] for name in wanted}
+    )
 
 
 def ask(client: Client, pattern: URLPattern, url: str) -> Any:
@@ -164,7 +173,23 @@ def test_malicious_mail_is_not_released_without_the_confirmation(
 
 
 @pytest.mark.parametrize(
-    "name", sorted(POSTED_ONLY | {"act", "new_upstream_job", "paste", "login", "password_change", "preferences"})
+    "name",
+    sorted(
+        POSTED_ONLY
+        | {
+            "act",
+            "new_upstream_job",
+            "paste",
+            "login",
+            "password_change",
+            "preferences",
+            "mfa_activate_totp",
+            "mfa_add_webauthn",
+            "mfa_authenticate",
+            "mfa_login_webauthn",
+            "account_reauthenticate",
+        }
+    ),
 )
 def test_no_form_is_taken_without_its_token(name: str, detection: Any, signed_in: Callable[[Role], Client]) -> None:
     pattern = next(pattern for _, pattern in ADDRESSES if pattern.name == name)

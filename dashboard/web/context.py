@@ -98,16 +98,18 @@ class Frame:
     def menu(self) -> list[Room]:
         """The rooms this member may open; badges count their own jobs that run, and their own actions that wait."""
         member = self.member
-        if member is None or not member.may(Permission.MESSAGE_READ):
+        if member is None:
             return []
-        actions, search = reverse("investigate:actions"), reverse("investigate:search")
+        actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
         jobs = reverse("investigate:jobs")
-        here = next((room for room in (jobs, actions, search) if self.request.path.startswith(room)), "")
-        return [
-            Room("Investigate", search, "g i", here == search),
-            Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running"),
-            Room("Actions", actions, "g h", here == actions, self.waiting or 0),
+        here = next((room for room in (jobs, actions, search, team) if self.request.path.startswith(room)), "")
+        rooms = [
+            (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
+            (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
+            (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
+            (Permission.TEAM_READ, Room("Team", team, "g t", here == team)),
         ]
+        return [room for permission, room in rooms if member.may(permission)]
 
     @cached_property
     def _open(self) -> dict[str, int] | None:

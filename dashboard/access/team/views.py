@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import public, requires
+from dashboard.access.decorators import public, recently_proved, requires
 from dashboard.access.models import Invitation, Member, TeamRole
 from dashboard.access.roles import RIGHTS, Permission
 from dashboard.access.team import catalogue, links, people, services, words
@@ -108,6 +108,7 @@ def members(request: HttpRequest) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:change_member")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def member(request: HttpRequest, member_id: int) -> HttpResponse:
     """One member; a change is shown as sentences first, and saved when it comes back with `seen`."""
     found = get_object_or_404(Member, pk=member_id)
@@ -142,6 +143,7 @@ def member(request: HttpRequest, member_id: int) -> HttpResponse:
 @require_POST
 @notes_refusals("team:end_sessions")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def end_sessions(request: HttpRequest, member_id: int) -> HttpResponse:
     found = get_object_or_404(Member, pk=member_id)
     services.end_sessions_of(actor=actor_of(request), member=found, request=request)
@@ -151,6 +153,7 @@ def end_sessions(request: HttpRequest, member_id: int) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:reset_sign_in")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def reset_sign_in(request: HttpRequest, member_id: int) -> HttpResponse:
     """Ask first; then a link with which the member chooses a new password, told this once."""
     found = get_object_or_404(Member, pk=member_id)
@@ -180,6 +183,7 @@ def roles(request: HttpRequest) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:create_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def new_role(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     form = RoleForm(request.POST or None, initial={"permissions": []})
@@ -199,6 +203,7 @@ def new_role(request: HttpRequest) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:change_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def role(request: HttpRequest, name: str) -> HttpResponse:
     """A role of the team; what its members gain and lose is shown before it is saved."""
     actor, found = actor_of(request), get_object_or_404(TeamRole, pk=name)
@@ -241,6 +246,7 @@ def role(request: HttpRequest, name: str) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:delete_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def delete_role(request: HttpRequest, name: str) -> HttpResponse:
     found = get_object_or_404(TeamRole, pk=name)
     context: dict[str, Any] = {
@@ -278,6 +284,7 @@ def invitations(request: HttpRequest) -> HttpResponse:
 @get_or_post
 @notes_refusals("team:invite")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def invite(request: HttpRequest) -> HttpResponse:
     """Who is invited, and as what; the answer holds the link, told this once."""
     actor, columns = actor_of(request), catalogue.all_roles()
@@ -306,6 +313,7 @@ def invite(request: HttpRequest) -> HttpResponse:
 @require_POST
 @notes_refusals("team:revoke_invitation")
 @requires(Permission.TEAM_MANAGE, whole=True)
+@recently_proved()
 def revoke(request: HttpRequest, invitation_id: int) -> HttpResponse:
     try:
         inviting.revoke(actor=actor_of(request), invitation_id=invitation_id, request=request)

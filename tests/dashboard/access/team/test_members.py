@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
@@ -290,3 +292,22 @@ def test_a_reset_takes_password_and_factors_and_gives_a_link_that_works_once(
     assert str(link).split("/")[-2] not in str(event.detail)
     opened = Client().get(link, follow=True)
     assert "Choose your password" in opened.content.decode()
+
+
+def test_every_page_that_changes_something_asks_who_one_is_after_a_while(admin: Client, ana: Member) -> None:
+    later = time.time() + 11 * 60
+    pages = [
+        url_of(ana),
+        reverse("team:reset_sign_in", args=[ana.pk]),
+        reverse("team:new_role"),
+        reverse("team:invite"),
+    ]
+    with time_machine.travel(later, tick=False):
+        for address in pages:
+            answers = (admin.get(address), admin.post(address, form(ana, role="viewer")))
+            assert [one["Location"].partition("?")[0] for one in answers] == [reverse("account_reauthenticate")] * 2
+        ended = admin.post(reverse("team:end_sessions", args=[ana.pk]))
+        assert ended["Location"].startswith(reverse("account_reauthenticate"))
+
+    assert now(ana).role == "analyst"
+    assert not AuditEvent.objects.filter(action__startswith="team:").exists()
