@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError
@@ -82,6 +82,7 @@ def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 
 @require_safe
+@polls("part", "n")
 @requires(Permission.MESSAGE_READ)
 def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""

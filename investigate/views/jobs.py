@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import polls, requires
 from dashboard.access.roles import Permission
 from dashboard.audit.recorder import record
 from dashboard.web import errors
@@ -40,6 +40,7 @@ _LARGEST_KEY = 2**63 - 1
 
 
 @require_safe
+@polls("part")
 @requires(Permission.MESSAGE_READ)
 def jobs(request: HttpRequest) -> HttpResponse:
     """Everybody's jobs, those under way first; `?part=live` is what keeps those current."""
@@ -79,6 +80,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 
 @require_safe
+@polls()
 @requires(Permission.MESSAGE_READ)
 def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """What moves on the page of a job; 204 where it is as the page shows it."""
@@ -164,6 +166,7 @@ def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 
 
 @require_safe
+@polls()
 @requires(Permission.MESSAGE_READ)
 def job_notices(request: HttpRequest) -> HttpResponse:
     """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 where that is on the screen.

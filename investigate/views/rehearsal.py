@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.web import errors
@@ -47,6 +47,7 @@ def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
 
 
 @require_safe
+@polls()
 @requires(Permission.MESSAGE_READ)
 def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """How far collecting has come, and in the end the rehearsal; 204 where it is as the page shows it."""

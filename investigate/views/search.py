@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.times import parse_time
@@ -52,6 +52,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@polls()
 @requires(Permission.MESSAGE_READ)
 def arrivals(request: HttpRequest) -> HttpResponse:
     """How many messages came since the list was read; asked every 15 s, never a call of its own."""

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec import errors as api
@@ -143,6 +143,7 @@ def _create(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 @require_safe
+@polls("n")
 @requires(Permission.MESSAGE_READ, whole=True)
 def upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """One job; the part that changes asks for itself until the job has ended."""
