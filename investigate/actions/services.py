@@ -22,6 +22,7 @@ from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, is_same_person
 from investigate.bulk.facts import facts_of
 from investigate.bulk.jobs import LOOK_TASK, check_control
+from investigate.desk import cases
 from investigate.desk.changes import note_change
 from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
@@ -236,6 +237,7 @@ def _write_down(
                 attachment=decision.eml,
                 facts=facts_of(message),
             )
+            cases.ensure(message)
             what = {"action": action.pk, "permission": offer.permission.value, **offer.values}
             if offer.takes_two is not None:
                 _, event = ask(

@@ -263,14 +263,22 @@ def set_state(
 
 
 def set_verdict(
-    *, actor: Member, case: Case, verdict: str, version: int | None = None, request: HttpRequest | None
+    *,
+    actor: Member,
+    case: Case,
+    verdict: str,
+    was: str | None = None,
+    version: int | None = None,
+    request: HttpRequest | None,
 ) -> Case:
-    """What the team says; "" takes it back."""
+    """What the team says; "" takes it back. `was`: the verdict the person saw, which another one must not follow."""
 
     def decide(now_case: Case, now: dt.datetime) -> Changes | None:
         if now_case.verdict == verdict:
             return None
         _check_free(now_case, actor, now)
+        if was is not None and now_case.verdict != was:
+            raise Conflict(words.changed_meanwhile(now_case), now_case)
         return _verdict(actor, verdict, now)
 
     def told(before: Case) -> Changes:

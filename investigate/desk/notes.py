@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -73,7 +73,7 @@ def add_note(*, actor: Member, case: Case, text: str, operation_key: str, reques
                 created_at=now,
             )
             Mention.objects.bulk_create(Mention(note=note, member=member) for member in named if member != actor)
-            all_cases().filter(pk=case.pk).update(changed_at=now)
+            all_cases().filter(pk=case.pk).update(version=F("version") + 1, changed_at=now)
             all_cases().filter(pk=case.pk, holder=actor).update(holder_seen_at=now)
             record(
                 actor=actor,
