@@ -465,15 +465,18 @@ def _make_member(sso: SingleSignOn, subject: str, grant: Grant, claims: Mapping[
 
 
 def _bring_up_to_date(account: SocialAccount, grant: Grant, claims: Mapping[str, Any]) -> None:
+    """A changed role or other domains end the sessions of before, as when the team changes them."""
     member = account.user
-    account.extra_data = {"group": grant.group}
-    if member.role != grant.role:
-        account.extra_data["was"] = member.role
+    before = member.role, member.domains
     member.role = grant.role
     if grant.domains is not None:
         member.domains = list(grant.domains)
     _describe(member, claims)
     member.save(update_fields=["role", "domains", "first_name", "last_name", "email"])
+    account.extra_data = {"group": grant.group}
+    if before != (member.role, member.domains):
+        account.extra_data["was"] = before[0]
+        sessions.end_sessions(member)
 
 
 def _describe(member: Member, claims: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ class PasskeySignInForm(Counted, LoginWebAuthnForm):  # type: ignore[misc]
     def clean_credential(self) -> Authenticator:
         tried = self.begin("passkey", "")
         found = super().clean_credential()
-        if not found.user.is_active:
+        if not found.user.is_active or not may_sign_in_locally(found.user):
             raise ValidationError(WRONG, code="wrong")
         tried.was_right()
         return found

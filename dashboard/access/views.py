@@ -95,7 +95,7 @@ class SignIn(Refusing, allauth_views.LoginView):  # type: ignore[misc]
             "was_reset": "reset" in self.request.GET,
             "is_refused": "refused" in self.request.GET,
             "sso": settings.SINGLE_SIGN_ON,
-            "shows_password": not settings.SSO_ONLY or "password" in self.request.GET or self.request.method == "POST",
+            "shows_password": not settings.SSO_ONLY or "local" in self.request.GET or self.request.method == "POST",
         }
 
 
@@ -287,7 +287,9 @@ class FirstSignIn(views.PasswordResetConfirmView):
     def get_user(self, uidb64: str) -> Member | None:
         """Only members who have no password yet."""
         member = super().get_user(uidb64)
-        return member if member is not None and member.is_active and not member.has_usable_password() else None
+        if member is None or not member.is_active or member.has_usable_password() or not may_sign_in_locally(member):
+            return None
+        return member
 
     def form_valid(self, form: SetPasswordForm[Member]) -> HttpResponse:
         """Through the steps of every sign-in: a link skips no second factor."""
