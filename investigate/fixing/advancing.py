@@ -137,14 +137,22 @@ def _is_first_end(fix: Fix, step: FixStep) -> bool:
     return step.tries == 1 and not others.filter(Q(state__in=ENDS) | Q(tries__gt=1)).exists()
 
 
-def _say_false_positive(fix: Fix) -> None:
-    """The team's own verdict. A case that somebody else works on keeps theirs: they were told what was done."""
+def _say_false_positive(fix: Fix, *, is_last: bool = False) -> None:
+    """The team's own verdict, at the first end of a step; at the end of all where that failed and nobody said one.
+
+    A case that somebody else works on keeps its own: they see what was done.
+    """
     actor = fix.actor
     if actor is None or not actor.may(Permission.CASE_WORK):
         return
     try:
-        with transaction.atomic():
-            case = cases.case_for(fix.investigate_id) or cases.ensure(parts.read_message(fix.investigate_id))
+        case = cases.case_for(fix.investigate_id)
+        if case is None:
+            message = parts.read_message(fix.investigate_id)
+            with transaction.atomic():
+                case = cases.ensure(message)
+        if is_last and case.verdict:
+            return
         cases.set_verdict(actor=actor, case=case, verdict=OwnVerdict.FALSE_POSITIVE, request=None)
     except (cases.Conflict, cases.NotPossible, cases.Case.DoesNotExist, errors.EmailSecurityError) as problem:
         log.info("verdict_not_set", fix=str(fix.pk), error=type(problem).__name__)
@@ -282,6 +290,8 @@ def _end(fix: Fix) -> bool:
     states = {FixStepState(state) for state in fix.steps.values_list("state", flat=True)}
     if not states.issubset(ENDS):
         return False
+    if states - {FixStepState.CANCELLED, FixStepState.SKIPPED}:
+        _say_false_positive(fix, is_last=True)
     with transaction.atomic():
         ended = Fix.objects.filter(pk=fix.pk, finished_at=None).update(finished_at=Now(), due_at=None)
         if ended:

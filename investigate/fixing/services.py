@@ -67,6 +67,7 @@ def put_right(
     if again is not None:
         return again
     message = message_for(actor, investigate_id)
+    _check_nobody_does(actor, message)
     steps = _steps(message, plan(message, actor), wish)
     fix = _write_down(actor, message, steps, wish, operation_key, fingerprint, request)
     advancing.advance(fix.pk, request=request)
@@ -146,7 +147,7 @@ def _steps(message: Message, offered: Plan, wish: Wish) -> list[FixStep]:
         raise NotPossible("Cloudflare calls it clean already: there is nothing to put right.")
     wanted = [*offered.certain, *([offered.rule] if wish.accept_until else [])]
     if not any(step.is_possible for step in wanted):
-        raise NotPossible(offered.why_not or "Choose at least one step that can be taken.")
+        raise NotPossible(next(step.why_not for step in offered.certain[::-1] if not step.is_needless))
     if wish.accept_until and not offered.rule.is_possible:
         raise NotPossible(offered.rule.why_not)
     return [_step(number, step, offered, wish) for number, step in enumerate(wanted, start=1)]
@@ -194,9 +195,7 @@ def _write_down(
         if again is not None:
             transaction.set_rollback(True)
             return again
-        stands = of_account().filter(investigate_id=message.id, finished_at=None).first()
-        if stands is not None:
-            raise Conflict(words.taken("You" if stands.actor_id == actor.pk else stands.actor_name), stands)
+        _check_nobody_does(actor, message)
         fix = Fix.objects.create(
             id=key,
             account_id=settings.CLOUDFLARE_ACCOUNT_ID,
@@ -218,6 +217,13 @@ def _write_down(
         note_change([message.id])
     ring_for_fix(fix.pk, seconds=actor.undo_seconds)
     return fix
+
+
+def _check_nobody_does(actor: Member, message: Message) -> None:
+    stands = of_account().filter(investigate_id=message.id, finished_at=None).first()
+    if stands is not None:
+        told = words.taken_by_you() if stands.actor_id == actor.pk else words.taken(stands.actor_name)
+        raise Conflict(told, stands)
 
 
 def _same(operation_key: str, fingerprint: str) -> Fix | None:

@@ -68,6 +68,10 @@ def taken(who: str) -> str:
     return f"{who} puts this message right already."
 
 
+def taken_by_you() -> str:
+    return "You put this message right already."
+
+
 def waits_for(told: str) -> str:
     return f"Waits until the message is free. {told}"
 
