@@ -1,14 +1,14 @@
 """What became of a job as a table for a spreadsheet: one line a copy, written while it is read.
 
-RFC 4180. A cell a spreadsheet would run as a formula begins with an apostrophe: senders choose what stands in subjects.
+`dashboard.web.csv_cells` keeps cells from being run as formulas: senders choose what stands in subjects.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from dashboard.web import csv_cells
 from investigate.actions import words
 from investigate.bulk.progress import recipients_of
 from investigate.models import ActionItem, ActionState, BulkJob, Receipt
@@ -16,7 +16,6 @@ from investigate.models import ActionItem, ActionState, BulkJob, Receipt
 COLUMNS = (
     "investigate_id", "message_id", "sender", "subject", "recipient", "state", "answer", "chunk", "time",
 )  # fmt: skip
-BYTE_ORDER_MARK = "\ufeff"  # without it some spreadsheets read UTF-8 as something else
 _WORDS = {  # in the words of the screen; other states are called what they are
     ActionState.PARTLY_DONE.value: "in part",
     ActionState.FAILED.value: "refused",
@@ -24,30 +23,12 @@ _WORDS = {  # in the words of the screen; other states are called what they are
     ActionState.CANCELLED.value: "not sent",
 }
 _STEP = 500  # messages held at a time, however many the job has
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-
-class _Echo:
-    """What `csv` writes to: each line is handed on at once."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 def lines(job: BulkJob, *, with_mark: bool = False) -> Iterator[bytes]:
     """The file, piece by piece."""
-    writer = csv.writer(_Echo(), lineterminator="\r\n")
-    yield _encoded((BYTE_ORDER_MARK if with_mark else "") + writer.writerow(COLUMNS))
-    for step in _steps(job):
-        rows = (row for item, receipts in step for row in _rows(job, item, receipts))
-        yield _encoded("".join(writer.writerow([inert(cell) for cell in row]) for row in rows))
-
-
-def inert(cell: object) -> str:
-    """The cell so that no spreadsheet takes it for a formula, also behind quotes and spaces that it would drop."""
-    text = "" if cell is None else str(cell)
-    # Tabs and line ends are formula marks themselves, so only plain quotes and spaces are looked behind.
-    return f"'{text}" if text.lstrip(" \"'").startswith(_STARTS_A_FORMULA) else text
+    steps = ((row for item, receipts in step for row in _rows(job, item, receipts)) for step in _steps(job))
+    yield from csv_cells.pieces(COLUMNS, steps, with_mark=with_mark)
 
 
 def _rows(job: BulkJob, item: ActionItem, receipts: Iterable[Receipt]) -> Iterator[list[Any]]:
@@ -84,7 +65,3 @@ def _steps(job: BulkJob) -> Iterator[list[tuple[ActionItem, list[Receipt]]]]:
         for receipt in Receipt.objects.filter(item__in=some):
             copies.setdefault(receipt.item_id, []).append(receipt)
         yield [(item, copies.get(item.pk, [])) for item in items.filter(pk__in=some)]
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "replace")

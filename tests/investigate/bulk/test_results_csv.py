@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
+from dashboard.web import csv_cells
 from investigate.bulk import results_csv
 from investigate.models import BulkJob
 from tests.investigate.bulk.job_rows import chunk_of, counted, item_of, job_of, many
@@ -87,7 +88,7 @@ def test_no_cell_becomes_a_formula(subject: str, ana: Member, analyst: Client) -
 
 @pytest.mark.parametrize("subject", ["Invoice = 3", "a-b", "user@corp.example", "", '"quoted"'])
 def test_other_cells_stay_as_they_are(subject: str) -> None:
-    assert results_csv.inert(subject) == subject
+    assert csv_cells.inert(subject) == subject
 
 
 def test_the_file_is_written_down_in_the_audit_trail(mixed: BulkJob, analyst: Client) -> None:

@@ -1,0 +1,128 @@
+"""The trail as a file: written while it is read, recorded before and after, and not more often than people need."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.audit import words
+from dashboard.audit.chain import line
+from dashboard.audit.models import AuditEvent, ChainHead
+from dashboard.audit.queries import Filters, export_steps
+from dashboard.audit.recorder import record
+from dashboard.web import csv_cells
+
+HOUR = dt.timedelta(hours=1)
+COLUMNS = (
+    "sequence", "time", "who", "member_id", "address", "action", "what", "result", "refers_to", "objects", "reason",
+    "detail", "previous_hash", "hash",
+)  # fmt: skip
+
+Steps = Iterable[Sequence[AuditEvent]]
+
+
+class TooManyExports(Exception):
+    """The member has taken as many files as an hour allows."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+def record_export(
+    *,
+    actor: Member,
+    action: str,
+    detail: Mapping[str, Any],
+    request: HttpRequest | None,
+    phase: str = "done",
+    refers_to: int | None = None,
+) -> AuditEvent:
+    """Write down that a file leaves. Raises TooManyExports; counted and written in one step, so nobody is faster."""
+    with transaction.atomic():
+        ChainHead.objects.get_or_create(pk=1)
+        ChainHead.objects.select_for_update().get(pk=1)
+        now = timezone.now()
+        kinds = Q(action="job:export") | Q(action="audit:export", phase="attempt")
+        taken = AuditEvent.objects.filter(kinds, actor_id=actor.pk, at__gt=now - HOUR).order_by("-sequence")
+        times = list(taken.values_list("at", flat=True)[: settings.EXPORTS_PER_HOUR])
+        if len(times) >= settings.EXPORTS_PER_HOUR:
+            raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
+        return record(actor=actor, action=action, detail=detail, request=request, phase=phase, refers_to=refers_to)
+
+
+def export(
+    *, actor: Member, filters: Filters, kind: str, with_mark: bool, request: HttpRequest | None
+) -> Generator[bytes]:
+    """The file as it is written. Raises TooManyExports before its first byte; the rest happens while it is read."""
+    head = ChainHead.objects.filter(pk=1).values_list("sequence", flat=True).first() or 0
+    asked = record_export(
+        actor=actor,
+        action="audit:export",
+        detail={"format": kind, "filter": filters.said(), "until": head},
+        request=request,
+        phase="attempt",
+    )
+    return _recorded(asked, actor, export_steps(filters, until=head), _WRITERS[kind], with_mark, request)
+
+
+def _recorded(
+    asked: AuditEvent,
+    actor: Member,
+    steps: Steps,
+    write: Callable[[Steps, bool], Iterator[bytes]],
+    with_mark: bool,  # noqa: FBT001
+    request: HttpRequest | None,
+) -> Generator[bytes]:
+    rows, is_whole = 0, False
+
+    def counted() -> Iterator[Sequence[AuditEvent]]:
+        nonlocal rows
+        for step in steps:
+            rows += len(step)
+            yield step
+
+    try:
+        yield from write(counted(), with_mark)
+        is_whole = True
+    finally:
+        record(
+            actor=actor,
+            action="audit:export",
+            phase="done" if is_whole else "failed",
+            detail={"format": asked.detail["format"], "rows": rows},
+            refers_to=asked.sequence,
+            request=request,
+        )
+
+
+def _csv(steps: Steps, with_mark: bool) -> Iterator[bytes]:  # noqa: FBT001
+    return csv_cells.pieces(COLUMNS, (map(_cells, step) for step in steps), with_mark=with_mark)
+
+
+def _json_lines(steps: Steps, with_mark: bool) -> Iterator[bytes]:  # noqa: ARG001, FBT001  a mark would be no JSON
+    for step in steps:
+        yield "".join(f"{line(event)}\n" for event in step).encode()
+
+
+def _cells(event: AuditEvent) -> list[object]:
+    at = event.at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    objects = "; ".join(map(str, event.targets)) if isinstance(event.targets, list) else event.targets
+    detail = json.dumps(event.detail, ensure_ascii=False, sort_keys=True) if event.detail else ""
+    return [
+        event.sequence, at, event.actor_name, event.actor_id, event.address, event.action, words.sentence(event),
+        words.result(event), event.refers_to, objects, event.reason, detail, event.previous_hash, event.hash,
+    ]  # fmt: skip
+
+
+_WRITERS: Mapping[str, Callable[[Steps, bool], Iterator[bytes]]] = {"csv": _csv, "jsonl": _json_lines}
+KINDS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}

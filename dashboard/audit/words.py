@@ -1,0 +1,147 @@
+"""What the rows of the trail say, in words: what was done as a sentence, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dashboard.audit.models import AuditEvent
+
+RESOURCES: Mapping[str, str] = {
+    "access": "Refused access",
+    "account": "Own account and sign-in",
+    "approval": "Approvals",
+    "audit": "Audit trail",
+    "case": "Desk",
+    "job": "Jobs",
+    "message": "Messages",
+    "policy": "Rules for senders",
+    "team": "Team",
+    "upstream_job": "Jobs at Cloudflare",
+}
+
+ACTIONS: Mapping[str, str] = {
+    "access:refused": "Open what the role does not allow",
+    "account:factor_use": "Use a second factor",
+    "account:first_sign_in": "Sign in for the first time",
+    "account:password_change": "Change the own password",
+    "account:password_reset": "Set a new password by a link",
+    "account:preferences": "Change the own preferences",
+    "account:prove": "Prove again who one is",
+    "account:session_end": "End a session",
+    "account:sign_in": "Sign in",
+    "account:sign_out": "Sign out",
+    "approval:approve": "Approve a request",
+    "approval:expire": "Let a request expire",
+    "approval:refuse": "Refuse a request",
+    "approval:request": "Ask for approval",
+    "approval:withdraw": "Withdraw a request",
+    "audit:export": "Export the audit trail",
+    "case:claim_ended": "End the claim of somebody who is away",
+    "case:done": "Finish a case",
+    "case:hand_over": "Hand a case over",
+    "case:let_go": "Give a case back",
+    "case:note": "Write a note",
+    "case:reopened": "Open a finished case again",
+    "case:state": "Change the state of a case",
+    "case:take": "Take a case",
+    "case:verdict": "Give the team's verdict",
+    "job:begin": "Begin a rehearsal",
+    "job:cancel": "Cancel a job",
+    "job:decide": "Decide a job",
+    "job:done": "End a job",
+    "job:export": "Export the result of a job",
+    "job:look": "Look up what became of chunks",
+    "job:pause": "Pause a job",
+    "job:resume": "Resume a job",
+    "job:retry": "Send the refused part of a job again",
+    "job:take_over": "Take a rehearsal over",
+    "message:attachments": "Read the list of attachments",
+    "message:download_eml": "Download the message",
+    "message:download_sample": "Download the message as a sample",
+    "message:findings": "Read the findings",
+    "message:fix": "Fix a false positive",
+    "message:headers": "Read the headers",
+    "message:links": "Read the links",
+    "message:look": "Look up what became of an action",
+    "message:move": "Move",
+    "message:preview": "Look at the picture of a message",
+    "message:raw": "Read the raw message",
+    "message:reason": "Say why, afterwards",
+    "message:reclassify": "Submit",
+    "message:release": "Release",
+    "message:render_preview": "Have Cloudflare render a message",
+    "message:uncover": "Uncover what a sender wrote",
+    "policy:accept": "Accept a sender for a time",
+    "policy:end": "End the rule for a sender",
+    "policy:look": "Look up whether a rule was made",
+    "team:accept_invitation": "Accept an invitation",
+    "team:change_member": "Change a member",
+    "team:change_role": "Change a role",
+    "team:create_role": "Compose a role",
+    "team:delete_role": "Delete a role",
+    "team:end_sessions": "End a member's sessions",
+    "team:invite": "Invite somebody",
+    "team:reset_sign_in": "Reset how a member signs in",
+    "team:revoke_invitation": "Revoke an invitation",
+    "upstream_job:cancel": "Cancel a job at Cloudflare",
+    "upstream_job:create": "Ask Cloudflare for a job",
+    "upstream_job:delete": "Delete the record of a job at Cloudflare",
+    "upstream_job:look": "Look for a job at Cloudflare",
+}
+
+PHASES: Mapping[str, str] = {
+    "attempt": "begun",
+    "done": "done",
+    "partly_done": "done in part",
+    "failed": "failed",
+    "refused": "refused",
+    "unknown": "outcome unknown",
+    "cancelled": "cancelled",
+}
+
+_FOLDERS = {
+    "Inbox": "the inbox",
+    "JunkEmail": "Junk",
+    "DeletedItems": "Trash",
+    "RecoverableItemsDeletions": "the recoverable items (soft delete)",
+    "RecoverableItemsPurges": "the purged items (purge)",
+}
+_COUNTED = ("message:move", "message:release", "message:reclassify")
+
+
+def sentence(event: AuditEvent) -> str:
+    """What was done or tried. An action this version has no words for is shown as it is."""
+    said = ACTIONS.get(event.action, event.action)
+    if event.action not in _COUNTED:
+        return said + _named(event)
+    number = len(event.targets) if isinstance(event.targets, list) else 0
+    some = f"{said} {number:,} messages" if number != 1 else f"{said} a message"
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    if destination := detail.get("destination"):
+        return f"{some} to {_FOLDERS.get(str(destination), str(destination))}"
+    if expected := detail.get("expected_disposition"):
+        return f"{some} as {expected}"
+    return some
+
+
+def result(event: AuditEvent) -> str:
+    return PHASES.get(event.phase, event.phase)
+
+
+def resource(action: str) -> str:
+    return action.partition(":")[0]
+
+
+def _named(event: AuditEvent) -> str:
+    """The one fact that makes the sentence mean something, where the row holds it."""
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    match event.action:
+        case "access:refused":
+            return f": {detail.get('path', '')}"
+        case "audit:export":
+            return f" as {detail['format']}" if "format" in detail else ""
+        case "job:begin" | "job:decide" if destination := detail.get("destination"):
+            return f": {detail.get('kind', 'move')} to {_FOLDERS.get(str(destination), str(destination))}"
+        case "job:begin" | "job:decide" if detail.get("kind"):
+            return f": {detail['kind']}"
+    return ""
