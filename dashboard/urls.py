@@ -17,6 +17,7 @@ urlpatterns = [
     path("investigate/", include("investigate.urls")),
     path("", include("dashboard.access.team.urls")),
     path("account/", include("dashboard.access.urls")),
+    path("audit/", include("dashboard.audit.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]

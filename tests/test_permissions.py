@@ -62,9 +62,11 @@ def address(pattern: URLPattern, message: Any) -> str:
         "invitation_id": 7,
         "name": "night",
         "pk": 7,
+        "sequence": 1,
+        "kind": "csv",
     }
     wanted = set(pattern.pattern.converters)
-    rooms = ("team", "access")
+    rooms = ("team", "access", "audit")
     room = next((room for room in rooms if room in pattern.callback.__module__), "investigate")
     is_allauths = pattern.name.startswith(("account_", "mfa_", "usersessions_"))  # reversed by it without a room
     return reverse(

@@ -101,13 +101,14 @@ class Frame:
         if member is None:
             return []
         actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
-        jobs = reverse("investigate:jobs")
-        here = next((room for room in (jobs, actions, search, team) if self.request.path.startswith(room)), "")
+        jobs, audit = reverse("investigate:jobs"), reverse("audit:events")
+        here = next((room for room in (jobs, actions, search, team, audit) if self.request.path.startswith(room)), "")
         rooms = [
             (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
             (Permission.TEAM_READ, Room("Team", team, "g t", here == team)),
+            *([(Permission.AUDIT_READ, Room("Audit", audit, "g l", here == audit))] if member.scope.is_whole else []),
         ]
         return [room for permission, room in rooms if member.may(permission)]
 
