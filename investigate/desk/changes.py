@@ -10,11 +10,12 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Max, Min, Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.sql import fetch
 from investigate.message.visible import known_among
 from investigate.models import DeskChange
 
@@ -51,7 +52,8 @@ def note_change(investigate_ids: Iterable[str]) -> None:
 
 def latest() -> int:
     """The number a page that is written now asks from."""
-    return DeskChange.objects.aggregate(latest=Max("pk"))["latest"] or 0
+    ((number,),) = fetch("SELECT coalesce(max(id), 0) FROM investigate_deskchange")
+    return int(number)
 
 
 def since(number: int, member: Member) -> News:
