@@ -46,7 +46,7 @@ def renewed(name: str) -> Member:
     if not admin.is_break_glass:
         raise CommandError(f"{admin.username} is a colleague already. Choose another name: --name.")
     try:
-        admin.clean_fields(exclude={"password"})
+        Member._meta.get_field("username").run_validators(admin.username)
     except ValidationError as problem:
         raise CommandError(f"--name cannot be used: {' '.join(problem.messages)}") from problem
     is_new = admin.pk is None
