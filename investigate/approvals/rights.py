@@ -96,7 +96,7 @@ def why_not_decide(member: Member, approval: Approval, about: About) -> str:
 def covers(member: Member, approval: Approval) -> bool:
     """Whether every recipient of what is asked for is inside the member's domains."""
     domains = set(approval.domains.split())
-    return member.scope.is_whole or bool(domains) and domains <= member.scope.domains
+    return member.scope.is_whole or (bool(domains) and domains <= member.scope.domains)
 
 
 def is_requester(member: Member, approval: Approval) -> bool:

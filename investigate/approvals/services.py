@@ -27,7 +27,7 @@ from investigate.actions import transitions
 from investigate.actions.decision import Decision, permission_for
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import Needed, needed_for, right_to_ask
-from investigate.approvals.rights import is_requester, is_same_person, why_not_decide
+from investigate.approvals.rights import is_same_person, why_not_decide
 from investigate.bulk import jobs
 from investigate.bulk.upstream import services as upstream
 from investigate.desk.changes import note_change

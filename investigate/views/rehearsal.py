@@ -32,6 +32,7 @@ from investigate.search.criteria import Criteria
 from investigate.views.asked import job_or_404, looks_since, member_of, number_in
 
 WAITS = dt.timedelta(seconds=3)  # a step that is due later than that waits for something
+SAMPLED = (JobState.REHEARSAL, JobState.AWAITING_APPROVAL)
 PIECES = {
     JobState.COLLECTING: "investigate/bulk/_collecting.html",
     JobState.REHEARSAL: "investigate/bulk/_rehearsal.html",
@@ -41,9 +42,17 @@ PIECES = {
 
 def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
     """The page of a job that is not decided; `jobs.job` has asked for the right to see it."""
-    if wants_partial(request) and "sample" in request.GET and job.state == JobState.REHEARSAL:
+    if wants_partial(request) and "sample" in request.GET and job.state in SAMPLED:
         return render(request, "investigate/bulk/_sample.html", _rehearsed(request, job))
     return render(request, "investigate/bulk/rehearsal.html", _context(request, job))
+
+
+def show_request(request: HttpRequest, job: BulkJob) -> HttpResponse:
+    """A job that waits for a second person is shown with its request; other tens of its messages come from here."""
+    if wants_partial(request) and "sample" in request.GET:
+        return show(request, job)
+    address = reverse("investigate:approval", args=[job.approval.pk])
+    return HttpResponse(status=303, headers={"Location": address})
 
 
 @require_safe

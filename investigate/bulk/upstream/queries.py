@@ -21,7 +21,7 @@ from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk.upstream import memory
 from investigate.message import store
-from investigate.models import OPEN_STATES, ActionKind, ActionState, UpstreamJob
+from investigate.models import OPEN_STATES, ActionKind, UpstreamJob
 
 FEATURE = "bulk_jobs"
 PER_PAGE = 50

@@ -1,0 +1,191 @@
+"""Requests for a second person: the lists, one with exactly what will happen, and the decision."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.access.decorators import recently_proved, requires
+from dashboard.access.roles import Permission
+from dashboard.access.sessions import has_proved
+from dashboard.web import errors
+from dashboard.web.errors import ErrorText
+from dashboard.web.htmx import wants_partial
+from investigate.approvals import queries, services
+from investigate.approvals.forms import DecisionForm
+from investigate.approvals.queries import ApprovalView
+from investigate.approvals.services import Conflict, NotPossible, NotYours
+from investigate.bulk.progress import JobView
+from investigate.bulk.upstream import presenting
+from investigate.models import Action, Approval, BulkJob
+from investigate.views.asked import member_of, number_in
+
+PROOF_MINUTES = 10
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def approvals(request: HttpRequest) -> HttpResponse:
+    """Requests for me, mine, and all."""
+    show, member = request.GET.get("show", ""), member_of(request)
+    views = queries.listed(member, show)
+    if show == "mine":
+        services.mark_seen(member, [view.approval for view in views])
+    context = {"views": views, "show": show, "shows": queries.SHOWS, "may_decide": member.may(Permission.APPROVAL_DECIDE)}
+    return render(request, "investigate/approvals/list.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def approval(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+    """One request: exactly what will happen, and the decision; `?part=state` is what keeps its state current."""
+    found = _approval(request, approval_id)
+    services.mark_seen(member_of(request), [found])
+    if wants_partial(request) and request.GET.get("part") == "state":
+        view = queries.view_of(found, member_of(request))
+        if request.GET.get("known") == _stamp(view):
+            return HttpResponse(status=204)
+        return render(request, "investigate/approvals/_state.html", {"view": view, "stamp": _stamp(view), "oob": True})
+    if "prove" in request.GET and not _is_proved(request):
+        return _proving(request, found)
+    return _page(request, found, DecisionForm(initial={"fingerprint": found.fingerprint}))
+
+
+@require_POST
+@requires(Permission.APPROVAL_DECIDE)
+def approve_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+    return _decided(request, _approval(request, approval_id), _approve)
+
+
+@require_POST
+@requires(Permission.APPROVAL_DECIDE)
+def refuse_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+    return _decided(request, _approval(request, approval_id), _refuse)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def withdraw_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponse:
+    """Who asked wants it no more."""
+    found = _approval(request, approval_id)
+    return _changed(request, lambda: services.withdraw(actor=member_of(request), approval=found, request=request))
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def undo_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponse:
+    """Undo what was approved, while its time for that runs."""
+    found = _approval(request, approval_id)
+    return _changed(request, lambda: services.take_back(actor=member_of(request), approval=found, request=request))
+
+
+def _decided(
+    request: HttpRequest, found: Approval, decide: Callable[[HttpRequest, Approval], HttpResponse]
+) -> HttpResponseBase:
+    """A purge is decided by somebody who has just proved who they are."""
+    if Permission.MESSAGE_PURGE in found.permissions:
+        return recently_proved(PROOF_MINUTES)(decide)(request, found)
+    return decide(request, found)
+
+
+def _approve(request: HttpRequest, found: Approval) -> HttpResponse:
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form, status=422)
+    actor = member_of(request)
+    return _changed(
+        request, lambda: services.approve(actor=actor, approval=found, **form.cleaned_data, request=request)
+    )
+
+
+def _refuse(request: HttpRequest, found: Approval) -> HttpResponse:
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form, status=422)
+    actor, comment = member_of(request), form.cleaned_data["comment"]
+    try:
+        return _changed(
+            request, lambda: services.refuse(actor=actor, approval=found, comment=comment, request=request)
+        )
+    except NotPossible as problem:
+        form.add_error("comment", str(problem))
+        return _page(request, found, form, status=422)
+
+
+def _changed(request: HttpRequest, change: Callable[[], Approval]) -> HttpResponse:
+    """Carry it out, and lead to what is true afterwards."""
+    try:
+        changed = change()
+    except NotYours as problem:
+        text = ErrorText("This is not yours to decide.", str(problem), "Nothing was sent.", 403)
+        return errors.answer(request, text)
+    except Conflict as problem:
+        advice = "Open the request again to see how it stands."
+        return errors.answer(request, ErrorText("This was not done.", str(problem), advice, 409))
+    return HttpResponse(status=303, headers={"Location": _url(changed)})
+
+
+def _page(request: HttpRequest, found: Approval, form: DecisionForm, *, status: int = 200) -> HttpResponse:
+    member = member_of(request)
+    view = queries.view_of(found, member)
+    may_decide = view.is_pending and not view.why_not
+    takes_proof = Permission.MESSAGE_PURGE in found.permissions
+    context: dict[str, Any] = {
+        "view": view,
+        "approval": found,
+        "stamp": _stamp(view),
+        "form": form,
+        "may_decide": may_decide,
+        "needs_proof": may_decide and takes_proof and not _is_proved(request),
+    }
+    match view.about:
+        case Action():
+            context["shown"] = queries.shown(view.about)
+        case BulkJob() as job:
+            context |= {"job": job, "job_view": JobView(job, member)}
+            if view.is_pending:
+                shown = queries.rehearsed(job, member, sample=number_in(request, "sample"))
+                context |= {"rehearsal": shown, "summary": shown.summary, "acted_on": queries.acted_on_since(job)}
+        case upstream:
+            verdicts = upstream.counted.get("verdicts", {})
+            named = [(verdict, presenting.verdict_word(verdict), number) for verdict, number in verdicts.items()]
+            terms = presenting.terms_of(upstream.request.get("search_params", {}))
+            context |= {"upstream": upstream, "verdicts": named, "terms": terms}
+    return render(request, "investigate/approvals/detail.html", context, status=status)
+
+
+def _proving(request: HttpRequest, found: Approval) -> HttpResponseBase:
+    """Ask for the proof, and come back to the request."""
+
+    def back(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=303, headers={"Location": _url(found)})
+
+    return recently_proved(PROOF_MINUTES)(back)(request)
+
+
+def _is_proved(request: HttpRequest) -> bool:
+    return has_proved(request, seconds=PROOF_MINUTES * 60)
+
+
+def _stamp(view: ApprovalView) -> str:
+    """What of a request can change, in a word."""
+    return f"{view.approval.state}-{view.about.state}"
+
+
+def _approval(request: HttpRequest, approval_id: uuid.UUID) -> Approval:
+    """What lies outside a member's domains does not exist for them."""
+    found = queries.visible(member_of(request)).select_related(
+        "action", "job", "upstream_job", "requested_by", "decided_by"
+    )
+    return get_object_or_404(found, pk=approval_id)
+
+
+def _url(found: Approval) -> str:
+    return reverse("investigate:approval", args=[found.pk])
