@@ -28,10 +28,11 @@ register_converter(InvestigateIdConverter, "investigate_id")
 
 # The rooms' addresses use the converter, so they are read after it is registered.
 from investigate.actions.urls import urlpatterns as action_urls  # noqa: E402
+from investigate.approvals.urls import urlpatterns as approval_urls  # noqa: E402
 from investigate.bulk.urls import urlpatterns as bulk_urls  # noqa: E402
 from investigate.desk.live_urls import urlpatterns as live_urls  # noqa: E402
 from investigate.message.urls import urlpatterns as message_urls  # noqa: E402
 from investigate.search.urls import urlpatterns as search_urls  # noqa: E402
 
 app_name = "investigate"
-urlpatterns = [*search_urls, *live_urls, *action_urls, *bulk_urls, *message_urls]
+urlpatterns = [*search_urls, *live_urls, *action_urls, *approval_urls, *bulk_urls, *message_urls]
