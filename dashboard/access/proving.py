@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account.forms import ChangePasswordForm, LoginForm, ReauthenticateForm, ResetPasswordKeyForm
@@ -26,6 +29,7 @@ from dashboard.access import throttle
 from dashboard.access.models import Member
 from dashboard.access.oidc import may_sign_in_locally
 
+NO_PASSKEY = "The passkey was not accepted. Try again."
 WRONG = "User name or password is not right."
 _CODE_SECONDS = 120  # longer than any code is taken for
 
@@ -127,6 +131,15 @@ class SetUpAppForm(ActivateTOTPForm):  # type: ignore[misc]
         return code
 
 
+@contextmanager
+def hostile_credential() -> Iterator[None]:
+    """What claims to be a browser's answer may be anything, and the decoder below stumbles over some of it."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error) as problem:
+        raise ValidationError(NO_PASSKEY, code="incorrect_code") from problem
+
+
 class PasskeyStep(Counted):
     """A signed challenge of somebody whose name is known."""
 
@@ -134,7 +147,8 @@ class PasskeyStep(Counted):
 
     def clean_credential(self) -> Authenticator:
         tried = self.begin("factor", self.user.username)
-        found = super().clean_credential()  # type: ignore[misc]
+        with hostile_credential():
+            found = super().clean_credential()  # type: ignore[misc]
         tried.was_right()
         return found
 
@@ -152,7 +166,8 @@ class PasskeySignInForm(Counted, LoginWebAuthnForm):  # type: ignore[misc]
 
     def clean_credential(self) -> Authenticator:
         tried = self.begin("passkey", "")
-        found = super().clean_credential()
+        with hostile_credential():
+            found = super().clean_credential()
         if not found.user.is_active or not may_sign_in_locally(found.user):
             raise ValidationError(WRONG, code="wrong")
         tried.was_right()
@@ -168,6 +183,11 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
         name.help_text = "So that you know it again, such as the device it is on."
         self.fields["passwordless"].label = "Sign in with it alone, without name and password"
         self.fields["passwordless"].help_text = ""
+
+    def clean(self) -> dict[str, Any]:
+        with hostile_credential():
+            given: dict[str, Any] = super().clean()
+        return given
 
 
 class ProveByPasswordForm(Counted, ReauthenticateForm):  # type: ignore[misc]

@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from time_machine import Traveller as Clock
 
 from dashboard.access import throttle
 from dashboard.access.models import Attempts, FamiliarAddress, Member
@@ -21,7 +22,7 @@ NOON = "2026-11-21T12:00:00+00:00"
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Coordinates]:
+def clock() -> Iterator[Clock]:
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 
@@ -31,7 +32,7 @@ def guess(client: Client, times: int, name: str = "ana", **more: str) -> None:
         sign_in(client, name, "wrong", **more)
 
 
-def test_the_sixth_attempt_in_a_minute_waits_and_is_told_how_long(client: Client, ana: Member, clock) -> None:
+def test_the_sixth_attempt_in_a_minute_waits_and_is_told_how_long(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 5)
     clock.shift(20)
     response = sign_in(client)
@@ -43,13 +44,13 @@ def test_the_sixth_attempt_in_a_minute_waits_and_is_told_how_long(client: Client
     assert not is_in(client)
 
 
-def test_after_the_wait_the_right_password_opens(client: Client, ana: Member, clock) -> None:
+def test_after_the_wait_the_right_password_opens(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 6)
     clock.shift(61)
     assert sign_in(client).status_code == 302
 
 
-def test_whoever_goes_on_guessing_waits_longer(client: Client, ana: Member, clock) -> None:
+def test_whoever_goes_on_guessing_waits_longer(clock: Clock, client: Client, ana: Member) -> None:
     for _ in range(4):
         guess(client, 5)
         clock.shift(61)
@@ -59,18 +60,18 @@ def test_whoever_goes_on_guessing_waits_longer(client: Client, ana: Member, cloc
     assert "Try again in 56 min" in response.content.decode()
 
 
-def test_names_nobody_has_are_counted_the_same_way(client: Client, db: None, clock) -> None:
+def test_names_nobody_has_are_counted_the_same_way(clock: Clock, client: Client, db: None) -> None:
     guess(client, 5, "nobody")
     assert sign_in(client, "nobody").status_code == 429
 
 
 @pytest.mark.parametrize("name", ["ANA", " ana ", "\uff41na"])  # the last begins with a full-width a
-def test_other_ways_to_write_a_name_are_no_new_name(client: Client, ana: Member, clock, name: str) -> None:
+def test_other_ways_to_write_a_name_are_no_new_name(clock: Clock, client: Client, ana: Member, name: str) -> None:
     guess(client, 5)
     assert sign_in(client, name).status_code == 429
 
 
-def test_a_right_password_forgets_the_wrong_ones(client: Client, ana: Member, clock) -> None:
+def test_a_right_password_forgets_the_wrong_ones(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 4)
     sign_in(client)
     client.post("/account/logout/")
@@ -78,7 +79,7 @@ def test_a_right_password_forgets_the_wrong_ones(client: Client, ana: Member, cl
     assert sign_in(client).status_code == 302
 
 
-def test_a_stranger_cannot_lock_a_colleague_out(ana: Member, clock) -> None:
+def test_a_stranger_cannot_lock_a_colleague_out(clock: Clock, ana: Member) -> None:
     office, stranger = Client(REMOTE_ADDR="192.0.2.10"), Client(REMOTE_ADDR="203.0.113.5")
     assert sign_in(office).status_code == 302
     office.post("/account/logout/")
@@ -92,61 +93,61 @@ def test_a_stranger_cannot_lock_a_colleague_out(ana: Member, clock) -> None:
     assert sign_in(office).status_code == 302
 
 
-def test_one_address_cannot_try_many_names(client: Client, db: None, clock) -> None:
+def test_one_address_cannot_try_many_names(clock: Clock, client: Client, db: None) -> None:
     for number in range(30):
         guess(client, 1, f"name{number}")
     assert sign_in(client, "another").status_code == 429
 
 
-def test_an_ipv6_network_is_one_address(db: None, clock) -> None:
+def test_an_ipv6_network_is_one_address(clock: Clock, db: None) -> None:
     for number in range(5):
         guess(Client(REMOTE_ADDR=f"2001:db8::{number + 1}"), 1)
     assert sign_in(Client(REMOTE_ADDR="2001:db8::ffff:1")).status_code == 429
     assert throttle.network("::ffff:192.0.2.1") == "192.0.2.1"
 
 
-def test_what_a_client_says_about_its_address_changes_nothing(client: Client, ana: Member, clock) -> None:
+def test_what_a_client_says_about_its_address_changes_nothing(clock: Clock, client: Client, ana: Member) -> None:
     for number in range(5):
         guess(client, 1, headers={"x-forwarded-for": f"192.0.2.{number}", "x-real-ip": f"192.0.2.{number}"})
     assert sign_in(client, headers={"x-forwarded-for": "192.0.2.99"}).status_code == 429
 
 
-def test_codes_of_the_second_step_are_counted(client: Client, ana: Member, clock) -> None:
+def test_codes_of_the_second_step_are_counted(clock: Clock, client: Client, ana: Member) -> None:
     set_up_app(ana)
     sign_in(client)
     answers = [client.post(SECOND_STEP, {"code": "000000"}).status_code for _ in range(6)]
     assert answers == [422] * 5 + [429]
 
 
-def test_proving_it_again_is_counted(analyst: Client, clock) -> None:
+def test_proving_it_again_is_counted(clock: Clock, analyst: Client) -> None:
     answers = [analyst.post("/account/prove/", {"password": "wrong"}).status_code for _ in range(6)]
     assert answers == [422] * 5 + [429]
 
 
-def test_the_old_password_is_counted(analyst: Client, clock) -> None:
+def test_the_old_password_is_counted(clock: Clock, analyst: Client) -> None:
     form = {"oldpassword": "wrong", "password1": "x", "password2": "y"}
     answers = [analyst.post("/account/password/", form).status_code for _ in range(6)]
     assert answers == [422] * 5 + [429]
 
 
-def test_challenges_for_passkeys_are_counted(client: Client, db: None, clock) -> None:
+def test_challenges_for_passkeys_are_counted(clock: Clock, client: Client, db: None) -> None:
     answers = [client.get("/account/login/passkey/").status_code for _ in range(31)]
     assert answers == [200] * 30 + [429]
 
 
-def test_the_trail_gets_one_line_for_what_waits(client: Client, ana: Member, clock) -> None:
+def test_the_trail_gets_one_line_for_what_waits(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 9)
     told = AuditEvent.objects.filter(phase="refused").values_list("detail", flat=True)
     assert [dict(detail).get("too_many", False) for detail in told] == [False] * 5 + [True]
 
 
-def test_counts_are_in_the_database_and_hold_no_names(client: Client, ana: Member, clock) -> None:
+def test_counts_are_in_the_database_and_hold_no_names(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 2)
     assert Attempts.objects.filter(number=2).exists()
     assert not Attempts.objects.filter(key__contains="ana").exists()
 
 
-def test_familiar_addresses_are_remembered_for_a_while(ana: Member, clock) -> None:
+def test_familiar_addresses_are_remembered_for_a_while(clock: Clock, ana: Member) -> None:
     sign_in(Client(REMOTE_ADDR="192.0.2.10"))
     clock.shift(91 * 86_400)
     sign_in(Client(REMOTE_ADDR="192.0.2.11"))
@@ -190,7 +191,7 @@ def test_of_many_that_set_the_same_value_one_gets_it() -> None:
     assert won.count(True) == 1
 
 
-def test_the_cache_keeps_plain_values_and_forgets_them_in_time(db: None, clock) -> None:
+def test_the_cache_keeps_plain_values_and_forgets_them_in_time(clock: Clock, db: None) -> None:
     cache.set("history", [1.5, {"a": "ü"}], 30)
     assert cache.get("history") == [1.5, {"a": "ü"}]
     assert cache.add("history", 0, 30) is False
@@ -206,7 +207,7 @@ def test_the_cache_keeps_plain_values_and_forgets_them_in_time(db: None, clock) 
         cache.set("code", object())
 
 
-def test_the_page_of_a_wait_is_the_same_for_everybody(client: Client, ana: Member, clock) -> None:
+def test_the_page_of_a_wait_is_the_same_for_everybody(clock: Clock, client: Client, ana: Member) -> None:
     guess(client, 5)
     known = client.post(LOGIN, {"username": "ana", "password": PASSWORD})
     guess(client, 5, "xyz")
