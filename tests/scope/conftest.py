@@ -75,11 +75,12 @@ def mark(simulator: Simulator) -> None:
 @pytest.fixture
 def emailsec(db: None) -> Iterator[Simulator]:
     simulator = Simulator(
-        messages=500,
+        messages=900,
         seed=7,
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         token=settings.CLOUDFLARE_API_TOKEN,
         arrival_interval=0,
+        wide_search_days=100_000,
     )
     mark(simulator)
     simulator.store.full_mailboxes.clear()
