@@ -177,7 +177,7 @@ def own_sessions(request: HttpRequest) -> HttpResponse:
     here = request.session.session_key
     found = [
         {"session": one, "device": device(one.user_agent), "is_this": one.session_key == here}
-        for one in UserSession.objects.filter(user=request.user).order_by("-created_at")
+        for one in UserSession.objects.filter(user=request.user).order_by("-created_at", "-pk")
         if one.exists()
     ]
     context = {"sessions": found, "has_others": any(not one["is_this"] for one in found)}
