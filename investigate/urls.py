@@ -31,8 +31,19 @@ from investigate.actions.urls import urlpatterns as action_urls  # noqa: E402
 from investigate.approvals.urls import urlpatterns as approval_urls  # noqa: E402
 from investigate.bulk.urls import urlpatterns as bulk_urls  # noqa: E402
 from investigate.desk.live_urls import urlpatterns as live_urls  # noqa: E402
+from investigate.desk.urls import urlpatterns as desk_urls  # noqa: E402
+from investigate.fixing.urls import urlpatterns as fixing_urls  # noqa: E402
 from investigate.message.urls import urlpatterns as message_urls  # noqa: E402
 from investigate.search.urls import urlpatterns as search_urls  # noqa: E402
 
 app_name = "investigate"
-urlpatterns = [*search_urls, *live_urls, *action_urls, *approval_urls, *bulk_urls, *message_urls]
+urlpatterns = [
+    *search_urls,
+    *live_urls,
+    *desk_urls,
+    *action_urls,
+    *approval_urls,
+    *bulk_urls,
+    *fixing_urls,
+    *message_urls,
+]

@@ -22,6 +22,7 @@ POSTED_ONLY = {
     "undo", "undo_last", "uncover", "reason", "look", "settle", "cancel_search", "render_preview", "logout", "switch",
     "cancel_job", "pause_job", "resume_job", "retry_job", "look_job", "job_again", "dismiss_notices",
     "begin_job", "decide_job", "recollect_job", "take_over_job",
+    "undo_fix", "repeat_step", "look_for_rule", "end_rule",
     "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",
     "end_sessions", "revoke", "end_session", "end_other_sessions",
 }  # fmt: skip
@@ -55,6 +56,8 @@ def address(pattern: URLPattern, message: Any) -> str:
         "action_id": uuid.UUID(int=7),
         "job_id": uuid.UUID(int=7),
         "item_id": 7,
+        "fix_id": uuid.UUID(int=7),
+        "number": 1,
         "preference": "theme",
         "uidb64": "MQ",
         "token": "x",

@@ -21,6 +21,7 @@ from dashboard.upstream.health import worker_beat, worker_is_alive
 from investigate.actions import words
 from investigate.actions.feasibility import MOVE_KEYS, ActionOffer, possible_actions
 from investigate.actions.within import end_of, is_within, theirs, trim
+from investigate.fixing.entrance import Entrance, entrance
 from investigate.models import (
     LIVE_JOBS,
     OPEN_STATES,
@@ -196,6 +197,7 @@ class Foot:
     submissions: list[ActionOffer]
     obvious: ActionOffer | None  # Shift+C: clean for a detection, malicious for clean mail
     key: str  # operation key of the forms; each form adds its own ending
+    entrance: Entrance | None = None  # to putting it right; None for clean mail
 
     @property
     def obvious_button(self) -> ActionOffer | None:
@@ -364,6 +366,7 @@ def foot(message: Message, member: Member) -> Foot:
         submissions=submissions,
         obvious=next((offer for offer in submissions if offer.expected_disposition == wanted), None),
         key=uuid.uuid4().hex,
+        entrance=entrance(message, member, offers),
     )
 
 

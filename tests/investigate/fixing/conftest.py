@@ -28,7 +28,9 @@ GOOD = {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
 def find(emailsec: Any) -> Callable[..., Message]:
     """A message of the simulator that fits, sent by somebody whom a rule may accept."""
 
-    def pick(disposition: str = "", *, held: bool = True, several: bool | None = None, proven: bool | None = True) -> Message:
+    def pick(
+        disposition: str = "", *, held: bool = True, several: bool | None = None, proven: bool | None = True
+    ) -> Message:
         for record in emailsec.world.store.records:
             statuses = {copy.status for copy in emailsec.world.store.touched(record).copies}
             wanted = (disposition,) if disposition else ("SPAM", "BULK", "SPOOF", "SUSPICIOUS")
@@ -39,10 +41,11 @@ def find(emailsec: Any) -> Callable[..., Message]:
             is_proven = "pass" in (record.validation.spf, record.validation.dkim) and record.validation.dmarc != "fail"
             if (proven is not None and is_proven != proven) or record.is_phish_submission or not record.alert_id:
                 continue
-            if any(recipient in emailsec.world.store.full_mailboxes for recipient in record.client_recipients):
+            is_full = any(name in emailsec.world.store.full_mailboxes for name in record.client_recipients)
+            if is_full and not several:
                 continue
             domains = {recipient.rpartition("@")[2] for recipient in record.client_recipients}
-            if domains & {*emailsec.world.store.domains_without_integration, (record.from_ or "@").rpartition("@")[2]}:
+            if (record.from_ or "@").rpartition("@")[2] in domains:
                 continue
             return get_client().message(record.id)
         raise LookupError("the simulator has no such message")

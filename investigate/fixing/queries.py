@@ -1,0 +1,201 @@
+"""Fixes as pages show them: each step with what its action or rule has come to, which the step may not know yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from investigate.actions import queries as actions
+from investigate.actions.words import counted
+from investigate.fixing import services, words
+from investigate.fixing.advancing import ENDS, state_of
+from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, FixStepState
+from settings_ui import words as rule_words
+from settings_ui.models import Entry, EntryState
+
+_POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open fix; the last one repeats
+_NEEDS = {
+    FixStepKind.RELEASE: Permission.MESSAGE_RELEASE,
+    FixStepKind.SUBMIT_CLEAN: Permission.MESSAGE_RECLASSIFY,
+    FixStepKind.ACCEPT_SENDER: Permission.POLICY_ACCEPT,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """One step with its receipt."""
+
+    number: int
+    title: str
+    state: str  # as `data-state` knows it
+    end: FixStepState  # how far it is, as its action or rule tells
+    text: str
+    sentence: str
+    receipts: list[tuple[str, str, str]] = field(default_factory=list)
+    url: str = ""  # of the action's own receipt
+    earlier: list[str] = field(default_factory=list)  # of former tries
+    due_at: dt.datetime | None = None  # while it can be undone
+    may_repeat: bool = False
+    may_look: bool = False
+    may_end: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.end not in ENDS
+
+
+@dataclass(frozen=True)
+class FixView:
+    fix: Fix
+    steps: list[StepView]
+    is_own: bool
+
+    @property
+    def url(self) -> str:
+        return reverse("investigate:fix", args=[self.fix.pk])
+
+    @property
+    def is_open(self) -> bool:
+        return any(step.is_open for step in self.steps)
+
+    @property
+    def is_polling(self) -> bool:
+        return self.is_open or self.fix.finished_at is None
+
+    @property
+    def undo_until(self) -> dt.datetime | None:
+        """Until when all of it can be undone by who decided it."""
+        made = [step for step in self.steps if step.due_at is not None]
+        return made[0].due_at if len(made) == 1 and self.is_own and not self._counts(*_WORKED) else None
+
+    @property
+    def state(self) -> str:
+        """In one word, as `data-state` knows it."""
+        if self.is_open:
+            return next((step.state for step in self.steps if step.is_open and step.state != "queued"), "waiting")
+        if not self._counts(FixStepState.FAILED, FixStepState.PARTLY_DONE, FixStepState.CANCELLED):
+            return "done"
+        if self._counts(*_WORKED):
+            return "partly_done"
+        return "failed" if self._counts(FixStepState.FAILED) else "cancelled"
+
+    @property
+    def text(self) -> str:
+        """A few words: "step 2 of 3", "put right"."""
+        if self.is_open:
+            wanted = [step for step in self.steps if step.end != FixStepState.SKIPPED]
+            number = next((number for number, step in enumerate(wanted, start=1) if step.is_open), len(wanted))
+            return f"step {number} of {len(wanted)}"
+        return {"done": "put right", "cancelled": "undone", "failed": "not put right"}.get(
+            self.state, "partly put right"
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What is true about all of it."""
+        done = [step.text for step in self.steps if step.end in _WORKED]
+        told = f"{', '.join(done)[:1].upper()}{', '.join(done)[1:]}." if done else ""
+        if self.is_open:
+            return told
+        missed = self._counts(FixStepState.FAILED)
+        if missed:
+            again = "repeat it below" if missed == 1 else "repeat them below"
+            return f"{told} {counted(missed, 'step')} not done: {again}.".strip()
+        return told or "Undone before anything was sent."
+
+    def poll_after(self, number: int) -> tuple[int, int]:
+        """(seconds until the next poll, its number)"""
+        return _POLLS[min(max(number, 0), len(_POLLS) - 1)], number + 1
+
+    def _counts(self, *ends: FixStepState) -> int:
+        return sum(step.end in ends for step in self.steps)
+
+
+_WORKED = (FixStepState.DONE, FixStepState.PARTLY_DONE)
+
+
+def of_member(member: Member) -> QuerySet[Fix]:
+    """The fixes of messages of which a copy is inside the member's domains."""
+    return Fix.objects.filter(member.scope.q("domains"), account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+
+
+def view_of(fix: Fix, member: Member) -> FixView:
+    steps = fix.steps.select_related("action", "action__actor", "action__approval", "entry")
+    return FixView(fix, [_step(step, member) for step in steps], is_own=fix.actor_id == member.pk)
+
+
+def of_message(investigate_id: str, member: Member) -> list[FixView]:
+    """Everything that was decided about one message, newest first."""
+    fixes = of_member(member).filter(investigate_id=investigate_id).order_by("-created_at")
+    return [view_of(fix, member) for fix in fixes]
+
+
+def _step(step: FixStep, member: Member) -> StepView:
+    common = {
+        "number": step.number,
+        "title": words.title(step.kind),
+        "earlier": _earlier(step),
+        "may_repeat": services.may_repeat(step) and member.may(_NEEDS[FixStepKind(step.kind)]),
+    }
+    if step.action is not None:
+        return StepView(**common, **_of_action(step.action, member))
+    if step.entry is not None:
+        return StepView(**common, **_of_rule(step.entry, member))
+    end = FixStepState(step.state)
+    return StepView(
+        **common,
+        state={FixStepState.FAILED: "failed", FixStepState.PLANNED: "queued"}.get(
+            end, "cancelled" if end in ENDS else "waiting"
+        ),
+        end=end,
+        text=words.state(end),
+        sentence=step.explanation,
+    )
+
+
+def _of_action(action: Action, member: Member) -> dict[str, object]:
+    view, listed = actions.view_of(action, member.scope), actions.listed(action, member)
+    return {
+        "state": str(view.state),
+        "end": state_of(action),
+        "text": view.text,
+        "sentence": listed.sentence,
+        "receipts": listed.receipts if action.state not in (ActionState.WAITING, ActionState.SENDING) else [],
+        "url": view.url,
+        "due_at": action.due_at if view.has_countdown else None,
+    }
+
+
+def _of_rule(entry: Entry, member: Member) -> dict[str, object]:
+    may = member.may(Permission.POLICY_ACCEPT)
+    is_before = entry.state == EntryState.WAITING and not entry.attempt and entry.due_at is not None
+    shown = {EntryState.ACTIVE: "done", EntryState.REMOVING: "sending", EntryState.REMOVED: "cancelled"}
+    return {
+        "state": shown.get(EntryState(entry.state), str(entry.state)),
+        "end": state_of(entry),
+        "text": rule_words.short(entry),
+        "sentence": rule_words.sentence(entry),
+        "receipts": [(_copy_state(entry), entry.pattern, rule_words.until(entry))],
+        "due_at": entry.due_at if is_before else None,
+        "may_look": may and entry.state == EntryState.UNKNOWN,
+        "may_end": entry.state == EntryState.ACTIVE and (may or entry.owner_id == member.pk),
+    }
+
+
+def _copy_state(entry: Entry) -> str:
+    ends = {EntryState.ACTIVE: "done", EntryState.FAILED: "failed", EntryState.UNKNOWN: "unknown"}
+    return ends.get(EntryState(entry.state), "")
+
+
+def _earlier(step: FixStep) -> list[str]:
+    """The receipts of former tries; rules have none of their own."""
+    if step.kind == FixStepKind.ACCEPT_SENDER:
+        return []
+    return [reverse("investigate:action", args=[uuid.UUID(name)]) for name in step.earlier]
