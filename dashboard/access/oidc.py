@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -199,6 +200,7 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         response: Mapping[str, Any],
     ) -> SocialLogin:
         claims = self._claims(response)
+        self.request.proved_at = self._proved_at(claims)
         account = admit(self.sso, claims)
         # Without its key, as something new: allauth looks for the account itself, by issuer and subject.
         fresh = SocialAccount(provider=account.provider, uid=account.uid, extra_data=account.extra_data)
@@ -258,6 +260,20 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
                 return jwt.PyJWK(key, algorithm=algorithm)
         raise Refusal(NOT_TRUSTED, "ID token: signed by a key the provider does not publish")
 
+    def _proved_at(self, claims: Mapping[str, Any]) -> int:
+        """When the person last showed the provider who they are, in seconds since 1970; 0 where nobody knows.
+
+        A provider with a session of its own sends people back without a question. What takes a recent proof here asks
+        for a new one there: then it must say when that was, or be taken at its word that it does what it was asked.
+        """
+        now, asked_at = int(time.time()), self.state.get("asked_anew_at")
+        told = claims.get("auth_time")
+        if not isinstance(told, int):
+            return now if asked_at else 0
+        if asked_at and told < asked_at - LEEWAY:
+            raise Refusal(NOT_TRUSTED, "provider did not ask anew")
+        return min(told, now)
+
     def _checked(self, url: object) -> str:
         try:
             return oidc_calls.checked(url, is_on_this_machine=self.sso.is_on_this_machine)
@@ -281,16 +297,29 @@ class DeskProvider(OpenIDConnectProvider):  # type: ignore[misc]
     oauth2_adapter_class = Conversation
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        """allauth would take scope, process and further parameters from the address; only the way back is asked for."""
+        """allauth would take scope, process and more from the address; what our button says is all that counts."""
         home = resolve_url(settings.LOGIN_REDIRECT_URL)
-        return {"process": AuthProcess.LOGIN, "next_url": safe_path(request.POST.get("next"), home)}
+        return {
+            "process": AuthProcess.LOGIN,
+            "next_url": safe_path(request.POST.get("next"), home),
+            "asked_anew_at": int(time.time()) if request.POST.get("anew") == "1" else None,
+        }
 
     def redirect(
-        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        process: str,
+        next_url: str | None = None,
+        data: Any = None,
+        *,
+        asked_anew_at: int | None = None,
+        **kwargs: Any,
     ) -> HttpResponse:
         nonce = secrets.token_urlsafe(32)
+        asked = {"nonce": nonce, **({"prompt": "login", "max_age": "0"} if asked_anew_at else {})}
+        kept = {"nonce": nonce, "asked_anew_at": asked_anew_at}
         answer: HttpResponse = super().redirect(
-            request, process, next_url, data, nonce=nonce, auth_params={"nonce": nonce}, scope=self._scope(), **kwargs
+            request, process, next_url, data, auth_params=asked, scope=self._scope(), **kept, **kwargs
         )
         return answer
 

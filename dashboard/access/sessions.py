@@ -30,7 +30,8 @@ _FAMILIAR_DAYS = 90
 def begin(request: HttpRequest, member: Member) -> None:
     """What a new session starts with, whichever way its owner came in."""
     now = int(time.time())
-    request.session.update({SIGNED_IN: now, SEEN: now, PROVED: now})
+    proved_at = getattr(request, "proved_at", now)  # a provider may have asked for a password long before
+    request.session.update({SIGNED_IN: now, SEEN: now, PROVED: min(now, proved_at)})
     address = str(request.META.get("REMOTE_ADDR") or "")
     UserSession.objects.update_or_create(
         session_key=request.session.session_key,
