@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import logout, views
 from django.contrib.auth.models import AnonymousUser
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render, resolve_url
 from django.urls import reverse, reverse_lazy
@@ -307,13 +308,21 @@ def first_sign_in(request: HttpRequest, uidb64: str, token: str) -> HttpResponse
 # --- preferences --------------------------------------------------------------------------------------------------
 
 
+_SAFETY = ("undo_seconds", "has_single_keys", "has_auto_advance")  # what may explain an action later; looks are not
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.ACCOUNT_OWN)
 def preferences(request: HttpRequest) -> HttpResponse:
     member = cast(Member, request.user)
     form = PreferencesForm(request.POST or None, instance=member)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        given = form.cleaned_data
+        changed = {name: given[name] for name in _SAFETY if given[name] != form.initial[name]}
+        with transaction.atomic():
+            form.save()
+            if changed:
+                record(actor=member, action="account:preferences", detail=changed, request=request)
         return HttpResponseRedirect(f"{request.path}?saved=1", status=303)
     member.refresh_from_db()  # a refused form must not change how this very page looks
     context = {

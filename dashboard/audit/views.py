@@ -66,32 +66,17 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     form = FilterForm(request.GET)
     if not form.is_valid():
         return answer(request, _UNREADABLE)
-    try:
-        file = exporting.export(
-            actor=cast("Member", request.user),
-            filters=form.filters(),
-            kind=kind,
-            with_mark=request.GET.get("bom") == "1",
-            request=request,
-        )
-    except exporting.TooManyExports as refused:
-        return answer(request, too_many(refused))
+    file = exporting.export(
+        actor=cast("Member", request.user),
+        filters=form.filters(),
+        kind=kind,
+        with_mark=request.GET.get("bom") == "1",
+        request=request,
+    )
     response = StreamingHttpResponse(file, content_type=exporting.KINDS[kind])
     day = timezone.now().astimezone(dt.UTC).strftime("%Y-%m-%d-%H%M%S")
     response["Content-Disposition"] = f'attachment; filename="mailwarden-audit-{day}.{kind}"'
     return response
-
-
-def too_many(refused: exporting.TooManyExports) -> ErrorText:
-    """The hour's files are taken: when there will be another."""
-    return ErrorText(
-        "You have taken as many files as an hour allows.",
-        f"One member may take {settings.EXPORTS_PER_HOUR} exports an hour.",
-        "Nothing was written; what you have seen stays.",
-        429,
-        retry_after=refused.retry_after,
-        retry_at=timezone.now() + dt.timedelta(seconds=refused.retry_after),
-    )
 
 
 _UNREADABLE = ErrorText(

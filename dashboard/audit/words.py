@@ -21,6 +21,7 @@ RESOURCES: Mapping[str, str] = {
 
 ACTIONS: Mapping[str, str] = {
     "access:refused": "Open what the role does not allow",
+    "account:break_glass": "Make a break-glass member",
     "account:factor_use": "Use a second factor",
     "account:first_sign_in": "Sign in for the first time",
     "account:password_change": "Change the own password",
@@ -80,6 +81,7 @@ ACTIONS: Mapping[str, str] = {
     "team:create_role": "Compose a role",
     "team:delete_role": "Delete a role",
     "team:end_sessions": "End a member's sessions",
+    "team:first_member": "Make the first member",
     "team:invite": "Invite somebody",
     "team:reset_sign_in": "Reset how a member signs in",
     "team:revoke_invitation": "Revoke an invitation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import uuid
 import zoneinfo
@@ -16,6 +17,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from dashboard.access.decorators import sign_in_url
+from dashboard.audit.exporting import TooManyExports
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.web import errors, times
@@ -104,6 +106,18 @@ DATABASE_AWAY = errors.ErrorText(
 )
 
 
+def too_many_exports(refused: TooManyExports) -> errors.ErrorText:
+    """The hour's files are taken: when there will be another."""
+    return errors.ErrorText(
+        "You have taken as many files as an hour allows.",
+        f"One member may take {settings.EXPORTS_PER_HOUR} exports an hour.",
+        "Nothing was written; what you have seen stays.",
+        429,
+        retry_after=refused.retry_after,
+        retry_at=timezone.now() + dt.timedelta(seconds=refused.retry_after),
+    )
+
+
 class ErrorPagesMiddleware:
     """Errors of the API and of the audit trail that no view has an answer for become a page, or a notice for htmx."""
 
@@ -124,6 +138,8 @@ class ErrorPagesMiddleware:
         if isinstance(exception, AuditNotWritten):
             log.error("audit_not_written", cause=type(exception.__cause__).__name__)
             return errors.answer(request, AUDIT_AWAY)
+        if isinstance(exception, TooManyExports):
+            return errors.answer(request, too_many_exports(exception))
         if isinstance(exception, OperationalError):  # locked for too long, full, or gone
             log.error("database_away", cause=type(exception).__name__)
             return errors.answer(request, DATABASE_AWAY)

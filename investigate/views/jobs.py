@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access.decorators import polls, requires
 from dashboard.access.roles import Permission
-from dashboard.audit.recorder import record
+from dashboard.audit.exporting import record_export
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.bulk import jobs as services
@@ -153,7 +153,7 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
 def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
     """What became of every copy, as a file; written down in the audit trail, because it leaves with mail addresses."""
     found, with_mark = job_or_404(request, job_id), request.GET.get("bom") == "1"
-    record(
+    record_export(
         actor=member_of(request),
         action="job:export",
         refers_to=found.audit_sequence,
