@@ -25,6 +25,7 @@ POSTED_ONLY = {
     "undo_fix", "repeat_step", "look_for_rule", "end_rule",
     "cancel_upstream_job", "delete_upstream_job", "look_upstream_job", "settle_upstream_job",
     "end_sessions", "revoke", "end_session", "end_other_sessions",
+    "take", "let_go", "case_state", "own_verdict", "finish",
 }  # fmt: skip
 GUARDED = {pattern.name: pattern for _, pattern in ADDRESSES if hasattr(pattern.callback, "required_permission")}
 
@@ -56,6 +57,7 @@ def address(pattern: URLPattern, message: Any) -> str:
         "action_id": uuid.UUID(int=7),
         "job_id": uuid.UUID(int=7),
         "item_id": 7,
+        "case_id": 7,
         "fix_id": uuid.UUID(int=7),
         "number": 1,
         "preference": "theme",

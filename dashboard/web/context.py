@@ -102,9 +102,12 @@ class Frame:
             return []
         actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
         jobs, audit = reverse("investigate:jobs"), reverse("audit:events")
-        here = next((room for room in (jobs, actions, search, team, audit) if self.request.path.startswith(room)), "")
+        queue = reverse("investigate:queue")
+        known = (queue, jobs, actions, search, team, audit)
+        here = next((room for room in known if self.request.path.startswith(room)), "")
         rooms = [
             (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
+            (Permission.MESSAGE_READ, Room("Queue", queue, "g q", here == queue)),
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
             (Permission.TEAM_READ, Room("Team", team, "g t", here == team)),

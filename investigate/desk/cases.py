@@ -76,6 +76,11 @@ def is_overdue(case: Case, *, now: dt.datetime | None = None) -> bool:
     return case.state != CaseState.DONE and case.due_at < (now or timezone.now())
 
 
+def is_work(case: Case) -> bool:
+    """Whether it is anybody's work: some cases only hold what somebody did to a message in passing."""
+    return case.source != CaseSource.PERSON or case.version > 1
+
+
 def colleagues_for(case: Case, actor: Member) -> list[Member]:
     """Whom it can be handed to: active members who may work on cases and on this one, without oneself."""
     members = Member.objects.filter(is_active=True).exclude(pk=actor.pk).order_by("first_name", "username")
@@ -320,12 +325,12 @@ def seen(member: Member, investigate_id: str) -> None:
 
 def end_idle_claims() -> int:
     """End the claims of members who were away for too long; who looks again in the same instant keeps theirs."""
-    idle = all_cases().filter(holder__isnull=False).filter(_is_idle(timezone.now()))
+    held = all_cases().filter(holder__isnull=False).filter(idle(timezone.now()))
     ended = 0
-    for case in idle.order_by("holder_seen_at")[:MOST_ENDED_AT_ONCE]:
+    for case in held.order_by("holder_seen_at")[:MOST_ENDED_AT_ONCE]:
         with transaction.atomic():
             now = timezone.now()
-            unchanged = all_cases().filter(pk=case.pk, version=case.version).filter(_is_idle(now))
+            unchanged = all_cases().filter(pk=case.pk, version=case.version).filter(idle(now))
             if not unchanged.update(**_let_go(case), version=F("version") + 1, changed_at=now):
                 continue
             record(
@@ -421,7 +426,8 @@ def _verdict(actor: Member, verdict: str, now: dt.datetime) -> Changes:
     return {"verdict": OwnVerdict(verdict), "verdict_by": name, "verdict_at": now}
 
 
-def _is_idle(now: dt.datetime) -> Q:
+def idle(now: dt.datetime) -> Q:
+    """Held by somebody who was away for too long."""
     return Q(holder_seen_at=None) | Q(holder_seen_at__lte=_away_since(now))
 
 

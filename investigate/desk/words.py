@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.conf import settings
+
 from dashboard.access.roles import Permission
 from dashboard.emailsec import errors
+from dashboard.emailsec.enums import Disposition
 from dashboard.web.times import age
 from investigate.actions import words as action_words
-from investigate.models import Case, CaseSource, CaseState, OwnVerdict
+from investigate.message.wording import verdict_word
+from investigate.models import Case, CaseReport, CaseSource, CaseState, OwnVerdict
 
 VERDICT_KEYS = {str(number): verdict for number, verdict in enumerate(OwnVerdict, start=1)}  # after t
 
@@ -30,6 +34,13 @@ SOURCE_LISTS = {
     CaseSource.SUBMISSION: "User submissions",
     CaseSource.PHISHGUARD: "PhishGuard reports",
 }
+
+TABS = {"mine": "Mine", "unclaimed": "Unclaimed", "all": "All", "waiting": "Waiting", "done": "Done"}
+
+
+def dispositions() -> list[tuple[str, str]]:
+    """(value, word) of what the queue collects, for the filter."""
+    return [(name, verdict_word(Disposition(name))) for name in settings.QUEUE_DISPOSITIONS]
 
 
 def not_read(problem: errors.EmailSecurityError) -> str:
@@ -77,3 +88,12 @@ def cannot_work(name: str) -> str:
 def cannot_see(names: list[str]) -> str:
     listed = ", ".join(f"@{name}" for name in names)
     return f"{listed} cannot see this message and would never read the note. Take the name out, or write it without @."
+
+
+def reported(report: CaseReport, *, is_named: bool) -> str:
+    """ "Reported as MALICIOUS by eva@corp.example" """
+    if report.source == CaseSource.PHISHGUARD:
+        return f"PhishGuard: {report.title}"
+    asked = f" as {action_words.disposition(report.asked_for)}" if report.asked_for else ""
+    who = report.reported_by if is_named and report.reported_by else "a user"
+    return f"Reported{asked} by {who}"

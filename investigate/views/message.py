@@ -25,6 +25,7 @@ from dashboard.web.htmx import wants_partial
 from dashboard.web.text import dom_id, visible
 from investigate.actions.queries import ActionView, foot, states_for
 from investigate.desk import changes
+from investigate.desk.bar import bar_for
 from investigate.message import parts, privacy, sample
 from investigate.message.head import head
 from investigate.message.parts import NeedsClick, NotOffered, Opened
@@ -73,6 +74,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
     context = {
         **panel_context,
         "head": head(opened.message, opened.detections),
+        "bar": bar_for(member, opened.message.id, queue=request.GET.get("queue", "")),
         "tabs": TABS.values(),
         "selected": tab.name,
         "counts": _counts(opened, shows_body=why["shows_body"]),

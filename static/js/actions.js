@@ -33,7 +33,7 @@ document.addEventListener("mw:key", (event) => {
   if (isTwice) return;
   if (!navigator.onLine) return notSent(row);
   document.querySelectorAll("#detail details.menu[open]").forEach((menu) => { menu.open = false; });
-  window.htmx.ajax("POST", `${row.querySelector(".open").getAttribute("href")}actions/`, { source: row, values: { ...values, operation_key: operationKey() }, swap: "none" }).catch(() => {});
+  window.htmx.ajax("POST", `${row.querySelector(".open").pathname}actions/`, { source: row, values: { ...values, operation_key: operationKey() }, swap: "none" }).catch(() => {});
   if (document.body.dataset.autoAdvance === "on") document.dispatchEvent(new CustomEvent("mw:advance", { detail: row }));
 });
 
@@ -75,7 +75,7 @@ function ask() {
 /* A panel that did its work takes the focus with it: it goes back to the message it was about. */
 document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target } }) => {
   const at = document.activeElement;
-  if (target.id !== "action-panel" || !target.hasChildNodes() || at !== document.body && !target.contains(at)) return;
+  if (!["action-panel", "case-panel"].includes(target.id) || !target.hasChildNodes() || at !== document.body && !target.contains(at)) return;
   (document.querySelector("#results [data-current] .open") ?? target.closest("#detail, #main"))?.focus({ preventScroll: true });
 });
 

@@ -1,6 +1,9 @@
 /* Small switches: data-toggle, data-close, data-attr, data-reveal, menus, and where the focus goes. */
 const reveal = (root) => root.querySelectorAll?.("[data-reveal][hidden], [data-open][hidden]").forEach((one) => { one.hidden = false; });
 
+/* A script that only some pieces need comes with the first of them. */
+const bring = () => document.querySelectorAll("[data-script]").forEach((one) => import(one.dataset.script));
+
 let opener = null; // what was focused before a panel took the focus
 
 function close(region) {
@@ -57,7 +60,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("mw:key", (event) => {
-  const region = event.detail === "Esc" && document.querySelector("#action-panel:not(:empty), #notice:not(:empty)");
+  const region = event.detail === "Esc" && document.querySelector("#case-panel:not(:empty), #action-panel:not(:empty), #notice:not(:empty)");
   if (!region) return;
   event.preventDefault();
   close(region);
@@ -69,10 +72,11 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("htmx:beforeRequest", () => {
-  if (!document.activeElement?.closest("#action-panel, #notice")) opener = document.activeElement;
+  if (!document.activeElement?.closest("#case-panel, #action-panel, #notice")) opener = document.activeElement;
 });
 document.addEventListener("htmx:afterSettle", (event) => {
   reveal(event.target);
+  bring();
   const field = event.target.querySelector?.("[data-focus]");
   if (field && !document.activeElement?.matches("input, textarea, select")) field.focus();
 });
@@ -83,4 +87,5 @@ document.addEventListener("focusin", ({ target }) => {
 });
 
 reveal(document);
+bring();
 document.querySelector("[data-focus]")?.focus();

@@ -2,11 +2,12 @@
    answer by preventing its default. Nobody answered: the element with that data-key is clicked, or focused if it takes
    text. "mw:perform" does the same for a name that was not typed but chosen. */
 const SEQUENCE = 1200;
-const PREFIXES = new Set(["g", "y", "c", "v", ".", "*"]);
+const PREFIXES = new Set(["g", "y", "c", "t", "v", ".", "*"]);
 const REPEATS = new Set(["j", "k", "Shift+J", "Shift+K", "ArrowDown", "ArrowUp"]); // a held key moves; it never acts again and again
 const BUTTONS = new Set(["Enter", " ", "ArrowLeft", "ArrowRight"]);
 let prefix = "";
 let timer = 0;
+let early = ""; // a key meant for a message whose pane is not there yet
 
 function nameOf(event) {
   const { key } = event;
@@ -30,10 +31,15 @@ function perform(name) {
   if (!document.dispatchEvent(new CustomEvent("mw:key", { detail: name, cancelable: true }))) return true;
   const all = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)];
   const element = all.find((one) => one.checkVisibility()) || all.find((one) => one.closest("details:not([open])"));
-  if (element) use(element);
+  early = "";
+  if (element?.closest("#detail[aria-busy]")) early = name; // what is there still shows the message before
+  else if (element) use(element);
   return Boolean(element);
 }
 
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (early && detail.target?.id === "detail" && !detail.target.hasAttribute("aria-busy")) perform(early);
+});
 document.addEventListener("mw:perform", (event) => perform(event.detail));
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,386 @@
+"""The desk: the queue, and what people do with the cases in it.
+
+htmx gets the line at the head of the message anew, and the sentence that is read out; a plain form is led back to the
+message, or on to the next one of the list it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.web import errors
+from dashboard.web.htmx import HtmxRequest, wants_partial
+from investigate.actions.queries import states_for
+from investigate.desk import cases, changes, collecting, notes, words
+from investigate.desk import queue as queues
+from investigate.desk.bar import bar_for
+from investigate.desk.cells import marks_for
+from investigate.desk.forms import HandOverForm, NoteForm, StateForm, TakeForm, VerdictForm
+from investigate.desk.queue import TABS, Filters, Tab
+from investigate.message import parts
+from investigate.models import Case, CaseSource, CaseState, OwnVerdict
+from investigate.search.rendering import cell
+
+Change = Callable[[Case], Case]
+
+
+# --- the queue --------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def queue(request: HttpRequest) -> HttpResponse:
+    """The list, and the message beside it; htmx asks for more rows."""
+    member, filters = _member(request), Filters.from_query(request.GET.dict())
+    after = request.GET.get("after", "")
+    page = queues.page(member, filters, after=after)
+    ids = [row.id for row in page.rows]
+    states, marks = states_for(ids, member.scope), marks_for(ids, member)
+    context = {
+        "rows": [(row, cell(request, states.get(row.id), marks.get(row.id))) for row in page.rows],
+        "more": filters.query(after=page.after) if page.after else "",
+        "filters": filters,
+        "open_id": request.GET.get("open", ""),
+        "open_pane": _pane_of(member, request.GET.get("open", "")),
+    }
+    if wants_partial(request) and after:
+        return render(request, "investigate/desk/_rows.html", context)
+    counts = queues.counts(member)
+    context |= {
+        "tabs": [(tab, words.TABS[tab], counts.get(tab), filters.on(tab).query()) for tab in Tab],
+        "counts": counts,
+        "sources": [(source, words.SOURCE_LISTS[source]) for source in collecting.SOURCES],
+        "dispositions": words.dispositions(),
+        "verdicts": OwnVerdict.choices,
+        "troubles": collecting.troubles(),
+        "latest": changes.latest,
+        "is_first_reading": not page.rows and collecting.is_first_reading(),
+    }
+    return render(request, "investigate/desk/queue.html", context)
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def queue_case(request: HttpRequest, case_id: int) -> HttpResponse:
+    """A report whose message is not known, as its own page; a case with a message leads there."""
+    found = get_object_or_404(cases.cases_of(_member(request)), pk=case_id)
+    if found.investigate_id:
+        return redirect(queues.address_of(found))
+    return render(request, "investigate/desk/report.html", _report(request, found))
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def queue_case_pane(request: HttpRequest, case_id: int) -> HttpResponse:
+    """The same beside the list."""
+    found = get_object_or_404(cases.cases_of(_member(request)), pk=case_id)
+    return render(request, "investigate/desk/_report.html", _report(request, found))
+
+
+def _report(request: HttpRequest, found: Case) -> dict[str, Any]:
+    member = _member(request)
+    return {
+        "case": found,
+        "recipients": member.scope.inside(found.recipients),
+        "kind": words.SOURCES[CaseSource(found.source)],
+        "bar": bar_for(member, found.key, queue=_came_from(request)),
+    }
+
+
+# --- one case ---------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def case(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The line at the head of a message, anew."""
+    found = cases.cases_of(_member(request)).filter(key=investigate_id).first()
+    if found is None:
+        parts.read_message(investigate_id, scope=_member(request).scope)  # what is not theirs to see is not here
+    if not wants_partial(request):
+        return redirect(_page_of(investigate_id, found))
+    return _line(request, investigate_id)
+
+
+@require_POST
+@requires(Permission.CASE_WORK)
+def take(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    form = TakeForm(request.POST)
+    if not form.is_valid():
+        return errors.bad_request(request)
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.take(
+            actor=_member(request), case=found, take_over=form.cleaned_data["take_over"], request=request
+        ),
+        told="You have this.",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(Permission.CASE_WORK)
+def hand_over(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """GET asks to whom; POST gives it to them."""
+    found = _case_to_work_on(request, investigate_id)
+    data = request.POST if request.method == "POST" else None
+    form = HandOverForm(data, colleagues=cases.colleagues_for(found, _member(request)))
+    if not form.is_valid():
+        return _panel(request, "hand_over", found, {"form": form}, status=422 if data is not None else 200)
+    to = form.colleague
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.hand_over(
+            actor=_member(request), case=found, to=to, take_over=form.cleaned_data["take_over"], request=request
+        ),
+        told=f"{to.display_name} has this now.",
+        closes_panel=True,
+    )
+
+
+@require_POST
+@requires(Permission.CASE_WORK)
+def let_go(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.let_go(actor=_member(request), case=found, request=request),
+        told="It is there for everybody again.",
+    )
+
+
+@require_POST
+@requires(Permission.CASE_WORK)
+def case_state(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    form = StateForm(request.POST)
+    if not form.is_valid():
+        return errors.bad_request(request)
+    state = CaseState(form.cleaned_data["state"])
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.set_state(actor=_member(request), case=found, state=state, request=request),
+        told=f"State: {state.label}.",
+    )
+
+
+@require_POST
+@requires(Permission.CASE_WORK)
+def own_verdict(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    form = VerdictForm(request.POST)
+    if not form.is_valid():
+        return errors.bad_request(request)
+    verdict, was = form.cleaned_data["verdict"], form.cleaned_data["was"] if "was" in request.POST else None
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.set_verdict(actor=_member(request), case=found, verdict=verdict, was=was, request=request),
+        told=f"Our verdict: {words.verdict(verdict)}." if verdict else "Our verdict was taken back.",
+    )
+
+
+@require_POST
+@requires(Permission.CASE_WORK)
+def finish(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """Done; where it came out of a list of the queue, the next one of that list opens."""
+    return _change(
+        request,
+        investigate_id,
+        lambda found: cases.finish(actor=_member(request), case=found, request=request),
+        told="Done.",
+        goes_on=True,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(Permission.MESSAGE_READ)
+def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """GET shows the notes and a form for one more; POST writes it."""
+    member = _member(request)
+    if request.method != "POST":
+        found = cases.cases_of(member).filter(key=investigate_id).first()
+        if found is None:
+            parts.read_message(investigate_id, scope=member.scope)
+        return _notes(request, investigate_id, found, None)
+    found = _case_to_work_on(request, investigate_id)
+    form = NoteForm(request.POST, names=notes.can_be_named(found))
+    if form.is_valid():
+        try:
+            notes.add_note(actor=member, case=found, request=request, **form.cleaned_data)
+        except cases.NotPossible as reason:
+            form.add_error("text", str(reason))
+        except cases.Conflict as conflict:
+            return _conflict(request, conflict)
+        else:
+            return _changed(request, found, told="Noted.", closes_panel=True)
+    return _notes(request, investigate_id, found, form)
+
+
+# --- what all changes have in common ----------------------------------------------------------------------------------
+
+
+def _change(
+    request: HttpRequest,
+    key: str,
+    work: Change,
+    *,
+    told: str,
+    closes_panel: bool = False,
+    goes_on: bool = False,
+) -> HttpResponse:
+    """Carry one change out and show what is true afterwards."""
+    found = _case_to_work_on(request, key)
+    try:
+        changed = work(found)
+    except Case.DoesNotExist:
+        raise Http404 from None
+    except cases.Conflict as conflict:
+        return _conflict(request, conflict)
+    except cases.NotPossible as reason:
+        return errors.answer(
+            request, errors.ErrorText("This cannot be done.", str(reason), "Nothing was changed.", 409)
+        )
+    return _changed(request, changed, told=told, closes_panel=closes_panel, goes_on=goes_on)
+
+
+def _changed(
+    request: HttpRequest, changed: Case, *, told: str, closes_panel: bool = False, goes_on: bool = False
+) -> HttpResponse:
+    member, tab = _member(request), _came_from(request)
+    filters = _list_behind(request) if tab else None
+    following = queues.next_case(member, filters, changed) if goes_on and filters else None
+    if not wants_partial(request):
+        goes_there = following if member.has_auto_advance else None
+        if goes_on and filters and member.has_auto_advance and following is None:
+            return _see_other(f"{reverse('investigate:queue')}?{filters.query()}")
+        return _see_other(queues.address_of(goes_there or changed, filters))
+    if goes_on and filters:
+        told += " The next one opens." if following and member.has_auto_advance else ""
+        told += "" if following else f" Nothing else waits in {words.TABS[filters.tab]}."
+    response = _line(request, changed.key, told=told, closes_panel=closes_panel)
+    if goes_on and member.has_auto_advance:
+        is_page = _is_on_a_page_of_its_own(request)
+        there = queues.address_of(following, filters) if following else f"{reverse('investigate:queue')}?tab={tab}"
+        if is_page and filters:
+            response["HX-Redirect"] = there
+        else:
+            after = {"done": changed.key, "next": following.key if following else "", "url": there if filters else ""}
+            response["HX-Trigger-After-Settle"] = json.dumps({"mw:done": after})
+    return response
+
+
+def _line(request: HttpRequest, key: str, *, told: str = "", closes_panel: bool = False) -> HttpResponse:
+    """The line, and beside an answer to a click the row's cell and the sentence that is read out."""
+    member = _member(request)
+    context: dict[str, Any] = {"bar": bar_for(member, key, queue=_came_from(request)), "told": told}
+    if told:
+        acted, mark = states_for([key], member.scope).get(key), marks_for([key], member).get(key)
+        context |= {"cell": cell(request, acted, mark), "closes_panel": closes_panel, "investigate_id": key}
+        return render(request, "investigate/desk/_answer.html", context)
+    return render(request, "investigate/desk/_case_bar.html", context)
+
+
+def _notes(request: HttpRequest, key: str, found: Case | None, form: NoteForm | None) -> HttpResponse:
+    member = _member(request)
+    listed = notes.notes_on(found) if found else []
+    if found:
+        notes.mark_seen(member, found)
+    if form is None and member.may(Permission.CASE_WORK):
+        form = NoteForm(names=notes.can_be_named(found), initial={"operation_key": uuid.uuid4().hex})
+    status = 422 if form is not None and form.is_bound else 200
+    return _panel(request, "notes", found, {"form": form, "notes": listed, "investigate_id": key}, status=status)
+
+
+def _panel(
+    request: HttpRequest, name: str, found: Case | None, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """A form below the line; without htmx a page of its own."""
+    key = found.key if found else context["investigate_id"]
+    context |= {
+        "investigate_id": key,
+        "case": found,
+        "panel": f"investigate/desk/_{name}.html",
+        "back": _page_of(key, found),
+        "queue": _came_from(request),
+    }
+    if not wants_partial(request):
+        return render(request, "investigate/desk/panel.html", context, status=status)
+    response = render(request, context["panel"], context, status=status)
+    response["HX-Retarget"], response["HX-Reswap"] = "#case-panel", "innerHTML"
+    return response
+
+
+def _conflict(request: HttpRequest, conflict: cases.Conflict) -> HttpResponse:
+    """Who has it, and the way to insist; the line and what was typed stay as they are."""
+    context = {"told": str(conflict), "case": conflict.case, "may_take_over": conflict.may_take_over}
+    if not wants_partial(request):
+        context |= {"back": _page_of(conflict.case.key, conflict.case)}
+        return render(request, "investigate/desk/conflict.html", context, status=409)
+    response = render(request, "investigate/desk/_conflict.html", context, status=409)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notice", "innerHTML"
+    return response
+
+
+def _case_to_work_on(request: HttpRequest, key: str) -> Case:
+    """The case, made now where there is only a message. Raises NotFound where there is nothing for this member."""
+    member = _member(request)
+    found = cases.cases_of(member).filter(key=key).first()
+    if found is not None:
+        return found
+    message = parts.read_message(key, scope=member.scope)
+    with transaction.atomic():
+        return cases.ensure(message)
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The list of the queue that the person works through, "" where they came from elsewhere."""
+    filters = _list_behind(request)
+    return filters.tab.value if filters else ""
+
+
+def _list_behind(request: HttpRequest) -> Filters | None:
+    """From the page htmx asked from (the queue, or a message that was opened out of it), or from the form itself."""
+    current = cast("HtmxRequest", request).htmx.current_url if wants_partial(request) else None
+    address = urlsplit(current or "")
+    query = dict(parse_qsl(address.query)) if current else {}
+    if address.path == reverse("investigate:queue"):
+        return Filters.from_query(query)
+    tab = query.get("queue") or request.POST.get("queue") or request.GET.get("queue") or ""
+    return Filters(tab=Tab(tab)) if tab in TABS else None
+
+
+def _is_on_a_page_of_its_own(request: HttpRequest) -> bool:
+    address = urlsplit(cast("HtmxRequest", request).htmx.current_url or "")
+    return "queue" in dict(parse_qsl(address.query)) and address.path != reverse("investigate:queue")
+
+
+def _pane_of(member: Member, key: str) -> str:
+    """Where the pane that the address names is read; "" where there is nothing for this member."""
+    found = cases.cases_of(member).filter(key=key).first() if key else None
+    return f"{queues.address_of(found)}pane" if found else ""
+
+
+def _page_of(key: str, found: Case | None) -> str:
+    return queues.address_of(found) if found else reverse("investigate:message", args=[key])
+
+
+def _see_other(url: str) -> HttpResponse:
+    return HttpResponse(status=303, headers={"Location": url})
+
+
+def _member(request: HttpRequest) -> Member:
+    return cast("Member", request.user)
