@@ -99,6 +99,8 @@ MALFORMED = [
     ({"REDIS_URL": f":{SECRET}@redis:6379/0"}, "REDIS_URL must look like redis://"),
     ({"REDIS_URL": "http://redis:6379/0"}, "REDIS_URL must look like redis://"),
     ({"REDIS_URL": "redis://"}, "REDIS_URL must look like redis://"),
+    ({"MAILWARDEN_OIDC_ISSUER": "https://login.corp.example"}, "sign-on needs MAILWARDEN_OIDC_CLIENT_ID as well."),
+    ({"MAILWARDEN_SSO_ONLY": "true"}, "MAILWARDEN_SSO_ONLY needs single sign-on"),
 ]
 
 
