@@ -30,7 +30,9 @@ class FixForm(forms.Form):
         error_messages={"required": "Say in a few words why.", "min_length": "Say in a few words why."},
     )
     accepts = forms.BooleanField(required=False, label="Accept this sender for a time")
-    accept_until = forms.DateField(required=False, label="Until", widget=forms.DateInput(attrs={"type": "date"}))
+    accept_until = forms.DateField(
+        required=False, label="Until", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    )
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

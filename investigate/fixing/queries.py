@@ -16,6 +16,7 @@ from investigate.actions import queries as actions
 from investigate.actions.words import counted
 from investigate.fixing import services, words
 from investigate.fixing.advancing import ENDS, state_of
+from investigate.message.history import Event
 from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, FixStepState
 from settings_ui import words as rule_words
 from settings_ui.models import Entry, EntryState
@@ -135,6 +136,28 @@ def of_message(investigate_id: str, member: Member) -> list[FixView]:
     """Everything that was decided about one message, newest first."""
     fixes = of_member(member).filter(investigate_id=investigate_id).order_by("-created_at")
     return [view_of(fix, member) for fix in fixes]
+
+
+def events_of(investigate_id: str, member: Member) -> list[Event]:
+    """The same for the message's time line, whose other lines are the steps."""
+    return [
+        Event(
+            at=view.fix.created_at,
+            is_ours=True,
+            who=view.fix.actor_name,
+            sentence=f"False positive, {view.text}.",
+            reason=view.fix.reason,
+            state=view.state,
+            url=view.url,
+        )
+        for view in of_message(investigate_id, member)
+    ]
+
+
+def fix_of(action: Action) -> Fix | None:
+    """The fix an action is a step of."""
+    step = FixStep.objects.filter(action=action).select_related("fix").first()
+    return step.fix if step is not None else None
 
 
 def _step(step: FixStep, member: Member) -> StepView:

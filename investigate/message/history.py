@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboard.access.scope import WHOLE, Scope
@@ -38,6 +39,7 @@ class Event:
     state: str = ""
     copies: tuple[CopyAnswer, ...] = ()
     action: Action | None = None
+    url: str = ""  # where more is told, of what is no single action
 
 
 def upstream_log(message: Message) -> tuple[ActionEntry, ...]:
@@ -45,10 +47,12 @@ def upstream_log(message: Message) -> tuple[ActionEntry, ...]:
     return get_client().action_log(message.id)
 
 
-def timeline(message: Message, log: tuple[ActionEntry, ...], scope: Scope = WHOLE) -> list[Event]:
+def timeline(
+    message: Message, log: tuple[ActionEntry, ...], scope: Scope = WHOLE, more: Iterable[Event] = ()
+) -> list[Event]:
     """The newest first; without what names recipients whom somebody limited to a scope may not know of."""
     said = [entry for entry in log if (entry.status or "") == line_inside(entry.status or "", message, scope)]
-    events = [*(_theirs(entry) for entry in said), *ours(message, scope)]
+    events = [*(_theirs(entry) for entry in said), *ours(message, scope), *more]
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)  # what has no time yet is still going on
     return sorted(events, key=lambda event: event.at or latest, reverse=True)[:MOST_EVENTS]
 

@@ -35,6 +35,7 @@ from investigate.bulk import jobs
 from investigate.bulk.progress import JobView, chunk_views
 from investigate.bulk.upstream import presenting
 from investigate.bulk.upstream import services as upstream
+from investigate.fixing.queries import fix_of
 from investigate.message.visible import message_for
 from investigate.models import Action, BulkJob, UpstreamJob
 from investigate.search.rendering import mark_of
@@ -357,6 +358,7 @@ def _receipt(request: HttpRequest, action: Action) -> dict[str, Any]:
         "action": action,
         "is_own": action.actor_id == member.pk,
         "form": ReasonForm(initial={"reason": action.reason}),
+        "fix": fix_of(action),
     }
 
 
