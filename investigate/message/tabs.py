@@ -13,6 +13,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
+from investigate.fixing.queries import events_of
 from investigate.message import campaign, eml, history, links, parts, privacy, trace
 from investigate.message.explain import explain
 from investigate.message.parts import Opened
@@ -195,7 +196,8 @@ def trace_lines(visit: Visit) -> Context:
 def timeline(visit: Visit) -> Context:
     """Our own actions are shown even when Cloudflare's log cannot be read."""
     log, error = parts.settled(lambda: history.upstream_log(visit.message))
-    return {"events": history.timeline(visit.message, log or (), visit.member.scope), "log_error": error}
+    fixes = events_of(visit.message.id, visit.member)
+    return {"events": history.timeline(visit.message, log or (), visit.member.scope, fixes), "log_error": error}
 
 
 def siblings(visit: Visit) -> Context:
