@@ -73,12 +73,12 @@ def has(case: Case, *, is_own: bool) -> str:
 
 
 def state(case: Case) -> str:
-    return CaseState(case.state).label
+    return str(CaseState(case.state).label).lower()
 
 
 def verdict(value: str) -> str:
     """The team's verdict as a word; what this version does not know is shown as it is stored."""
-    return str(dict(OwnVerdict.choices).get(value, value))
+    return str(dict(OwnVerdict.choices).get(value, value)).lower()
 
 
 def cannot_work(name: str) -> str:

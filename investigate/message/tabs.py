@@ -13,6 +13,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
+from investigate.desk.seen_before import seen_before
 from investigate.fixing.queries import events_of
 from investigate.message import campaign, eml, history, links, parts, privacy, trace
 from investigate.message.explain import explain
@@ -69,6 +70,7 @@ def why_of(request: HttpRequest, member: Member, opened: Opened) -> Context:
         "is_covered": is_covered,
         "explanation": explain(opened.message, opened.detections, shows_body=shows_body),
         "detections_error": opened.detections_error,
+        "before": seen_before(member, opened.message),
         "seen_before": history.seen_before(opened.message, member.scope),
         "shows_body": shows_body,
     }

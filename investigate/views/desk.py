@@ -174,7 +174,7 @@ def case_state(request: HttpRequest, investigate_id: str) -> HttpResponse:
         request,
         investigate_id,
         lambda found: cases.set_state(actor=_member(request), case=found, state=state, request=request),
-        told=f"State: {state.label}.",
+        told=f"State: {state.label.lower()}.",
     )
 
 
