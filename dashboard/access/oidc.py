@@ -193,15 +193,15 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     def complete_login(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         app: SocialApp,  # noqa: ARG002
         token: SocialToken,  # noqa: ARG002
         *,
         response: Mapping[str, Any],
     ) -> SocialLogin:
         claims = self._claims(response)
-        self.request.proved_at = self._proved_at(claims)
-        account = admit(self.sso, claims)
+        request.proved_at = self._proved_at(claims)  # type: ignore[attr-defined]
+        account = admit(self.sso, claims, request)
         # Without its key, as something new: allauth looks for the account itself, by issuer and subject.
         fresh = SocialAccount(provider=account.provider, uid=account.uid, extra_data=account.extra_data)
         return SocialLogin(provider=self.get_provider(), account=fresh)
@@ -438,7 +438,7 @@ def told_of_sign_in(member: Member, ways: list[str]) -> dict[str, Any]:
     return {"by": ways, "break_glass": True}
 
 
-def admit(sso: SingleSignOn, claims: Mapping[str, Any]) -> SocialAccount:
+def admit(sso: SingleSignOn, claims: Mapping[str, Any], request: HttpRequest) -> SocialAccount:
     """Let a person in whom the provider vouches for: make the member or bring their rights up to date.
 
     Raises Refusal for who is in no group that opens anything, and ends their sessions.
@@ -454,14 +454,14 @@ def admit(sso: SingleSignOn, claims: Mapping[str, Any]) -> SocialAccount:
             raise NoGrant(f"role {grant.role} does not exist")
     except NoGrant as reason:
         if member is not None:
-            sessions.end_sessions(member)
+            sessions.end_sessions(member)  # those of who has lost their group go on nowhere
         raise Refusal(NOT_LET_IN, str(reason), member=member, subject=subject) from reason
     if account is None:
         try:
-            return _make_member(sso, subject, grant, claims)
+            return _make_member(sso, subject, grant, claims, request)
         except IntegrityError:  # the same person twice at once, or somebody who just took the name
-            account = _account(sso, subject) or _make_member(sso, subject, grant, claims)
-    _bring_up_to_date(account, grant, claims)
+            account = _account(sso, subject) or _make_member(sso, subject, grant, claims, request)
+    _bring_up_to_date(account, grant, claims, request)
     return account
 
 
@@ -481,31 +481,39 @@ def _groups(sso: SingleSignOn, claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(group for group in told if isinstance(group, str))
 
 
-def _make_member(sso: SingleSignOn, subject: str, grant: Grant, claims: Mapping[str, Any]) -> SocialAccount:
+def _make_member(
+    sso: SingleSignOn, subject: str, grant: Grant, claims: Mapping[str, Any], request: HttpRequest
+) -> SocialAccount:
     """A new member of this name or the next free one: one who is here already is never taken over."""
     with transaction.atomic():
         member = Member(username=_free_name(claims), role=grant.role, domains=list(grant.domains or ()))
         _describe(member, claims)
         member.set_unusable_password()
         member.save()
+        after = {"role": member.role, "domains": member.domains}
+        detail = {"by": "sso", "subject": subject, "group": grant.group, "after": after}
+        record(actor=None, action="team:add_member", targets=[member.username], detail=detail, request=request)
         return SocialAccount.objects.create(
-            user=member, provider=sso.issuer, uid=_uid(subject), extra_data={"group": grant.group, "new": True}
+            user=member, provider=sso.issuer, uid=_uid(subject), extra_data={"group": grant.group}
         )
 
 
-def _bring_up_to_date(account: SocialAccount, grant: Grant, claims: Mapping[str, Any]) -> None:
+def _bring_up_to_date(account: SocialAccount, grant: Grant, claims: Mapping[str, Any], request: HttpRequest) -> None:
     """A changed role or other domains end the sessions of before, as when the team changes them."""
-    member = account.user
-    before = member.role, member.domains
-    member.role = grant.role
-    if grant.domains is not None:
-        member.domains = list(grant.domains)
-    _describe(member, claims)
-    member.save(update_fields=["role", "domains", "first_name", "last_name", "email"])
     account.extra_data = {"group": grant.group}
-    if before != (member.role, member.domains):
-        account.extra_data["was"] = before[0]
-        sessions.end_sessions(member)
+    with transaction.atomic():
+        member = Member.objects.select_for_update().get(pk=account.user_id)
+        before = {"role": member.role, "domains": member.domains}
+        member.role = grant.role
+        if grant.domains is not None:
+            member.domains = list(grant.domains)
+        after = {"role": member.role, "domains": member.domains}
+        _describe(member, claims)
+        member.save(update_fields=["role", "domains", "first_name", "last_name", "email"])
+        if before != after:
+            sessions.end_sessions(member)
+            detail = {"by": "sso", "group": grant.group, "before": before, "after": after}
+            record(actor=None, action="team:change_member", targets=[member.username], detail=detail, request=request)
 
 
 def _describe(member: Member, claims: Mapping[str, Any]) -> None:

@@ -76,6 +76,7 @@ ACTIONS: Mapping[str, str] = {
     "policy:end": "End the rule for a sender",
     "policy:look": "Look up whether a rule was made",
     "team:accept_invitation": "Accept an invitation",
+    "team:add_member": "Add a member by single sign-on",
     "team:change_member": "Change a member",
     "team:change_role": "Change a role",
     "team:create_role": "Compose a role",

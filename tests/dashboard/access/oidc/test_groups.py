@@ -13,6 +13,7 @@ from django.test import Client
 
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.oidc import is_managed_by_sso
+from dashboard.access.oidc_settings import Grant, SingleSignOn
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
 from tests.dashboard.access.oidc.providers import CLIENT_SECRET, ISSUER, LyingProvider, RealProvider, come_back, leave
@@ -45,7 +46,9 @@ def test_a_person_is_made_a_member_at_the_first_sign_in(real: RealProvider, clie
     assert is_managed_by_sso(member)
     assert signed_in(client)
     assert last().actor_name == "Ana Kovač"
-    assert last().detail == {"by": ["sso"], "group": "soc-analysts", "role": "analyst", "domains": [], "new": True}
+    assert last().detail == {"by": ["sso"], "group": "soc-analysts", "role": "analyst", "domains": []}
+    made = AuditEvent.objects.get(action="team:add_member")
+    assert (made.actor_name, made.targets, made.detail["subject"]) == ("Mailwarden", ["ana.kovac"], "ana-1")
 
 
 def test_a_changed_group_is_a_changed_role_at_the_next_sign_in(real: RealProvider, client: Client) -> None:
@@ -59,8 +62,11 @@ def test_a_changed_group_is_a_changed_role_at_the_next_sign_in(real: RealProvide
     member.refresh_from_db()
     assert member.role == Role.RESPONDER
     assert last().detail == {
-        "by": ["sso"], "group": "soc-leads", "role": "responder", "domains": [], "was": "analyst",
+        "by": ["sso"], "group": "soc-leads", "role": "responder", "domains": [],
     }  # fmt: skip
+    changed = AuditEvent.objects.get(action="team:change_member")
+    assert changed.targets == ["ben"]
+    assert (changed.detail["before"]["role"], changed.detail["after"]["role"]) == ("analyst", "responder")
     assert Member.objects.count() == SocialAccount.objects.count() == 1
 
 
@@ -179,7 +185,7 @@ def test_a_role_set_by_hand_lasts_until_the_next_sign_in(provider: LyingProvider
 
     member = Member.objects.get()
     assert (member.role, member.domains) == (Role.ANALYST, ["corp.example"])  # no domains are configured
-    assert last().detail["was"] == "admin"
+    assert AuditEvent.objects.get(action="team:change_member").detail["before"]["role"] == "admin"
 
 
 @pytest.mark.parametrize(
@@ -378,7 +384,7 @@ def test_no_token_is_kept_anywhere(provider: LyingProvider, sign_in: Go, client:
     sign_in()
 
     assert not SocialToken.objects.exists()
-    assert SocialAccount.objects.get().extra_data == {"group": "soc-analysts", "new": True}
+    assert SocialAccount.objects.get().extra_data == {"group": "soc-analysts"}
     kept = f"{list(client.session.items())}{list(AuditEvent.objects.values())}{caplog.text}"
     assert tokens[0] not in kept
     assert "of-the-provider" not in kept
@@ -403,3 +409,23 @@ def test_whoever_signs_in_on_top_of_a_colleague_gets_none_of_their_session(
 
     assert "of the colleague" not in admin.session
     assert admin.session["_auth_user_id"] == str(Member.objects.get(username="nora").pk)
+
+
+def test_the_same_person_twice_at_once_is_one_member(
+    provider: LyingProvider, sign_in: Go, settings: Any, client: Client
+) -> None:
+    """Both find nobody and both make a member; who comes second takes the one that is there."""
+    others: list[HttpResponse] = []
+
+    class WhileAnotherSignsIn(SingleSignOn):
+        def grant(self, groups: Any) -> Grant:
+            if not others:
+                others.append(HttpResponse())
+                others.append(sign_in(Client()))
+            return super().grant(groups)
+
+    settings.SINGLE_SIGN_ON = WhileAnotherSignsIn(**vars(settings.SINGLE_SIGN_ON))
+
+    assert sign_in().status_code == others[1].status_code == 302
+    assert Member.objects.get().username == "nora"
+    assert signed_in(client)
