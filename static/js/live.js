@@ -20,7 +20,10 @@ document.addEventListener("htmx:load", ({ detail: { elt } }) => {
   }
 });
 
-/* Nobody's words are taken from under their hands. */
+/* Nobody's words, and no open menu, are taken from under their hands by what a colleague did. */
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target.id === "case-bar" && detail.requestConfig.verb === "get" && detail.target.querySelector("details[open]")) detail.shouldSwap = false;
+});
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   if (event.detail.target.contains(document.activeElement) && document.activeElement.matches("textarea, select, input")) event.detail.shouldSwap = false;
 });
