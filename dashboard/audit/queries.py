@@ -99,6 +99,16 @@ class Row:
         return max(0, len(self.targets) - 1)
 
     @property
+    def is_about_messages(self) -> bool:
+        return words.resource(self.event.action) in ("message", "case")
+
+    @property
+    def told(self) -> str:
+        """What the answer was said to mean when it came."""
+        detail = self.event.detail
+        return str(detail.get("explanation") or "") if isinstance(detail, dict) else ""
+
+    @property
     def state(self) -> str:
         """The name of a state the style sheet knows."""
         return _STATES.get(self.event.phase, self.event.phase)

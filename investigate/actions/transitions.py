@@ -614,6 +614,9 @@ def _record_end(
     counts = {"done": 0, "failed": 0, "unknown": 0}
     for is_done in copies:
         counts["unknown" if is_done is None else "done" if is_done else "failed"] += 1
+    detail = {"action": action.pk, "attempt": action.attempt, "copies": counts, "explanation": explanation}
+    if action.job_id is None:  # a chunk's would be as long as the result of its job, which holds them
+        detail |= _exchange(action)
     record(
         actor=actor,
         action=f"message:{action.kind}",
@@ -621,8 +624,17 @@ def _record_end(
         request=request,
         refers_to=action.audit_sequence,
         targets=action.items.values_list("investigate_id", flat=True),
-        detail={"action": action.pk, "attempt": action.attempt, "copies": counts, "explanation": explanation},
+        detail=detail,
     )
+
+
+def _exchange(action: Action) -> dict[str, Any]:
+    """What was sent, exactly, and what the API answered for each copy."""
+    answers = Receipt.objects.filter(item__action=action).values_list("recipient", "is_done", "status")
+    return {
+        "request": Action.objects.values_list("request", flat=True).get(pk=action.pk),
+        "answers": [{"copy": copy, "done": is_done, "status": status} for copy, is_done, status in answers],
+    }
 
 
 def _overtaken(action: Action, step: str) -> bool:

@@ -98,7 +98,9 @@ def test_a_move_ends_in_a_receipt_for_each_copy(
     assert sorted(entry.recipient for entry in moved) == sorted(message.client_recipients)
     assert sentence(action) == "Moved 3 of 3 copies."
     assert action.request == {"operation": "move", "id": message.id, "destination": destination}
-    assert [event.phase for event in AuditEvent.objects.filter(refers_to=action.audit_sequence)] == ["done"]
+    end = AuditEvent.objects.get(refers_to=action.audit_sequence)
+    assert (end.phase, end.detail["request"]) == ("done", action.request)
+    assert {answer["copy"]: answer["done"] for answer in end.detail["answers"]} == copies_of(action)
 
 
 def test_a_release_delivers(
