@@ -19,7 +19,6 @@ from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import Needed
-from investigate.desk.changes import note_change
 from investigate.models import Action, Approval, BulkJob, UpstreamJob
 
 _NOWHERE = "?"  # stands for a recipient without a domain: no scope covers it
@@ -36,7 +35,6 @@ def ask(
     request: HttpRequest | None,
 ) -> tuple[Approval, AuditEvent]:
     """Make the request for `about`, which stands in the database in the state it waits in. Raises AuditNotWritten."""
-    targets = list(targets)
     hours = Value(dt.timedelta(hours=settings.APPROVAL_HOURS))
     approval = Approval.objects.create(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
@@ -60,7 +58,6 @@ def ask(
         refers_to=about.audit_sequence,
     )
     Approval.objects.filter(pk=approval.pk).update(audit_sequence=event.sequence)
-    note_change(targets)
     return approval, event
 
 

@@ -42,4 +42,3 @@ def _messages(items: QuerySet[ActionItem]) -> list[object]:
         digest.update(json.dumps(row).encode() + b"\n")
         number += 1
     return [number, digest.hexdigest()]
-

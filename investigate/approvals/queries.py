@@ -34,7 +34,13 @@ from investigate.models import Action, ActionItem, Approval, ApprovalState, Bulk
 
 SHOWS = (("", "For me"), ("mine", "Mine"), ("all", "All"))
 MOST_LISTED = 100
-MOST_NOTICES = 3
+
+_COUNTS = (
+    "SELECT CASE WHEN state <> 'pending' THEN 'requests_untold' WHEN requested_by_id = %s THEN 'requests_mine'"
+    " ELSE 'requests_for_me' END AS name, count(*) AS number FROM investigate_approval"
+    " WHERE account_id = %s{inside} AND (state = 'pending' AND (requested_by_id = %s OR {for_me})"
+    " OR requested_by_id = %s AND seen_at IS NULL AND state IN ('approved', 'refused', 'expired')) GROUP BY 1"
+)
 
 
 @dataclass(frozen=True)
@@ -181,12 +187,12 @@ def visible(member: Member) -> QuerySet[Approval]:
         return found
     rest: Combinable = F("domains")
     for domain in sorted(member.scope.domains):
-        rest = Replace(rest, Value(f" {domain} "), Value(" "))
+        rest = Replace(rest, Value(f" {domain} "), Value(" "), output_field=TextField())
     return found.exclude(domains="").annotate(outside=Trim(rest)).filter(outside="")
 
 
 def for_me(member: Member) -> QuerySet[Approval]:
-    """Those that wait for this member. The last word on each has `rights.why_not_decide`, which also knows mailboxes."""
+    """Those that wait for this member. The last word on each has `rights.why_not_decide`, which knows mailboxes too."""
     if not member.may(Permission.APPROVAL_DECIDE):
         return Approval.objects.none()
     found = visible(member).filter(state=ApprovalState.PENDING, expires_at__gt=Now()).exclude(requested_by=member)
@@ -206,24 +212,26 @@ def untold(member: Member) -> QuerySet[Approval]:
     return mine(member).exclude(state__in=[ApprovalState.PENDING, ApprovalState.WITHDRAWN]).filter(seen_at=None)
 
 
-def counts(member: Member) -> tuple[str, tuple[object, ...]]:
-    """One statement for the frame of every page, as rows (name, number): `for_me`, `mine` (that still wait), `untold`.
+def counts(member: Member) -> tuple[str, list[object]]:
+    """A statement for the frame of every page, and its parameters: rows of (name, number).
 
-    Read it with `connection.cursor().execute(*counts(member))`, alone or joined to others by UNION ALL.
+    Names: `requests_for_me`, `requests_mine` (that still wait), `requests_untold` (mine, ended, not shown to me yet).
+    For `dashboard.sql.fetch`, alone or joined to others by UNION ALL.
     """
-    asked = {
-        "for_me": for_me(member),
-        "mine": mine(member).filter(state=ApprovalState.PENDING),
-        "untold": untold(member),
-    }
-    parts, values = [], []
-    for name, found in asked.items():
-        if found.query.is_empty():
-            continue
-        statement, parameters = found.order_by().values("pk").query.sql_with_params()
-        parts.append(f"SELECT '{name}' AS name, count(*) AS number FROM ({statement}) AS {name}")
-        values += parameters
-    return " UNION ALL ".join(parts), tuple(values)
+    inside, values = "", []
+    if not member.scope.is_whole:
+        rest = "domains"
+        for domain in sorted(member.scope.domains):
+            rest, values = f"replace({rest}, %s, ' ')", [*values, f" {domain} "]
+        inside = f" AND domains <> '' AND trim({rest}) = ''"
+    for_me = "1 = 0"
+    lacking = [f'%"{right}"%' for right in SPECIAL if not member.may(right)]
+    if member.may(Permission.APPROVAL_DECIDE):
+        for_me = " AND ".join(["1 = 1", *["CAST(permissions AS text) NOT LIKE %s"] * len(lacking)])
+    else:
+        lacking = []
+    statement = _COUNTS.replace("{inside}", inside).replace("{for_me}", for_me)
+    return statement, [member.pk, settings.CLOUDFLARE_ACCOUNT_ID, *values, member.pk, *lacking, member.pk]
 
 
 def listed(member: Member, show: str = "") -> list[ApprovalView]:

@@ -31,7 +31,7 @@ from investigate.actions.decision import permission_for
 from investigate.actions.within import is_within, jobs_within
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.approvals.needs import right_to_ask
-from investigate.approvals.rights import approved_rights
+from investigate.approvals.rights import approval_of, approved_rights
 from investigate.bulk import engine, jobs, words
 from investigate.bulk.searched import searched
 from investigate.bulk.tally import OVERTAKEN
@@ -42,6 +42,7 @@ from investigate.models import (
     ActionItem,
     ActionKind,
     ActionState,
+    Approval,
     BulkJob,
     JobInput,
     JobSource,
@@ -577,6 +578,11 @@ class JobView:
             if earlier := _uuid(terms.get("job", "")):
                 return told, reverse("investigate:job", args=[earlier])
         return told, ""
+
+    @cached_property
+    def approval(self) -> Approval | None:
+        """The request for a second person, where the job took one."""
+        return approval_of(self.job)
 
     @cached_property
     def history(self) -> list[tuple[str, AuditEvent]]:

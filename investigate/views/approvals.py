@@ -38,7 +38,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     views = queries.listed(member, show)
     if show == "mine":
         services.mark_seen(member, [view.approval for view in views])
-    context = {"views": views, "show": show, "shows": queries.SHOWS, "may_decide": member.may(Permission.APPROVAL_DECIDE)}
+    may_decide = member.may(Permission.APPROVAL_DECIDE)
+    context = {"views": views, "show": show, "shows": queries.SHOWS, "may_decide": may_decide}
     return render(request, "investigate/approvals/list.html", context)
 
 
@@ -111,9 +112,7 @@ def _refuse(request: HttpRequest, found: Approval) -> HttpResponse:
         return _page(request, found, form, status=422)
     actor, comment = member_of(request), form.cleaned_data["comment"]
     try:
-        return _changed(
-            request, lambda: services.refuse(actor=actor, approval=found, comment=comment, request=request)
-        )
+        return _changed(request, lambda: services.refuse(actor=actor, approval=found, comment=comment, request=request))
     except NotPossible as problem:
         form.add_error("comment", str(problem))
         return _page(request, found, form, status=422)

@@ -1,0 +1,367 @@
+"""Requests about many messages: jobs of ours, and those that Cloudflare carries out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.core.exceptions import PermissionDenied
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Role
+from dashboard.audit.models import AuditEvent
+from investigate import tasks
+from investigate.bulk import engine, jobs
+from investigate.bulk.upstream import sending as upstream
+from investigate.models import ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob
+from tests.conftest import HTMX
+from tests.investigate.approvals.conftest import decision, signed_in
+from tests.investigate.bulk.truth import delivered, held, rehearsed
+from tests.investigate.bulk.upstream_desk import SPAM, address, calls
+from tests.investigate.bulk.upstream_desk import form as upstream_form
+
+pytestmark = pytest.mark.django_db
+Soup = Callable[[HttpResponse], BeautifulSoup]
+
+
+def text(found: Any) -> str:
+    return " ".join(found.get_text(" ").split())
+
+
+@pytest.fixture(autouse=True)
+def large_is_three(settings: Any) -> None:
+    settings.LARGE_JOB = 3
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_IDS", 2)
+    monkeypatch.setattr(engine, "STEP_SECONDS", 600.0)
+
+
+def decide(client: Client, job: BulkJob) -> Approval | None:
+    """Press the button below the rehearsal."""
+    number = job.items.filter(state="queued").count()
+    form = {"reason": "ticket 4711", "decision_key": uuid.uuid4().hex, "expected_count": number}
+    answer = client.post(reverse("investigate:decide_job", args=[job.pk]), form)
+    assert answer.status_code == 303, answer.content.decode()
+    job.refresh_from_db()
+    return Approval.objects.filter(job=job).first()
+
+
+def asked(client: Client, job: BulkJob) -> Approval:
+    approval = decide(client, job)
+    assert approval is not None
+    return approval
+
+
+def runs(job: BulkJob, *, chunks: int = 100) -> BulkJob:
+    """What a worker does now, however often it looks."""
+    BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
+    engine.step(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def lost(member: Member) -> None:
+    Member.objects.filter(pk=member.pk).update(role=Role.VIEWER)
+
+
+@pytest.fixture
+def large(ana: Member, emailsec: Any) -> BulkJob:
+    return rehearsed(ana, "move", delivered(emailsec, 5))
+
+
+# --- jobs of ours -----------------------------------------------------------------------------------------------------
+
+
+def test_an_analyst_asks_for_a_large_job_and_nothing_is_sent(
+    large: BulkJob, analyst: Client, emailsec: Any, soup: Soup
+) -> None:
+    page = soup(analyst.get(reverse("investigate:job", args=[large.pk])))
+    assert text(page.select_one("#decide .do button")) == "Ask for approval: Move 5 messages"
+
+    approval = asked(analyst, large)
+    runs(large)
+    tasks.sweep()
+
+    assert (large.state, approval.state) == (JobState.AWAITING_APPROVAL, ApprovalState.PENDING)
+    assert approval.permissions == ["job:run_large"]
+    assert len(emailsec.ledger) == 0
+    row = AuditEvent.objects.get(action="approval:request")
+    assert row.detail["messages"] == 5
+    assert not AuditEvent.objects.filter(action="job:decide").exists()
+
+
+def test_a_small_job_takes_one(ana: Member, analyst: Client, emailsec: Any) -> None:
+    job = rehearsed(ana, "move", delivered(emailsec, 3))
+
+    assert decide(analyst, job) is None
+    assert runs(job).state == JobState.DONE
+
+
+def test_where_it_takes_one_a_large_job_needs_the_right_for_it(
+    settings: Any, large: BulkJob, analyst: Client, ana: Member, emailsec: Any
+) -> None:
+    settings.SECOND_PERSON = frozenset({"purge", "release_malicious"})
+
+    with pytest.raises(PermissionDenied):
+        jobs.decide(actor=ana, job=large, reason="ticket 4711", decision_key="k", expected_count=5, request=None)
+
+    large.refresh_from_db()
+    assert large.state == JobState.REHEARSAL
+
+
+def test_the_page_shows_the_rehearsal_and_the_approved_job_goes_on_once(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any, soup: Soup
+) -> None:
+    approval = asked(analyst, large)
+    assert analyst.get(reverse("investigate:job", args=[large.pk]))["Location"] == reverse(
+        "investigate:approval", args=[approval.pk]
+    )
+    page = soup(responder.get(reverse("investigate:approval", args=[approval.pk])))
+    assert text(page.h1) == "Ana asks: move 5 messages to Junk (ticket 4711)"
+    assert page.select_one("#by-verdict")
+    assert len(page.select("#sample tbody tr")) == 5
+    assert text(page.select_one("#request-decide button.danger")) == "Approve: move 5 messages to Junk"
+    assert responder.get(reverse("investigate:job", args=[large.pk]), {"sample": 1}, headers=HTMX).status_code == 200
+
+    decision(responder, approval)
+    large.refresh_from_db()
+    assert large.state == JobState.WAITING
+    runs(large)
+    runs(large)
+
+    assert large.state == JobState.DONE
+    assert len({entry.investigate_id for entry in emailsec.ledger}) == 5
+    assert calls(emailsec, "move") + calls(emailsec, "move_one") == 3
+    trail = AuditEvent.objects.get(action="job:decide")
+    assert (trail.actor_name, trail.detail["asked_by"], trail.detail["messages"]) == ("Ben", "Ana", 5)
+    facts = text(soup(analyst.get(reverse("investigate:job", args=[large.pk]))).select_one("#about"))
+    assert "Approved by Ben" in facts
+
+
+def test_changed_messages_are_not_what_was_shown(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    approval = asked(analyst, large)
+    extra = large.items.first()
+    assert extra is not None
+    extra.pk, extra.investigate_id = None, "one-more"
+    extra.save()
+
+    assert decision(responder, approval).status_code == 409
+    assert runs(large).state == JobState.AWAITING_APPROVAL
+    assert len(emailsec.ledger) == 0
+
+
+def test_a_job_taken_over_is_approved_by_a_third(
+    large: BulkJob, ben: Member, carla: Member, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    approval = asked(analyst, large)
+    BulkJob.objects.filter(pk=large.pk).update(actor=ben, actor_name="Ben")
+
+    assert decision(responder, approval).status_code == 403, "it is Ben's now"
+    assert decision(signed_in(carla), approval).status_code == 409, "she was shown it as Ana's"
+    assert runs(large).state == JobState.AWAITING_APPROVAL
+
+
+def test_a_refused_job_ends_and_says_why(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any, soup: Soup
+) -> None:
+    decision(responder, asked(analyst, large), "refuse", comment="too many")
+
+    assert runs(large).state == JobState.CANCELLED
+    assert set(large.items.values_list("state", flat=True)) == {ActionState.CANCELLED}
+    page = text(soup(analyst.get(reverse("investigate:job", args=[large.pk]))).main)
+    assert "Refused by Ben: too many. Nothing was sent." in page
+    assert analyst.post(reverse("investigate:retry_job", args=[large.pk])).status_code == 409
+    assert len(emailsec.ledger) == 0
+
+
+def test_an_approved_job_that_was_undone_stays_so(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    approval = asked(analyst, large)
+    decision(responder, approval)
+
+    decision(responder, approval, "undo")
+    decision(responder, approval)
+
+    assert runs(large).state == JobState.CANCELLED
+    assert len(emailsec.ledger) == 0
+
+
+def half_done(job: BulkJob, monkeypatch: pytest.MonkeyPatch) -> BulkJob:
+    """The worker stops after the first chunk."""
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "STEP_SECONDS", 0.0)
+        return runs(job)
+
+
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ("ana", "Ana no longer has the right to do this. Somebody who has can resume the job, and takes it over."),
+        ("ben", "Ben approved this and no longer has the right to. Cancel the rest, and ask for it anew."),
+    ],
+)
+def test_a_job_pauses_when_one_of_the_two_loses_the_right(
+    who: str,
+    told: str,
+    large: BulkJob,
+    analyst: Client,
+    responder: Client,
+    emailsec: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    decision(responder, asked(analyst, large))
+    half_done(large, monkeypatch)
+    sent = len(emailsec.ledger)
+    lost(request.getfixturevalue(who))
+
+    runs(large)
+
+    assert (large.state, large.explanation) == (JobState.PAUSED, told)
+    assert len(emailsec.ledger) == sent
+
+
+def test_who_approved_a_job_does_not_take_it_over_as_well(
+    large: BulkJob,
+    ana: Member,
+    carla: Member,
+    analyst: Client,
+    responder: Client,
+    emailsec: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decision(responder, asked(analyst, large))
+    half_done(large, monkeypatch)
+    lost(ana)
+    runs(large)
+    resume = reverse("investigate:resume_job", args=[large.pk])
+
+    assert responder.post(resume).status_code == 409
+    assert signed_in(carla).post(resume).status_code == 303
+    runs(large)
+
+    assert (large.state, large.actor) == (JobState.DONE, carla)
+
+
+def test_a_release_of_malicious_mail_in_a_job_takes_two(
+    ana: Member, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    records = held(emailsec, 2)
+    job = rehearsed(ana, "release", records)
+    job.items.update(disposition="MALICIOUS")
+
+    approval = asked(analyst, job)
+    assert approval.permissions == ["message:release_malicious"]
+    assert runs(job).state == JobState.AWAITING_APPROVAL
+    decision(responder, approval)
+
+    assert runs(job).state == JobState.DONE
+    assert {entry.kind for entry in emailsec.ledger} == {"release"}
+
+
+def test_a_purge_of_few_messages_takes_two(ana: Member, analyst: Client, emailsec: Any) -> None:
+    job = rehearsed(ana, "move", delivered(emailsec, 2), destination="RecoverableItemsDeletions")
+
+    assert asked(analyst, job).permissions == ["message:purge"]
+
+
+# --- jobs at Cloudflare -----------------------------------------------------------------------------------------------
+
+
+def started(client: Client, what: str = "JunkEmail") -> UpstreamJob:
+    answer = client.post(address(SPAM), upstream_form(what))
+    assert answer.status_code == 303, answer.content.decode()
+    return UpstreamJob.objects.order_by("-created_at")[0]
+
+
+def worked(job: UpstreamJob) -> UpstreamJob:
+    UpstreamJob.objects.filter(pk=job.pk).update(due_at=Now())
+    upstream.step(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def test_a_large_job_at_cloudflare_takes_two_and_is_asked_for_once(
+    analyst: Client, responder: Client, emailsec: Any, soup: Soup
+) -> None:
+    page = soup(analyst.get(address(SPAM)))
+    assert text(page.select_one("form.form .do button")).startswith("Ask for approval: ")
+
+    job = started(analyst)
+    tasks.sweep()
+    assert worked(job).state == ActionState.AWAITING_APPROVAL
+    assert calls(emailsec, "bulk.create") == 0
+    approval = Approval.objects.get(upstream_job=job)
+    shown = text(soup(responder.get(reverse("investigate:approval", args=[approval.pk]))).main)
+    assert f"{job.counted['messages']} messages" in shown
+    assert "SPAM" in shown.upper()
+
+    decision(responder, approval)
+    worked(job)
+    worked(job)
+
+    assert job.state == ActionState.DONE
+    assert calls(emailsec, "bulk.create") == 1
+
+
+def test_a_small_one_takes_one_and_the_right_for_it(
+    settings: Any, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    settings.LARGE_JOB = 1000
+
+    assert analyst.post(address(SPAM), upstream_form()).status_code == 403
+    assert started(responder).state == ActionState.WAITING
+    assert not Approval.objects.exists()
+
+
+def test_one_that_may_release_malicious_mail_takes_two_whatever_its_size(
+    settings: Any, responder: Client, other_responder: Client, emailsec: Any
+) -> None:
+    settings.LARGE_JOB = 1000
+    job = started(responder, "release")
+    approval = Approval.objects.get(upstream_job=job)
+    assert approval.permissions == ["message:release_malicious"]
+
+    assert decision(responder, approval).status_code == 403
+    decision(other_responder, approval)
+
+    assert worked(job).state == ActionState.DONE
+
+
+def test_it_is_not_asked_for_without_the_rights_of_both(
+    analyst: Client, responder: Client, ben: Member, emailsec: Any
+) -> None:
+    job = started(analyst)
+    decision(responder, Approval.objects.get(upstream_job=job))
+    lost(ben)
+
+    assert worked(job).state == ActionState.FAILED
+    assert "Ben approved this and no longer has the right to." in job.explanation
+    assert calls(emailsec, "bulk.create") == 0
+
+
+@pytest.mark.parametrize("who", ["analyst", "responder"])
+def test_both_can_undo_it(
+    who: str, analyst: Client, responder: Client, emailsec: Any, request: pytest.FixtureRequest
+) -> None:
+    job = started(analyst)
+    approval = Approval.objects.get(upstream_job=job)
+    decision(responder, approval)
+
+    assert decision(request.getfixturevalue(who), approval, "undo").status_code == 303
+
+    assert worked(job).state == ActionState.CANCELLED
+    assert calls(emailsec, "bulk.create") == 0
