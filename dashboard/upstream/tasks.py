@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from dashboard.access.models import Attempts, Kept
 from dashboard.embedded_broker import remove_leftovers
 from dashboard.upstream.health import EVICTS, broker_state
 from dashboard.upstream.models import ClockSkew, Copy, Heartbeat, MissingFeature
@@ -57,10 +59,13 @@ def beat(name: str = "worker") -> None:
 
 @shared_task
 def purge() -> None:
-    """Delete copies and sessions that are over, and clocks of machines that have not called for a day."""
+    """Delete copies, sessions and counts that are over, and clocks of machines that have not called for a day."""
     now = timezone.now()
     Copy.objects.filter(expires_at__lt=now).delete()
     Copy.objects.filter(fetched_at__lt=now - dt.timedelta(hours=settings.BODY_RETENTION_HOURS)).delete()
     MissingFeature.objects.filter(until__lt=now).delete()
     ClockSkew.objects.filter(seen_at__lt=now - dt.timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
+    Kept.objects.filter(ends_at__lt=now.timestamp()).delete()
+    Attempts.objects.filter(ends_at__lt=now.timestamp()).delete()

@@ -1,5 +1,6 @@
 /* Passkeys. A form with data-passkey ("get" or "create") holds the server's challenge in data-options, or fetches it from
-   data-challenge; its button asks the browser for a signed answer, which goes into the field "credential". */
+   data-challenge; its button asks the browser for a signed answer, which goes into the field "credential". Browsers keep passkeys
+   for a name and a safe connection only; elsewhere the forms stay hidden, and data-passkey-missing says so. */
 const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
 const text = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -43,7 +44,10 @@ async function answer(form) {
   return navigator.credentials.create(options);
 }
 
-if (window.PublicKeyCredential) {
+const isNamed = !/^[\d.]+$|^\[/.test(location.hostname);
+
+if (window.PublicKeyCredential && isNamed) {
+  document.querySelectorAll("[data-passkey-missing]").forEach((one) => { one.hidden = true; });
   document.querySelectorAll("form[data-passkey]").forEach((form) => {
     const [start, failed] = ["start", "failed"].map((name) => form.querySelector(`[data-passkey-${name}]`));
     form.hidden = false;

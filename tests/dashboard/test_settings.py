@@ -71,6 +71,24 @@ MALFORMED = [
     ({"MAILWARDEN_AUDIT_WEBHOOK": "http://logs.example/"}, "MAILWARDEN_AUDIT_WEBHOOK cannot be used: it must begin"),
     ({"MAILWARDEN_AUDIT_WEBHOOK": "https://logs.example/"}, "MAILWARDEN_AUDIT_WEBHOOK_SECRET must be set to at least"),
     ({"MAILWARDEN_DATA_DIR": "/dev/null/data"}, "MAILWARDEN_DATA_DIR must be a folder"),
+    ({"MAILWARDEN_IDLE_MINUTES": "29"}, "MAILWARDEN_IDLE_MINUTES must be a whole number from 30 to 1440"),
+    ({"MAILWARDEN_MFA_ROLES": "analyst, admins"}, "MAILWARDEN_MFA_ROLES must be some of analyst"),
+    ({"MAILWARDEN_FACTOR_KEY": f"{'k' * 32},{SECRET}"}, "MAILWARDEN_FACTOR_KEY must be keys of at least 32"),
+    ({"MAILWARDEN_ADDRESS": "desk.corp.example"}, "MAILWARDEN_ADDRESS must look like https://desk.corp.example"),
+    ({"MAILWARDEN_ADDRESS": "https://desk.corp.example/x"}, "MAILWARDEN_ADDRESS must look like"),
+    ({"MAILWARDEN_EMAIL_URL": f"smtp://desk:{SECRET}@mail:25"}, "MAILWARDEN_ADDRESS must be set where"),
+    (
+        {"MAILWARDEN_ADDRESS": "https://desk.example", "MAILWARDEN_EMAIL_URL": f"post://desk:{SECRET}@mail"},
+        "MAILWARDEN_EMAIL_URL must look like smtp",
+    ),
+    (
+        {
+            "MAILWARDEN_ADDRESS": "https://desk.example",
+            "MAILWARDEN_EMAIL_URL": "smtp://mail:25",
+            "MAILWARDEN_EMAIL_FROM": "the desk",
+        },
+        "MAILWARDEN_EMAIL_FROM must be one e-mail address",
+    ),
     ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must be host names"),
     ({"ALLOWED_HOSTS": "https://desk.corp.example"}, "ALLOWED_HOSTS must be host names"),
     ({"ALLOWED_HOSTS": "desk.corp.example:443"}, "ALLOWED_HOSTS must be host names"),
@@ -124,6 +142,8 @@ def test_nothing_but_the_account_is_needed(read):
     assert values["ALLOWED_HOSTS"] == ["127.0.0.1", "localhost", "[::1]"]
     assert values["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
     assert values["CELERY_BROKER_URL"].startswith("embedded://")
+    assert values["SENDS_MAIL"] is False
+    assert values["MFA_ROLES"] == frozenset()
 
 
 def test_a_value_of_nothing_is_the_default(read):
@@ -158,6 +178,18 @@ def test_production_values_are_read(read):
     assert values["ALLOWED_HOSTS"] == ["desk.corp.example", ".example.com"]
     assert values["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
     assert values["CLOUDFLARE_BASE_URL"] == "https://api.cloudflare.com/client/v4"
+
+
+def test_mail_is_set_up_by_one_url(read):
+    values = read(
+        MAILWARDEN_ADDRESS="https://desk.corp.example/", MAILWARDEN_EMAIL_URL="smtp+tls://desk:p%40ss@mail.example:587"
+    )
+
+    assert values["SENDS_MAIL"] is True
+    assert values["ADDRESS"] == "https://desk.corp.example"
+    assert (values["EMAIL_HOST"], values["EMAIL_PORT"], values["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+    assert values["EMAIL_HOST_PASSWORD"] == "p@ss"
+    assert values["DEFAULT_FROM_EMAIL"] == "mailwarden@desk.corp.example"
 
 
 @pytest.mark.parametrize("seconds", ["2", "45", "120"])
