@@ -9,6 +9,7 @@ import structlog
 from django.db import DatabaseError
 from django.utils import timezone
 
+from dashboard.access.roles import Permission
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import AuditNotWritten, record
 
@@ -22,7 +23,7 @@ LONGEST_PATH = 400
 
 
 def record_refusal(request: HttpRequest, missing: str) -> None:
-    """Note that the signed-in member was refused, for want of which right and where.
+    """Note that the signed-in member was refused, and where; `missing` is a permission, or why in words.
 
     Nothing is done, so nothing is stopped when this cannot be written: the refusal stands either way.
     """
@@ -35,11 +36,12 @@ def record_refusal(request: HttpRequest, missing: str) -> None:
         if fresh.count() >= MOST_A_MINUTE:
             log.warning("refusal_not_recorded", member=user.pk)
             return
+        key = "permission" if missing in set(Permission) else "because"
         record(
             actor=user,
             action="access:refused",
             phase="refused",
-            detail={"permission": missing[:200], "method": request.method, "path": request.path[:LONGEST_PATH]},
+            detail={key: missing[:200], "method": request.method, "path": request.path[:LONGEST_PATH]},
             request=request,
         )
     except (AuditNotWritten, DatabaseError) as problem:

@@ -41,7 +41,7 @@ def test_a_member_limited_to_domains_is_recorded_at_pages_of_the_whole_account(a
     client.force_login(ana)
 
     assert client.get(reverse("audit:events")).status_code == 403
-    assert AuditEvent.objects.get().detail["path"] == "/audit/"
+    assert AuditEvent.objects.get().detail == {"because": "a.example", "method": "GET", "path": "/audit/"}
 
 
 def test_nobody_fills_the_trail_by_asking_again_and_again(viewer: Client, auditor: Client, emailsec: object) -> None:

@@ -10,9 +10,12 @@ import json
 import re
 import socket
 import socketserver
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -238,6 +241,39 @@ def test_a_connection_that_is_reset_counts_as_not_sent(trail: list[AuditEvent], 
 
     assert Stream.objects.get().position == 0
     assert streams.behind()[0].problem in ("connection reset by peer", "broken pipe")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate for 127.0.0.1, in one file."""
+    file = tmp_path / "server.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    file.write_bytes((tmp_path / "key.pem").read_bytes() + (tmp_path / "cert.pem").read_bytes())
+    return file
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_syslog_over_tls_goes_to_whom_the_certificate_names_and_to_nobody_else(
+    trail: list[AuditEvent], settings: Any, certificate: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = Syslog()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setattr(server, "handle_error", lambda *_: None)  # a client that hangs up is what is tested
+    with serving(server):
+        settings.AUDIT_SYSLOG = f"tls://127.0.0.1:{server.server_address[1]}"
+        streams.deliver_all()
+        problem = streams.behind()[0].problem
+
+    assert problem == ("" if is_known else "its certificate is not accepted")
+    assert sequences(server.messages) == ([1, 2, 3, 4, 5] if is_known else [])
 
 
 def test_the_webhook_gets_signed_lines(trail: list[AuditEvent], hook: Hook) -> None:
