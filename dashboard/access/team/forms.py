@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any, cast
 
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+from django.contrib.auth.password_validation import validate_password
 from django.core.validators import RegexValidator
 
 from dashboard.access.models import Invitation, Member
@@ -143,7 +143,7 @@ class AcceptForm(forms.Form):
         label="Password",
         strip=False,
         max_length=1000,
-        help_text=" ".join(password_validators_help_texts()),
+        help_text="At least 12 characters; a few words in a row are good.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     again = forms.CharField(

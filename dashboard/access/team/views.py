@@ -354,6 +354,6 @@ def _accept_page(request: HttpRequest, invitation: Invitation, form: AcceptForm,
         "form": form,
         "invitation": invitation,
         "role": catalogue.label_for(invitation.role),
-        "rights": words.rights(inviting.access_of(invitation).permissions),
+        "rights": words.rights(inviting.access_of(invitation).permissions - {Permission.ACCOUNT_OWN}),
     }
     return render(request, "team/accept.html", context, status=status)
