@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+
+from django.http import QueryDict
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from investigate.desk import notes, words
 from investigate.desk.cases import cases_of, held_now, is_overdue, is_work
+from investigate.desk.forms import NoteForm
 from investigate.desk.notes import NoteView
 from investigate.models import Case, CaseState
 
@@ -22,8 +26,8 @@ class Bar:
     is_mine: bool
     is_held: bool
     is_overdue: bool
-    note_count: int
-    newest: NoteView | None
+    notes: list[NoteView]  # newest first
+    note_form: NoteForm | None  # None for who may not write
     reports: list[str]  # who reported it, in sentences
     queue: str  # the list somebody came from, for forms without htmx
 
@@ -31,6 +35,14 @@ class Bar:
     def verdicts(self) -> list[tuple[str, str, str]]:
         """(key, value, label) of each verdict of the team."""
         return [(f"t {number}", verdict.value, verdict.label) for number, verdict in words.VERDICT_KEYS.items()]
+
+    @property
+    def note_count(self) -> int:
+        return len(self.notes)
+
+    @property
+    def newest(self) -> NoteView | None:
+        return self.notes[0] if self.notes else None
 
     @property
     def is_done(self) -> bool:
@@ -62,11 +74,15 @@ def bar_for(member: Member, key: str, *, queue: str = "") -> Bar:
         is_mine=case is not None and case.holder_id == member.pk and held_now(case),
         is_held=case is not None and held_now(case),
         is_overdue=case is not None and is_work(case) and is_overdue(case),
-        note_count=len(found),
-        newest=found[0] if found else None,
+        notes=found,
+        note_form=note_form() if member.may(Permission.CASE_WORK) else None,
         reports=_reports(case, member) if case else [],
         queue=queue,
     )
+
+
+def note_form(data: QueryDict | None = None) -> NoteForm:
+    return NoteForm(data, names=notes.can_be_named(), initial={"operation_key": uuid.uuid4().hex})
 
 
 def _reports(case: Case, member: Member) -> list[str]:

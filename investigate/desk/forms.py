@@ -51,7 +51,7 @@ class NoteForm(forms.Form):
         label="Note",
         max_length=LONGEST_NOTE,
         help_text="@name tells that colleague. Ctrl Enter saves.",
-        widget=forms.Textarea(attrs={"rows": 3, "data-sends": ""}),
+        widget=forms.Textarea(attrs={"rows": 3, "data-sends": "", "autocomplete": "off"}),
     )
     operation_key = forms.CharField(max_length=64, widget=forms.HiddenInput)
 

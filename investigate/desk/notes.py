@@ -112,10 +112,9 @@ def mark_seen(member: Member, case: Case) -> int:
     return Mention.objects.filter(member=member, seen_at=None, note__case=case).update(seen_at=timezone.now())
 
 
-def can_be_named(case: Case | None) -> list[str]:
-    """User names of active members who can see the case, for completion; before there is one, of who sees all mail."""
-    members = Member.objects.filter(is_active=True).order_by("username")
-    return [member.username for member in members if (_can_see(member, case) if case else member.scope.is_whole)]
+def can_be_named() -> list[str]:
+    """User names of active members, for completion; whether they can see the message is told when the note is sent."""
+    return list(Member.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)[:500])
 
 
 def _named(text: str, case: Case) -> list[Member]:

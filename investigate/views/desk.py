@@ -7,8 +7,8 @@ message, or on to the next one of the list it came from.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,7 +26,7 @@ from dashboard.web.htmx import HtmxRequest, wants_partial
 from investigate.actions.queries import states_for
 from investigate.desk import cases, changes, collecting, notes, words
 from investigate.desk import queue as queues
-from investigate.desk.bar import bar_for
+from investigate.desk.bar import bar_for, note_form
 from investigate.desk.cells import marks_for
 from investigate.desk.forms import HandOverForm, NoteForm, StateForm, TakeForm, VerdictForm
 from investigate.desk.queue import TABS, Filters, Tab
@@ -67,7 +67,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "verdicts": OwnVerdict.choices,
         "troubles": collecting.troubles(),
         "latest": changes.latest,
-        "is_first_reading": not page.rows and collecting.is_first_reading(),
+        "is_first_reading": not counts[Tab.ALL] and collecting.is_first_reading(),
     }
     return render(request, "investigate/desk/queue.html", context)
 
@@ -139,7 +139,7 @@ def hand_over(request: HttpRequest, investigate_id: str) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = HandOverForm(data, colleagues=cases.colleagues_for(found, _member(request)))
     if not form.is_valid():
-        return _panel(request, "hand_over", found, {"form": form}, status=422 if data is not None else 200)
+        return _panel(request, found, form, status=422 if data is not None else 200)
     to = form.colleague
     return _change(
         request,
@@ -212,12 +212,11 @@ def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """GET shows the notes and a form for one more; POST writes it."""
     member = _member(request)
     if request.method != "POST":
-        found = cases.cases_of(member).filter(key=investigate_id).first()
-        if found is None:
-            parts.read_message(investigate_id, scope=member.scope)
-        return _notes(request, investigate_id, found, None)
+        if cases.cases_of(member).filter(key=investigate_id).first() is None:
+            parts.read_message(investigate_id, scope=member.scope)  # what is not theirs to see is not here
+        return _notes(request, investigate_id, None)
     found = _case_to_work_on(request, investigate_id)
-    form = NoteForm(request.POST, names=notes.can_be_named(found))
+    form = note_form(request.POST)
     if form.is_valid():
         try:
             notes.add_note(actor=member, case=found, request=request, **form.cleaned_data)
@@ -226,8 +225,8 @@ def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
         except cases.Conflict as conflict:
             return _conflict(request, conflict)
         else:
-            return _changed(request, found, told="Noted.", closes_panel=True)
-    return _notes(request, investigate_id, found, form)
+            return _changed(request, found, told="Noted.", renews_notes=True)
+    return _notes(request, investigate_id, form)
 
 
 # --- what all changes have in common ----------------------------------------------------------------------------------
@@ -258,7 +257,13 @@ def _change(
 
 
 def _changed(
-    request: HttpRequest, changed: Case, *, told: str, closes_panel: bool = False, goes_on: bool = False
+    request: HttpRequest,
+    changed: Case,
+    *,
+    told: str,
+    closes_panel: bool = False,
+    renews_notes: bool = False,
+    goes_on: bool = False,
 ) -> HttpResponse:
     member, tab = _member(request), _came_from(request)
     filters = _list_behind(request) if tab else None
@@ -271,7 +276,7 @@ def _changed(
     if goes_on and filters:
         told += " The next one opens." if following and member.has_auto_advance else ""
         told += "" if following else f" Nothing else waits in {words.TABS[filters.tab]}."
-    response = _line(request, changed.key, told=told, closes_panel=closes_panel)
+    response = _line(request, changed.key, told=told, closes_panel=closes_panel, renews_notes=renews_notes)
     if goes_on and member.has_auto_advance:
         is_page = _is_on_a_page_of_its_own(request)
         there = queues.address_of(following, filters) if following else f"{reverse('investigate:queue')}?tab={tab}"
@@ -283,43 +288,39 @@ def _changed(
     return response
 
 
-def _line(request: HttpRequest, key: str, *, told: str = "", closes_panel: bool = False) -> HttpResponse:
+def _line(
+    request: HttpRequest, key: str, *, told: str = "", closes_panel: bool = False, renews_notes: bool = False
+) -> HttpResponse:
     """The line, and beside an answer to a click the row's cell and the sentence that is read out."""
     member = _member(request)
     context: dict[str, Any] = {"bar": bar_for(member, key, queue=_came_from(request)), "told": told}
     if told:
         acted, mark = states_for([key], member.scope).get(key), marks_for([key], member).get(key)
-        context |= {"cell": cell(request, acted, mark), "closes_panel": closes_panel, "investigate_id": key}
+        context |= {"cell": cell(request, acted, mark), "investigate_id": key}
+        context |= {"closes_panel": closes_panel, "renews_notes": renews_notes}
         return render(request, "investigate/desk/_answer.html", context)
     return render(request, "investigate/desk/_case_bar.html", context)
 
 
-def _notes(request: HttpRequest, key: str, found: Case | None, form: NoteForm | None) -> HttpResponse:
-    member = _member(request)
-    listed = notes.notes_on(found) if found else []
-    if found:
-        notes.mark_seen(member, found)
-    if form is None and member.may(Permission.CASE_WORK):
-        form = NoteForm(names=notes.can_be_named(found), initial={"operation_key": uuid.uuid4().hex})
-    status = 422 if form is not None and form.is_bound else 200
-    return _panel(request, "notes", found, {"form": form, "notes": listed, "investigate_id": key}, status=status)
-
-
-def _panel(
-    request: HttpRequest, name: str, found: Case | None, context: dict[str, Any], *, status: int = 200
-) -> HttpResponse:
-    """A form below the line; without htmx a page of its own."""
-    key = found.key if found else context["investigate_id"]
-    context |= {
-        "investigate_id": key,
-        "case": found,
-        "panel": f"investigate/desk/_{name}.html",
-        "back": _page_of(key, found),
-        "queue": _came_from(request),
-    }
+def _notes(request: HttpRequest, key: str, form: NoteForm | None) -> HttpResponse:
+    """The notes and the form, with what was typed into it where it was refused."""
+    bar = bar_for(_member(request), key, queue=_came_from(request))
+    bar = replace(bar, note_form=form) if form is not None else bar
+    status = 200 if form is None else 422
     if not wants_partial(request):
-        return render(request, "investigate/desk/panel.html", context, status=status)
-    response = render(request, context["panel"], context, status=status)
+        context = {"bar": bar, "case": bar.case, "back": _page_of(key, bar.case)}
+        return render(request, "investigate/desk/notes.html", context, status=status)
+    response = render(request, "investigate/desk/_case_notes.html", {"bar": bar, "is_open": True}, status=status)
+    response["HX-Retarget"], response["HX-Reswap"] = "#case-notes", "outerHTML"
+    return response
+
+
+def _panel(request: HttpRequest, found: Case, form: HandOverForm, *, status: int) -> HttpResponse:
+    """The form that asks to whom, below the line; without htmx a page of its own."""
+    context = {"form": form, "case": found, "queue": _came_from(request), "back": queues.address_of(found)}
+    if not wants_partial(request):
+        return render(request, "investigate/desk/hand_over.html", context, status=status)
+    response = render(request, "investigate/desk/_hand_over.html", context, status=status)
     response["HX-Retarget"], response["HX-Reswap"] = "#case-panel", "innerHTML"
     return response
 

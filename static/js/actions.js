@@ -75,7 +75,7 @@ function ask() {
 /* A panel that did its work takes the focus with it: it goes back to the message it was about. */
 document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target } }) => {
   const at = document.activeElement;
-  if (!["action-panel", "case-panel"].includes(target.id) || !target.hasChildNodes() || at !== document.body && !target.contains(at)) return;
+  if (!["action-panel", "case-panel", "case-notes"].includes(target.id) || !target.hasChildNodes() || at !== document.body && !target.contains(at)) return;
   (document.querySelector("#results [data-current] .open") ?? target.closest("#detail, #main"))?.focus({ preventScroll: true });
 });
 

@@ -29,7 +29,7 @@ document.addEventListener("click", (event) => {
     const target = document.getElementById(one.dataset.toggle);
     target.hidden = !target.hidden;
     one.setAttribute("aria-expanded", !target.hidden);
-    if (!target.hidden) target.querySelector("input, select, textarea")?.focus();
+    (target.hidden ? document.querySelector(`[aria-controls="${target.id}"]`) : target.querySelector("input:not([type=hidden]), select, textarea"))?.focus();
   }
   if ((one = at("close"))) close(document.querySelector(one.dataset.close));
   if ((one = at("attr"))) {
