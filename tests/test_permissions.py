@@ -210,7 +210,7 @@ def test_no_form_is_taken_without_its_token(name: str, detection: Any, signed_in
 
 def rows() -> dict[str, int]:
     """How many rows each table of ours holds, those that only say what was looked at left out."""
-    seen = {"audit.AuditEvent", "audit.ChainHead", "investigate.SearchRun", "sessions.Session"}
+    seen = {"audit.AuditEvent", "audit.ChainHead", "investigate.SearchRun", "investigate.Presence", "sessions.Session"}
     return {
         model._meta.label: model._default_manager.count()
         for model in apps.get_models()

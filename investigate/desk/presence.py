@@ -40,3 +40,13 @@ def others_at(investigate_id: str, member: Member) -> list[str]:
         .order_by("member__username")
     )
     return [presence.member.display_name for presence in found]
+
+
+def said(investigate_id: str, member: Member) -> str:
+    """ "Ben Okafor is looking, too."; "" where nobody else is."""
+    names = others_at(investigate_id, member)
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f"{names[0]} is looking, too."
+    return f"{', '.join(names[:-1])} and {names[-1]} are looking, too."

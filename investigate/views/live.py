@@ -30,7 +30,7 @@ def live(request: HttpRequest) -> HttpResponse:
     here = ""
     if open_id and is_known_to(member, open_id):
         presence.looks_at(member, open_id)
-        here = _say(presence.others_at(open_id, member))
+        here = presence.said(open_id, member)
     else:
         presence.looks_at(member, "")
     is_new = here != request.GET.get("here", "")
@@ -53,12 +53,3 @@ def live_cells(request: HttpRequest) -> HttpResponse:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else 0
-
-
-def _say(names: list[str]) -> str:
-    """ "Ben Okafor is looking, too." """
-    if not names:
-        return ""
-    if len(names) == 1:
-        return f"{names[0]} is looking, too."
-    return f"{', '.join(names[:-1])} and {names[-1]} are looking, too."

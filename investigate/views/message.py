@@ -24,7 +24,7 @@ from dashboard.web.errors import ErrorText, answer, explain
 from dashboard.web.htmx import wants_partial
 from dashboard.web.text import dom_id, visible
 from investigate.actions.queries import ActionView, foot, states_for
-from investigate.desk import changes
+from investigate.desk import changes, presence
 from investigate.desk.bar import bar_for
 from investigate.message import parts, privacy, sample
 from investigate.message.head import head
@@ -66,6 +66,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
     except EmailSecurityError as error:
         return _not_opened(request, investigate_id, template, error)
     member = _member(request)
+    presence.looks_at(member, opened.message.id)
     why = why_of(request, member, opened) | {"detections_failed": _failed(opened.detections_error)}
     acted = states_for([opened.message.id], member.scope).get(opened.message.id)
     panel_template, panel_context = "", Context()
@@ -83,6 +84,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
         "foot": foot(opened.message, member),
         "view": acted,
         "rests": isinstance(acted, ActionView) and acted.action.actor_id != member.pk,
+        "here": presence.said(opened.message.id, member),
         "latest": changes.latest,  # asked for by whole pages only
         "may_undo": acted is not None and acted.may_undo(member),
         "message": opened.message,

@@ -42,7 +42,7 @@ def test_a_colleagues_claim_appears_within_five_seconds_and_goes_again(desk: Des
     expect(row_of_ana.locator(".holder")).to_contain_text("BO", timeout=WITHIN)
     expect(row_of_ana.locator(".holder")).to_contain_text("Ben Okafor has this.")
 
-    row_of_ben.press("a")
+    ben.get_by_role("button", name="Let go").click()
     expect(row_of_ana.locator(".holder")).to_have_count(0, timeout=WITHIN)
 
 
