@@ -24,6 +24,7 @@ from investigate.bulk.facts import facts_of
 from investigate.bulk.jobs import LOOK_TASK, check_control
 from investigate.desk import cases
 from investigate.desk.changes import note_change
+from investigate.fixing.bell import ring_after_action
 from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
@@ -104,6 +105,7 @@ def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Actio
         action.refresh_from_db()
         if action.state != ActionState.CANCELLED:
             raise Conflict("Too late to undo.", action)
+    ring_after_action(action.pk)
     action.refresh_from_db()
     return action
 

@@ -43,6 +43,7 @@ class StepView:
     url: str = ""  # of the action's own receipt
     earlier: list[str] = field(default_factory=list)  # of former tries
     due_at: dt.datetime | None = None  # while it can be undone
+    is_rule: bool = False
     may_repeat: bool = False
     may_look: bool = False
     may_end: bool = False
@@ -50,6 +51,11 @@ class StepView:
     @property
     def is_open(self) -> bool:
         return self.end not in ENDS
+
+    @property
+    def told(self) -> str:
+        """The same few words where the step is not named beside them."""
+        return f"sender {self.text}" if self.is_rule else self.text
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,12 @@ class FixView:
     @property
     def sentence(self) -> str:
         """What is true about all of it."""
-        done = [step.text for step in self.steps if step.end in _WORKED]
-        told = f"{', '.join(done)[:1].upper()}{', '.join(done)[1:]}." if done else ""
-        if self.is_open:
-            return told
-        missed = self._counts(FixStepState.FAILED)
-        if missed:
+        done = ", ".join(step.told for step in self.steps if step.end in _WORKED)
+        told = f"{done[:1].upper()}{done[1:]}." if done else ""
+        if missed := self._counts(FixStepState.FAILED):
             again = "repeat it below" if missed == 1 else "repeat them below"
-            return f"{told} {counted(missed, 'step')} not done: {again}.".strip()
-        return told or "Undone before anything was sent."
+            told = f"{told} {counted(missed, 'step')} not done: {again}.".strip()
+        return told or ("" if self.is_open else "Undone before anything was sent.")
 
     def poll_after(self, number: int) -> tuple[int, int]:
         """(seconds until the next poll, its number)"""
@@ -165,6 +168,7 @@ def _step(step: FixStep, member: Member) -> StepView:
         "number": step.number,
         "title": words.title(step.kind),
         "earlier": _earlier(step),
+        "is_rule": step.kind == FixStepKind.ACCEPT_SENDER,
         "may_repeat": services.may_repeat(step) and member.may(_NEEDS[FixStepKind(step.kind)]),
     }
     if step.action is not None:
