@@ -234,12 +234,13 @@ def desk(
         parts.raw(opened.message)
         parts.preview(opened.message)
     inside = [record for record in mail.inside if record is not delivered(mail.inside)]
+    foreign = [record for record in mail.foreign if record is not delivered(mail.foreign)]
     actions = {
         "inside": act(sam, delivered(mail.inside), ActionKind.MOVE, destination="JunkEmail"),
         "mixed": act(ben, delivered(mail.mixed), ActionKind.MOVE, destination="JunkEmail"),
         "foreign": act(ben, delivered(mail.foreign), ActionKind.MOVE, destination="JunkEmail"),
     }
-    everything = [("investigate_id", record.id) for record in (*inside[:4], *mail.mixed[:3], *mail.foreign[:4])]
+    everything = [("investigate_id", record.id) for record in (*inside[:4], *mail.mixed[:3], *foreign[:4])]
     made = {
         "rehearsal": begin(sam, JobSource.SELECTION, everything),
         "whole": begin(ben, JobSource.SELECTION, everything),

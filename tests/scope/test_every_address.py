@@ -299,7 +299,10 @@ def test_nothing_read_anywhere_holds_what_is_elsewhere(world: World, scoped: Cli
     }
     fill["job"] = ",".join(str(pk) for pk in world.values["job_id"].values())
     leaks, broken, read = [], [], 0
+    only_posted = _only_posted(world, scoped)
     for address in addresses(world):
+        if address.needs_whole or address.name in only_posted:
+            continue
         for query in ("", *ASKED.get(address.name, [])):
             asked = f"{address.url}?{query.format(**fill)}"
             for headers in ({}, HTMX):
@@ -319,6 +322,12 @@ def test_nothing_read_anywhere_holds_what_is_elsewhere(world: World, scoped: Cli
     assert not broken
     assert not leaks
     assert read > 100
+
+
+def _only_posted(world: World, scoped: Client) -> set[str]:
+    """Names of the addresses that cannot be read."""
+    first = {address.name: address.url for address in addresses(world) if address.name in POSTED}
+    return {name for name, url in first.items() if scoped.get(url).status_code == 405}
 
 
 def _found(mark: str, text: str) -> list[int]:
@@ -362,6 +371,7 @@ def test_what_is_elsewhere_cannot_be_told_from_what_does_not_exist(
     """Same status, same body, same calls, same number of queries: for reading and for acting, page and fragment."""
     before, done = _rows(), len(emailsec.ledger)
     differences, compared = [], 0
+    only_posted = _only_posted(world, scoped)
     for address in addresses(world):
         place = next((name for name, label in address.labels.items() if label.startswith("foreign")), None)
         if place is None or address.needs_whole:
@@ -369,7 +379,8 @@ def test_what_is_elsewhere_cannot_be_told_from_what_does_not_exist(
         unknown = {**address.values, place: world.values[place]["unknown"]}
         path = next(path for path, pattern in _rooms() if pattern.name == address.name)
         twin = _address(path, unknown)
-        for method in ("get", "post") if address.name in POSTED else ("get",):
+        methods = (["get"] if address.name not in only_posted else []) + (["post"] if address.name in POSTED else [])
+        for method in methods:
             for headers in ({}, HTMX):
                 seen = []
                 ask = partial(getattr(scoped, method), headers=headers)
