@@ -58,11 +58,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record(actor=user, action="account:sign_in", targets=[user.username], request=request, phase="refused")
         return HttpResponseRedirect(f"{resolve_url(settings.LOGIN_URL)}?refused=1")
 
-    def post_login(self, request: HttpRequest, user: Member, **kwargs: Any) -> HttpResponse:
+    def login(self, request: HttpRequest, user: Member) -> None:
+        """The last step of every way in. What cannot be recorded does not happen."""
         ways = [str(one.get("type") or one.get("method")) for one in get_authentication_records(request, user)]
         record(actor=user, action="account:sign_in", detail=told_of_sign_in(user, ways), request=request)
-        response: HttpResponse = super().post_login(request, user, **kwargs)
-        return response
+        super().login(request, user)
 
     def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:  # noqa: ARG002
         return not sessions.has_proved(context.request, seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from allauth.account.internal import flows
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import views as factor_views
 from allauth.mfa.models import Authenticator
@@ -24,7 +23,7 @@ from dashboard.access.decorators import recently_proved, requires
 from dashboard.access.devices import device
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from dashboard.access.views import Refusing, as_json, refused
+from dashboard.access.views import Refusing, as_json, refused, signed_out
 from dashboard.audit.recorder import record
 
 
@@ -195,8 +194,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     )  # fmt: skip
     if session.session_key == request.session.session_key:
         session.delete()
-        flows.logout.logout(request, show_message=False)
-        return HttpResponseRedirect(reverse("account_login"), status=303)
+        return signed_out(request)
     session.end()
     return HttpResponseRedirect(reverse("usersessions_list"), status=303)
 

@@ -27,8 +27,8 @@ def begin_session(request: HttpRequest, user: Member, **_: Any) -> None:
 @receiver(authentication_step_completed)
 def note_proof(request: HttpRequest, user: Member, method: str, **about: Any) -> None:
     if about.get("reauthenticated"):
-        sessions.proved(request)
         record(actor=user, action="account:prove", detail={"by": about.get("type") or method}, request=request)
+        sessions.proved(request)
 
 
 @receiver(authenticator_used)
@@ -53,5 +53,5 @@ def end_other_sessions(request: HttpRequest, user: Member, **_: Any) -> None:
 
 @receiver(password_reset)
 def end_all_sessions(request: HttpRequest, user: Member, **_: Any) -> None:
-    sessions.end_sessions(user)
     record(actor=user, action="account:password_reset", request=request)
+    sessions.end_sessions(user)

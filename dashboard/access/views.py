@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 def why_signed_out(cause: str) -> str:
     """What the sign-in page says to somebody whose session ended by itself; "" for whoever just comes."""
     back = "You will go back to where you were."
+    hours, rest = divmod(settings.IDLE_MINUTES, 60)
+    idle = f"{settings.IDLE_MINUTES} minutes" if rest or hours < 2 else f"{hours} hours"
     return {
-        "idle": f"You were signed out after {settings.IDLE_MINUTES} minutes. {back}",
+        "idle": f"You were signed out after {idle}. {back}",
         "long": f"You were signed out after {LONGEST // 3600} hours. {back}",
         "proof": f"What you want to do takes a new sign-in. {back}",
     }.get(cause, "")
@@ -162,6 +164,11 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session, and have the browser forget what it kept of our pages."""
     if request.user.is_authenticated:
         record(actor=request.user, action="account:sign_out", request=request)
+    return signed_out(request)
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """End this session, a sign-in that is under way as well."""
     flows.logout.logout(request, show_message=False)
     logout(request)
     response = HttpResponseRedirect(resolve_url(settings.LOGOUT_REDIRECT_URL), status=303)
@@ -225,6 +232,7 @@ class PasswordChange(Refusing, allauth_views.PasswordChangeView):  # type: ignor
     template_name = "account/password_change.html"
     success_url = reverse_lazy("access:preferences")
 
+    @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         record(actor=self.request.user, action="account:password_change", request=self.request)
         response: HttpResponse = super().form_valid(form)
@@ -269,6 +277,11 @@ class PasswordFromLink(Refusing, allauth_views.PasswordResetFromKeyView):  # typ
     """The page behind the mailed link. It signs nobody in: the second factor is still to come."""
 
     template_name = "account/password_reset_from_key.html"
+
+    @transaction.atomic
+    def form_valid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        return response
 
     def get_success_url(self) -> str:
         return f"{reverse('account_login')}?reset=1"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from bs4 import BeautifulSoup
 from django.contrib.auth.tokens import default_token_generator
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.test import Client
 from django.utils.encoding import force_bytes
@@ -68,6 +69,16 @@ def test_a_refused_sign_in_is_recorded_without_unknown_names(client: Client, ana
     first, second = AuditEvent.objects.order_by("sequence")
     assert (first.phase, first.targets) == ("refused", ["ana"])
     assert (second.phase, second.targets) == ("refused", [])
+
+
+def test_nobody_gets_in_unrecorded(client: Client, ana: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise DatabaseError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditEvent, "save", away)
+        assert client.post(URL, {"username": "ana", "password": PASSWORD}).status_code == 503
+    assert client.get("/account/preferences/").status_code == 302
 
 
 def test_the_signed_in_are_sent_on(analyst: Client) -> None:
