@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -50,32 +50,51 @@ def verify_new(*, seconds: float = LONGEST_STEP) -> None:
 
     A broken chain stays so until a walk from the first row finds it whole.
     """
-    check = _check()
-    if not check.problem:
-        head = _head()
-        fresh = _rows(after=check.sequence, until=head[0]).iterator(chunk_size=STEP)
-        problem = _lost_since(check, head) or first_break(fresh, head=head, after=(check.sequence, check.hash))
-        _keep(check, head, problem or _past_the_end())
-    if check.walk_sequence or check.walk_ended_at is None or timezone.now() - check.walk_ended_at >= EVERY_ROW_EVERY:
-        _walk_on(check, until=time.monotonic() + seconds)
+    check, until = _check(), time.monotonic() + seconds
+    was_broken = bool(check.problem)
+    if not was_broken and not _go_on(check, until):
+        return
+    is_due = check.walk_ended_at is None or timezone.now() - check.walk_ended_at >= EVERY_ROW_EVERY
+    is_new = bool(check.problem) and not was_broken  # what was found need not be the first broken link
+    if check.walk_sequence or is_due or is_new:
+        _walk_on(check, until)
 
 
-def _walk_on(check: ChainCheck, *, until: float) -> None:
+def _go_on(check: ChainCheck, until: float) -> bool:
+    """Look at what is new; False where time ran out before its end."""
+    head = _head()
+    if problem := _lost_since(check, head):
+        _keep(check, (check.sequence, check.hash), problem)
+        return True
+    for problem, reached in _steps((check.sequence, check.hash), head):
+        _keep(check, reached, problem)
+        if problem or (time.monotonic() >= until and reached[0] < head[0]):
+            return bool(problem)
+    _keep(check, head, _past_the_end())
+    return True
+
+
+def _walk_on(check: ChainCheck, until: float) -> None:
     """Carry on with the walk from the first row; when there is no more time, the next task goes on from here."""
     head = _head()
-    reached: Link = (check.walk_sequence, check.walk_hash)
-    while reached[0] < head[0]:
-        rows = list(_rows(after=reached[0], until=head[0])[:STEP])
-        last = (rows[-1].sequence, rows[-1].hash) if len(rows) == STEP else head
-        if problem := first_break(rows, head=last, after=reached):
-            _keep(check, head, problem, is_walk=True)
+    for problem, reached in _steps((check.walk_sequence, check.walk_hash), head):
+        if problem:
+            _keep(check, reached, problem, is_walk=True)
             return
-        reached = last
         if time.monotonic() >= until and reached[0] < head[0]:
             check.walk_sequence, check.walk_hash = reached
             check.save(update_fields=["walk_sequence", "walk_hash"])
             return
     _keep(check, head, _past_the_end() or _lost_since(check, head), is_walk=True)
+
+
+def _steps(after: Link, head: Link) -> Iterator[tuple[str | None, Link]]:
+    """The rows between, some at a time: what is wrong with them, and how far they reach."""
+    while after[0] < head[0]:
+        rows = list(_rows(after=after[0], until=head[0])[:STEP])
+        reached = (rows[-1].sequence, rows[-1].hash) if len(rows) == STEP else head
+        yield first_break(rows, head=reached, after=after), reached
+        after = reached
 
 
 def verify_lines(lines: Iterable[str]) -> Verdict:
@@ -107,7 +126,7 @@ def _lost_since(check: ChainCheck, head: Link) -> str | None:
     return None if link == check.hash else f"Row {check.sequence} was replaced since the trail was last checked."
 
 
-def _keep(check: ChainCheck, head: Link, problem: str | None, *, is_walk: bool = False) -> None:
+def _keep(check: ChainCheck, reached: Link, problem: str | None, *, is_walk: bool = False) -> None:
     """Remember what a walk found; `is_walk`: it began with the first row and has ended."""
     check.checked_at = timezone.now()
     if is_walk:
@@ -118,7 +137,7 @@ def _keep(check: ChainCheck, head: Link, problem: str | None, *, is_walk: bool =
         log.error("audit_chain_broken", problem=problem)
     else:
         check.problem, check.broken_at = "", None
-        check.sequence, check.hash = head
+        check.sequence, check.hash = reached
     check.save()
 
 
