@@ -61,11 +61,15 @@ class Scope:
 
 
 WHOLE = Scope()
+NOWHERE = "?"
 
 
 def spaced(recipients: Iterable[str]) -> str:
-    """The recipients' domains as one text for a column, each between spaces: " a.example b.example "."""
-    found = sorted({domain for domain in map(domain_of, recipients) if domain})
+    """The recipients' domains as one text for a column, each between spaces: " a.example b.example ".
+
+    What has no domain is not forgotten: no scope covers it.
+    """
+    found = sorted({domain_of(address) or NOWHERE for address in recipients if address})
     return f" {' '.join(found)} " if found else ""
 
 
