@@ -34,13 +34,7 @@ from investigate.models import Action, ActionItem, Approval, ApprovalState, Bulk
 
 SHOWS = (("", "For me"), ("mine", "Mine"), ("all", "All"))
 MOST_LISTED = 100
-
-_COUNTS = (
-    "SELECT CASE WHEN state <> 'pending' THEN 'requests_untold' WHEN requested_by_id = %s THEN 'requests_mine'"
-    " ELSE 'requests_for_me' END AS name, count(*) AS number FROM investigate_approval"
-    " WHERE account_id = %s{inside} AND (state = 'pending' AND (requested_by_id = %s OR {for_me})"
-    " OR requested_by_id = %s AND seen_at IS NULL AND state IN ('approved', 'refused', 'expired')) GROUP BY 1"
-)
+ABOUT = ("action", "job", "upstream_job")
 
 
 @dataclass(frozen=True)
@@ -212,28 +206,6 @@ def untold(member: Member) -> QuerySet[Approval]:
     return mine(member).exclude(state__in=[ApprovalState.PENDING, ApprovalState.WITHDRAWN]).filter(seen_at=None)
 
 
-def counts(member: Member) -> tuple[str, list[object]]:
-    """A statement for the frame of every page, and its parameters: rows of (name, number).
-
-    Names: `requests_for_me`, `requests_mine` (that still wait), `requests_untold` (mine, ended, not shown to me yet).
-    For `dashboard.sql.fetch`, alone or joined to others by UNION ALL.
-    """
-    inside, values = "", []
-    if not member.scope.is_whole:
-        rest = "domains"
-        for domain in sorted(member.scope.domains):
-            rest, values = f"replace({rest}, %s, ' ')", [*values, f" {domain} "]
-        inside = f" AND domains <> '' AND trim({rest}) = ''"
-    for_me = "1 = 0"
-    lacking = [f'%"{right}"%' for right in SPECIAL if not member.may(right)]
-    if member.may(Permission.APPROVAL_DECIDE):
-        for_me = " AND ".join(["1 = 1", *["CAST(permissions AS text) NOT LIKE %s"] * len(lacking)])
-    else:
-        lacking = []
-    statement = _COUNTS.replace("{inside}", inside).replace("{for_me}", for_me)
-    return statement, [member.pk, settings.CLOUDFLARE_ACCOUNT_ID, *values, member.pk, *lacking, member.pk]
-
-
 def listed(member: Member, show: str = "") -> list[ApprovalView]:
     """Requests: for me, mine, or all, those that wait first."""
     match show:
@@ -243,7 +215,7 @@ def listed(member: Member, show: str = "") -> list[ApprovalView]:
             found = visible(member)
         case _:
             found = for_me(member)
-    found = found.select_related("action", "job", "upstream_job", "requested_by", "decided_by")
+    found = found.select_related(*ABOUT, "requested_by", "decided_by")
     waiting = list(found.filter(state=ApprovalState.PENDING).order_by("expires_at", "pk")[:MOST_LISTED])
     ended = list(found.exclude(state=ApprovalState.PENDING).order_by("-created_at")[: MOST_LISTED - len(waiting)])
     views = [ApprovalView(approval, member) for approval in (*waiting, *ended)]

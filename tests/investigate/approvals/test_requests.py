@@ -24,7 +24,7 @@ from dashboard.sql import fetch
 from dashboard.upstream.models import Copy
 from investigate import tasks
 from investigate.actions import queries as actions
-from investigate.approvals import queries
+from investigate.approvals import counting, queries
 from investigate.models import Action, ActionState, Approval, ApprovalState, DeskChange
 from tests.conftest import HTMX
 from tests.investigate.approvals.conftest import PURGE, all_is_due, asked, decision, signed_in
@@ -174,7 +174,7 @@ def test_lists_show_what_waits_for_me_what_is_mine_and_all(
 
 
 def counted(member: Member) -> dict[str, int]:
-    statement, values = queries.counts(member)
+    statement, values = counting.counts(member)
     return dict(fetch(statement, *values))
 
 

@@ -11,7 +11,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.emailsec.types import Message
 from dashboard.sql import fetch
-from investigate.approvals import queries, services
+from investigate.approvals import counting, queries, services
 from investigate.models import Approval, ApprovalState
 from tests.investigate.approvals.conftest import decision, signed_in
 
@@ -40,7 +40,7 @@ def test_a_foreign_request_is_missing_like_one_that_never_was(purge: Approval, e
         assert [answer.status_code for answer in answers] == [404, 404], name
     listing = client.get(reverse("investigate:approvals"), {"show": "all"}).content.decode()
     assert "ticket 4711" not in listing
-    assert fetch(*_flat(queries.counts(lena))) == []
+    assert fetch(*_flat(counting.counts(lena))) == []
     with pytest.raises(services.NotYours):
         services.approve(actor=lena, approval=purge, fingerprint=purge.fingerprint, request=None)
     purge.refresh_from_db()
@@ -53,14 +53,14 @@ def test_a_request_that_is_partly_theirs_is_not_theirs(purge: Approval, clean: M
 
     assert decision(signed_in(lena), purge).status_code == 404
     assert not queries.for_me(lena).exists()
-    assert fetch(*_flat(queries.counts(lena))) == []
+    assert fetch(*_flat(counting.counts(lena))) == []
 
 
 def test_one_that_is_wholly_theirs_is_shown_counted_and_decided(purge: Approval, clean: Message, emailsec: Any) -> None:
     lena = limited("elsewhere.example", domain_of(clean))
 
     assert list(queries.for_me(lena)) == [purge]
-    assert fetch(*_flat(queries.counts(lena))) == [("requests_for_me", 1)]
+    assert fetch(*_flat(counting.counts(lena))) == [("requests_for_me", 1)]
     assert decision(signed_in(lena), purge).status_code == 303
     assert purge.state == ApprovalState.APPROVED
 
