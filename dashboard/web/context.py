@@ -22,6 +22,7 @@ from dashboard.upstream.budget import BudgetView
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from dashboard.web.times import minutes
+from investigate.approvals import counting
 from investigate.models import LIVE_JOBS, OPEN_STATES, ActionState
 
 _OPEN = (
@@ -34,6 +35,7 @@ _JOBS = (
     " AND (state IN %s OR finished_at IS NOT NULL AND seen_at IS NULL)"
     " UNION ALL SELECT CASE WHEN finished_at IS NULL THEN 'running' ELSE 'done' END FROM investigate_upstreamjob"
     " WHERE actor_id = %s AND account_id = %s AND (finished_at IS NULL AND NOT needs_person"
+    " AND state <> 'awaiting_approval'"
     " OR finished_at IS NOT NULL AND seen_at IS NULL AND state IN ('done', 'failed'))"
     ") AS own GROUP BY state"
 )
@@ -102,13 +104,18 @@ class Frame:
             return []
         actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
         jobs, audit = reverse("investigate:jobs"), reverse("audit:events")
-        queue = reverse("investigate:queue")
-        known = (queue, jobs, actions, search, team, audit)
+        queue, requests = reverse("investigate:queue"), reverse("investigate:approvals")
+        known = (queue, jobs, requests, actions, search, team, audit)
         here = next((room for room in known if self.request.path.startswith(room)), "")
         rooms = [
             (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
             (Permission.MESSAGE_READ, Room("Queue", queue, "g q", here == queue)),
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
+            *(
+                [(Permission.MESSAGE_READ, Room("Approvals", requests, "g a", here == requests, self.requests_for_me))]
+                if member.may(Permission.APPROVAL_DECIDE) or self.has_requests or here == requests
+                else []
+            ),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
             (Permission.TEAM_READ, Room("Team", team, "g t", here == team)),
             *([(Permission.AUDIT_READ, Room("Audit", audit, "g l", here == audit))] if member.scope.is_whole else []),
@@ -142,7 +149,8 @@ class Frame:
             return {}
         try:
             mine = (self.member.pk, settings.CLOUDFLARE_ACCOUNT_ID)
-            return dict(fetch(_JOBS, *mine, LIVE_JOBS, *mine))
+            requests, values = counting.counts(self.member)
+            return dict(fetch(f"{_JOBS} UNION ALL {requests}", *mine, LIVE_JOBS, *mine, *values))
         except DatabaseError:
             return {}
 
@@ -159,7 +167,28 @@ class Frame:
     @property
     def unseen_jobs(self) -> int:
         """How many of the member's own jobs ended without their having been told."""
-        return sum(self._jobs.values()) - self.live_jobs
+        others = (counting.FOR_ME, counting.MINE, counting.UNTOLD)
+        return sum(number for state, number in self._jobs.items() if state not in others) - self.live_jobs
+
+    @property
+    def requests_for_me(self) -> int:
+        """How many requests wait for the member as the second person."""
+        return self._jobs.get(counting.FOR_ME, 0)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether requests of the member's own wait, or ended without their having been told."""
+        return bool(self._jobs.get(counting.MINE) or self._jobs.get(counting.UNTOLD))
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether something of the member's may end while they look at another page."""
+        return bool(self.live_jobs or self._jobs.get(counting.MINE))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something of the member's ended without their having been told."""
+        return bool(self.unseen_jobs or self._jobs.get(counting.UNTOLD))
 
     @cached_property
     def budget(self) -> BudgetView | None:
