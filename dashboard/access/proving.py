@@ -181,6 +181,9 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
         name.label, name.max_length = "Name", 60
         name.widget.attrs["maxlength"] = "60"
         name.help_text = "So that you know it again, such as the device it is on."
+        if not may_sign_in_locally(self.user):
+            del self.fields["passwordless"]  # theirs is a second step after the provider, and no way around it
+            return
         self.fields["passwordless"].label = "Sign in with it alone, without name and password"
         self.fields["passwordless"].help_text = ""
 
