@@ -343,3 +343,14 @@ def test_criteria_say_the_same_to_members_without_a_limit(
     assert job.scope == []
     assert ids_of(job) == {record.id for record in emailsec.store.records if record.final_disposition == "SPAM"}
     assert Criteria().recipient == ()
+
+
+@pytest.mark.parametrize("kind", ["alert id", "Message-ID", "recipient"])
+def test_pasted_terms_are_looked_for_at_each_domain(kind: str, sam: Member, mail: Mail, begin: Begin) -> None:
+    sam.domains = ["another.example", INSIDE, "third.example"]
+    sam.save()
+    record = next(record for record in mail.inside if record.alert_id and record.message_id)
+
+    job = begin(sam, JobSource.PASTE, [terms_for(record)[kind]], query=RANGE)
+
+    assert record.id in ids_of(job)
