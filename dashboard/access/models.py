@@ -96,6 +96,13 @@ class Member(AbstractUser):
         composed = self._composed_role()
         return composed is not None and composed.needs_second_factor
 
+    @property
+    def role_label(self) -> str:
+        if self.role in _BUILT_IN:
+            return Role(self.role).label
+        composed = self._composed_role()
+        return composed.label if composed else self.role
+
     def _composed_role(self) -> TeamRole | None:
         if self._composed is None or self._composed[0] != self.role:
             self._composed = (self.role, TeamRole.objects.filter(pk=self.role).first())

@@ -69,6 +69,10 @@ class Role(StrEnum):
     ADMIN = "admin"
     VIEWER = "viewer"
 
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ").capitalize()
+
 
 _SEE = frozenset({Permission.ACCOUNT_OWN, Permission.MESSAGE_READ, Permission.TEAM_READ})
 _TRIAGE = _SEE | {

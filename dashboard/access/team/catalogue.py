@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from dashboard.access.models import TeamRole
-from dashboard.access.roles import ROLES, Permission, Role
+from dashboard.access.roles import ROLES, Permission
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,7 @@ class RoleView:
 
 
 def built_in() -> list[RoleView]:
-    return [RoleView(one.value, label_of(one), granted, one in settings.MFA_ROLES) for one, granted in ROLES.items()]
-
-
-def label_of(role: Role) -> str:
-    return role.value.replace("_", " ").capitalize()
+    return [RoleView(one.value, one.label, granted, one in settings.MFA_ROLES) for one, granted in ROLES.items()]
 
 
 def all_roles() -> list[RoleView]:

@@ -178,7 +178,7 @@ class RoleDraft:
 
 def plan_role(*, actor: Member, role: TeamRole | None, draft: RoleDraft) -> Plan:
     """What the role's members gain and lose; raises where the change would be refused."""
-    taken = {catalogue.label_of(one).casefold() for one in Role} | {one.value for one in Role}
+    taken = {one.label.casefold() for one in Role} | {one.value for one in Role}
     others = TeamRole.objects.exclude(pk=role.pk if role else None)
     if draft.label.casefold() in taken | {one.label.casefold() for one in others}:
         raise Refused("A role of this name exists already.")
