@@ -42,6 +42,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from dashboard.access import oidc_calls, sessions
 from dashboard.access.destinations import safe_path
@@ -400,7 +401,9 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
                 phase="refused",
             )
     log.warning("sso_refused", cause=refusal.cause, member=refusal.member.pk if refusal.member else None)
-    words = {part: getattr(refusal.words, part).format(name=sso.name) for part in ("title", "sentence", "advice")}
+    words = {
+        part: capfirst(getattr(refusal.words, part).format(name=sso.name)) for part in ("title", "sentence", "advice")
+    }
     context = {
         "words": words,
         "sso": sso,

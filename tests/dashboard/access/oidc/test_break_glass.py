@@ -156,6 +156,14 @@ def test_the_sign_in_page_offers_what_works(sso_only: bool, client: Client, db: 
         assert page.index("Corp Login") < page.index('name="password"')
 
 
+def test_a_provider_without_a_name_of_its_own_reads_well(provider: LyingProvider, client: Client, sso: Any) -> None:
+    sso(name="single sign-on")
+    provider.statuses["/.well-known/openid-configuration"] = 502
+
+    assert "<h1>Single sign-on does not answer.</h1>" in client.post("/account/sso/").content.decode()
+    assert "Sign in with <bdi>single sign-on</bdi>" in client.get("/account/login/").content.decode()
+
+
 def test_without_single_sign_on_there_is_no_button(client: Client, db: None, settings: Any) -> None:
     settings.SINGLE_SIGN_ON = None
 
