@@ -283,7 +283,7 @@ if SENDS_MAIL:
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", DEFAULT_FROM_EMAIL):
         _refuse(f"MAILWARDEN_EMAIL_FROM must be one e-mail address; {DEFAULT_FROM_EMAIL!r} is none.")
 IDLE_MINUTES = number("MAILWARDEN_IDLE_MINUTES", 480, least=30, most=1440)  # without activity, then a session ends
-FACTOR_KEYS: list[str] = names("MAILWARDEN_FACTOR_KEY", [])  # the first encrypts second factors, all decrypt
+FACTOR_KEYS = names("MAILWARDEN_FACTOR_KEY", [])  # the first encrypts second factors, all decrypt
 for _key in FACTOR_KEYS:
     if len(_key) < 32:
         _refuse("MAILWARDEN_FACTOR_KEY must be keys of at least 32 random characters, between commas.")
