@@ -199,7 +199,7 @@ def test_a_row_opens_inside_the_list_and_closes_again(auditor: Client, busy: dic
     assert link["aria-expanded"] == "false"
 
     open_ = soup(auditor.get(link["hx-get"], headers=HTMX))
-    body = open_.select_one("tbody#row-1[data-open]")
+    body = open_.select_one("tbody#row-1[data-opened]")
     assert '"destination": "JunkEmail"' in body.select_one("pre").text
     assert busy["asked"].hash in body.text
     assert busy["asked"].previous_hash in body.text
