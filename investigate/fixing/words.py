@@ -61,7 +61,7 @@ def rule_is_limited(verdict: Disposition | None) -> str:
     if not verdict:
         return "It spares the sender Spam, Spoof and Bulk, and no other verdict."
     said = action_words.disposition(verdict)
-    return f"It spares the sender Spam, Spoof and Bulk. {said} still applies: that verdict changes by the submission."
+    return f"It spares the sender Spam, Spoof and Bulk. {said} still applies, until Cloudflare learns otherwise."
 
 
 def taken(who: str) -> str:

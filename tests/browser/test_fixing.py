@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -19,8 +20,12 @@ OpenPage = Callable[..., Page]
 SETTLED = 60_000  # milliseconds for undo window, three steps one after the other, and their polls
 
 
-def open_panel(page: Page) -> tuple[str, Locator]:
-    """The panel of a suspicious message in quarantine whose sender can be accepted, and the message's id."""
+def open_panel(page: Page, desk: Desk) -> tuple[str, Locator]:
+    """The panel of a suspicious message in quarantine whose sender can be accepted, and the message's id.
+
+    The mail depends on the hour of the day. One of its copies at least can be delivered.
+    """
+    full = set(desk.simulator("state")["full_mailboxes"])
     page.goto("/investigate/?disposition=SUSPICIOUS&last=30d")
     rows = page.locator("#results tr[data-id]")
     expect(rows.first).to_be_visible()
@@ -30,7 +35,8 @@ def open_panel(page: Page) -> tuple[str, Locator]:
         page.keyboard.press("w")
         panel = page.locator("#action-panel form")
         expect(panel.get_by_role("heading", name="False positive: put it right")).to_be_visible()
-        if panel.locator("[name=accepts]").count():
+        recipients = set(panel.locator(".receipts bdi").all_inner_texts())
+        if recipients - full and panel.locator("[name=accepts]").count():
             return name, panel
     raise AssertionError("the simulator holds no such message")
 
@@ -49,7 +55,7 @@ def rules_for(desk: Desk, pattern: str) -> list[dict[str, Any]]:
 
 def test_a_false_positive_is_put_right_by_one_click(desk: Desk, open_page: OpenPage) -> None:
     page = open_page(desk)
-    name, panel = open_panel(page)
+    name, panel = open_panel(page, desk)
     sender = panel.locator("code bdi").inner_text()
     expect(panel.get_by_text("Suspicious still applies")).to_be_visible()
 
@@ -60,7 +66,9 @@ def test_a_false_positive_is_put_right_by_one_click(desk: Desk, open_page: OpenP
     steps = page.locator("#fix .timeline > li")
     expect(steps).to_have_count(3)
     expect(page.locator("#fix").get_by_role("button", name="Undo")).to_be_visible()
-    expect(page.locator("#fix .timeline .state[data-state=done]")).to_have_count(3, timeout=SETTLED)
+    expect(steps.nth(2).locator(".state")).to_have_attribute("data-state", "done", timeout=SETTLED)
+    expect(steps.nth(1).locator(".state")).to_have_attribute("data-state", "done")
+    expect(steps.nth(0).locator(".state")).to_have_attribute("data-state", re.compile("done$"))
     expect(steps.nth(0).locator(".receipts li[data-state=done]").first).to_be_visible()
     expect(steps.nth(2)).to_contain_text(sender)
 
