@@ -24,7 +24,7 @@ from investigate.approvals.queries import ApprovalView
 from investigate.approvals.services import Conflict, NotPossible, NotYours
 from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import presenting
-from investigate.models import Action, Approval, BulkJob
+from investigate.models import Action, Approval, ApprovalState, BulkJob
 from investigate.views.asked import member_of, number_in
 
 PROOF_MINUTES = 10
@@ -51,9 +51,12 @@ def approval(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
     services.mark_seen(member_of(request), [found])
     if wants_partial(request) and request.GET.get("part") == "state":
         view = queries.view_of(found, member_of(request))
-        if request.GET.get("known") == _stamp(view):
+        known = request.GET.get("known", "")
+        if known == _stamp(view):
             return HttpResponse(status=204)
-        return render(request, "investigate/approvals/_state.html", {"view": view, "stamp": _stamp(view), "oob": True})
+        was_pending = known.startswith(ApprovalState.PENDING)
+        context = {"view": view, "stamp": _stamp(view), "oob": True, "was_pending": was_pending}
+        return render(request, "investigate/approvals/_state.html", context)
     if "prove" in request.GET and not _is_proved(request):
         return _proving(request, found)
     return _page(request, found, DecisionForm(initial={"fingerprint": found.fingerprint}))
