@@ -47,7 +47,7 @@ class Filters:
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
         """What the URL asks for; values nobody knows are left out."""
-        tab, source, verdict = query.get("tab", ""), query.get("source", ""), query.get("verdict", "")
+        tab, source, verdict = query.get("list", ""), query.get("source", ""), query.get("verdict", "")
         disposition = query.get("disposition", "").upper()
         return cls(
             tab=Tab(tab) if tab in TABS else Tab.MINE,
@@ -57,7 +57,7 @@ class Filters:
         )
 
     def query(self, **more: str) -> str:
-        named = {"tab": self.tab, "source": self.source, "disposition": self.disposition, "verdict": self.verdict}
+        named = {"list": self.tab, "source": self.source, "disposition": self.disposition, "verdict": self.verdict}
         return urlencode({name: value for name, value in (named | more).items() if value})
 
     @property

@@ -201,8 +201,7 @@ def finish(request: HttpRequest, investigate_id: str) -> HttpResponse:
         request,
         investigate_id,
         lambda found: cases.finish(actor=_member(request), case=found, request=request),
-        told="Done.",
-        goes_on=True,
+        answer=_went_on,
     )
 
 
@@ -237,9 +236,9 @@ def _change(
     key: str,
     work: Change,
     *,
-    told: str,
+    told: str = "",
     closes_panel: bool = False,
-    goes_on: bool = False,
+    answer: Callable[[HttpRequest, Case], HttpResponse] | None = None,
 ) -> HttpResponse:
     """Carry one change out and show what is true afterwards."""
     found = _case_to_work_on(request, key)
@@ -253,38 +252,40 @@ def _change(
         return errors.answer(
             request, errors.ErrorText("This cannot be done.", str(reason), "Nothing was changed.", 409)
         )
-    return _changed(request, changed, told=told, closes_panel=closes_panel, goes_on=goes_on)
+    if answer is not None:
+        return answer(request, changed)
+    return _changed(request, changed, told=told, closes_panel=closes_panel)
 
 
 def _changed(
-    request: HttpRequest,
-    changed: Case,
-    *,
-    told: str,
-    closes_panel: bool = False,
-    renews_notes: bool = False,
-    goes_on: bool = False,
+    request: HttpRequest, changed: Case, *, told: str, closes_panel: bool = False, renews_notes: bool = False
 ) -> HttpResponse:
-    member, tab = _member(request), _came_from(request)
-    filters = _list_behind(request) if tab else None
-    following = queues.next_case(member, filters, changed) if goes_on and filters else None
     if not wants_partial(request):
-        goes_there = following if member.has_auto_advance else None
-        if goes_on and filters and member.has_auto_advance and following is None:
-            return _see_other(f"{reverse('investigate:queue')}?{filters.query()}")
-        return _see_other(queues.address_of(goes_there or changed, filters))
-    if goes_on and filters:
-        told += " The next one opens." if following and member.has_auto_advance else ""
-        told += "" if following else f" Nothing else waits in {words.TABS[filters.tab]}."
-    response = _line(request, changed.key, told=told, closes_panel=closes_panel, renews_notes=renews_notes)
-    if goes_on and member.has_auto_advance:
-        is_page = _is_on_a_page_of_its_own(request)
-        there = queues.address_of(following, filters) if following else f"{reverse('investigate:queue')}?tab={tab}"
-        if is_page and filters:
-            response["HX-Redirect"] = there
-        else:
-            after = {"done": changed.key, "next": following.key if following else "", "url": there if filters else ""}
-            response["HX-Trigger-After-Settle"] = json.dumps({"mw:done": after})
+        return _see_other(queues.address_of(changed, _list_behind(request)))
+    return _line(request, changed.key, told=told, closes_panel=closes_panel, renews_notes=renews_notes)
+
+
+def _went_on(request: HttpRequest, done: Case) -> HttpResponse:
+    """What a person sees who is through with one case: the next of the list they work through, if they like it so."""
+    filters, advances = _list_behind(request), _member(request).has_auto_advance
+    following = queues.next_case(_member(request), filters, done) if filters else None
+    there = ""
+    if filters:
+        its_list = f"{reverse('investigate:queue')}?{filters.query()}"
+        there = queues.address_of(following, filters) if following else its_list
+    if not wants_partial(request):
+        return _see_other(there if there and advances else queues.address_of(done, filters))
+    if there and advances and _is_on_a_page_of_its_own(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": there})
+    told = "Done."
+    if filters and following is None:
+        told += f" Nothing else waits in {words.TABS[filters.tab]}."
+    elif following and advances:
+        told += " The next one opens."
+    response = _line(request, done.key, told=told)
+    if advances:
+        after = {"done": done.key, "next": following.key if following else "", "url": there}
+        response["HX-Trigger-After-Settle"] = json.dumps({"mw:done": after})
     return response
 
 

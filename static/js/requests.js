@@ -27,7 +27,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
-  if (requestConfig.verb === "post") document.getElementById("notice").replaceChildren(); // it told of the last act
+  if (requestConfig.verb === "post" && !elt.matches("[data-stays]")) document.getElementById("notice").replaceChildren(); // it told of the last act
   if (!document.hidden || !isPoll(requestConfig)) return;
   event.preventDefault();
   resting.add(elt);

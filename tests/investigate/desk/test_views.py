@@ -52,7 +52,7 @@ def at(name: str, case: Case | Message) -> str:
 
 def from_queue(tab: str) -> dict[str, str]:
     """As htmx asks from the queue's page."""
-    return {**HTMX, "HX-Current-URL": f"http://testserver{QUEUE}?tab={tab}"}
+    return {**HTMX, "HX-Current-URL": f"http://testserver{QUEUE}?list={tab}"}
 
 
 # --- the queue ---
@@ -66,7 +66,7 @@ def test_each_list_holds_what_it_says_in_the_order_of_urgency(
     cases.set_state(actor=ben, case=second, state=CaseState.WAITING, request=None)
     cases.finish(actor=ana, case=fourth, request=None)
 
-    found = {tab: listed(soup(analyst.get(QUEUE, {"tab": tab}))) for tab in queue.TABS}
+    found = {tab: listed(soup(analyst.get(QUEUE, {"list": tab}))) for tab in queue.TABS}
 
     assert found == {
         "mine": [third.key],
@@ -75,7 +75,7 @@ def test_each_list_holds_what_it_says_in_the_order_of_urgency(
         "waiting": [second.key],
         "done": [fourth.key],
     }
-    page = soup(analyst.get(QUEUE, {"tab": "all"}))
+    page = soup(analyst.get(QUEUE, {"list": "all"}))
     assert [link.get_text() for link in page.select("nav.searchbar li a")] == [
         "Mine 1",
         "Unclaimed 1",
@@ -93,13 +93,13 @@ def test_what_an_absent_colleague_had_is_unclaimed(
     cases.take(actor=ben, case=several[0], request=None)
     away(several[0], minutes=20)
 
-    assert several[0].key in listed(soup(analyst.get(QUEUE, {"tab": "unclaimed"})))
+    assert several[0].key in listed(soup(analyst.get(QUEUE, {"list": "unclaimed"})))
 
 
 def test_a_message_somebody_only_acted_on_is_nobodys_work(analyst: Client, detection: Message, soup: Soup) -> None:
     cases.ensure(detection)
 
-    assert listed(soup(analyst.get(QUEUE, {"tab": "all"}))) == []
+    assert listed(soup(analyst.get(QUEUE, {"list": "all"}))) == []
 
 
 def test_filters_are_the_address(analyst: Client, ana: Member, several: list[Case], soup: Soup) -> None:
@@ -109,7 +109,7 @@ def test_filters_are_the_address(analyst: Client, ana: Member, several: list[Cas
     cases.set_verdict(actor=ana, case=several[2], verdict=OwnVerdict.GRAYMAIL, request=None)
 
     def keys(**query: str) -> list[str]:
-        return listed(soup(analyst.get(QUEUE, {"tab": "all", **query})))
+        return listed(soup(analyst.get(QUEUE, {"list": "all", **query})))
 
     assert keys(source="submission") == [several[1].key]
     assert keys(source="detection") == [case.key for case in several]
@@ -122,7 +122,7 @@ def test_a_long_list_comes_in_pages_that_neither_lose_nor_double(
     analyst: Client, several: list[Case], soup: Soup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PER_PAGE", 3)
-    first = soup(analyst.get(QUEUE, {"tab": "all"}))
+    first = soup(analyst.get(QUEUE, {"list": "all"}))
     more = QUEUE + str(one(first, "#load-more")["href"])
 
     rest = soup(analyst.get(more, headers=HTMX))
@@ -136,7 +136,7 @@ def test_a_long_list_comes_in_pages_that_neither_lose_nor_double(
 def test_a_place_that_cannot_be_read_is_the_beginning(
     after: str, analyst: Client, several: list[Case], soup: Soup
 ) -> None:
-    assert len(listed(soup(analyst.get(QUEUE, {"tab": "all", "after": after})))) == len(several)
+    assert len(listed(soup(analyst.get(QUEUE, {"list": "all", "after": after})))) == len(several)
 
 
 def test_other_domains_are_neither_listed_nor_counted(
@@ -146,7 +146,7 @@ def test_other_domains_are_neither_listed_nor_counted(
     Case.objects.filter(pk__in=[case.pk for case in several[1:]]).update(domains=" outside.example ")
     Member.objects.filter(pk=ana.pk).update(domains=[inside])
 
-    page = soup(analyst.get(QUEUE, {"tab": "all"}))
+    page = soup(analyst.get(QUEUE, {"list": "all"}))
 
     assert listed(page) == [several[0].key]
     assert one(page, "nav.searchbar li a[aria-current]").get_text() == "All 1"
@@ -179,14 +179,14 @@ def test_before_anything_was_read_the_queue_says_so(analyst: Client, db: None, s
 def test_hostile_mail_stays_text_in_the_queue(analyst: Client, several: list[Case], soup: Soup) -> None:
     Case.objects.update(subject="<script>x</script>\u202egnp.exe", sender="a@<b>.example", sender_domain="<b>.example")
 
-    page = soup(analyst.get(QUEUE, {"tab": "all"}))
+    page = soup(analyst.get(QUEUE, {"list": "all"}))
 
     assert not page.select("#rows script, #rows b b")
     assert "[U+202E]" in one(page, "#rows .open bdi").get_text()
 
 
 def test_who_may_not_work_on_cases_may_look(viewer: Client, several: list[Case], soup: Soup) -> None:
-    assert len(listed(soup(viewer.get(QUEUE, {"tab": "all"})))) == 4
+    assert len(listed(soup(viewer.get(QUEUE, {"list": "all"})))) == 4
 
     bar = one(soup(viewer.get(at("message", several[0]))), "#case-bar")
 
@@ -202,7 +202,7 @@ def test_the_queue_asks_as_many_questions_for_many_cases_as_for_one(
     analyst.get(QUEUE)
 
     with django_assert_max_num_queries(22):
-        analyst.get(QUEUE, {"tab": "mine"})
+        analyst.get(QUEUE, {"list": "mine"})
 
 
 # --- the line on a message ---
@@ -359,7 +359,7 @@ def test_a_report_without_a_message_is_worked_on_like_any_other(
         created_at=timezone.now(), changed_at=timezone.now(), due_at=timezone.now(), subject="<b>Campaign</b>",
         recipients=["eva@corp.example"], domains=" corp.example ", scanned_at=timezone.now(),
     )  # fmt: skip
-    link = one(soup(analyst.get(QUEUE, {"tab": "unclaimed"})), "#rows .open")
+    link = one(soup(analyst.get(QUEUE, {"list": "unclaimed"})), "#rows .open")
 
     page = soup(analyst.get(str(link["href"])))
     analyst.post(at("finish", case))
