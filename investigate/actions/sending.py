@@ -174,13 +174,13 @@ def _decided_at(action: Action) -> dt.datetime:
 
 
 def _why_not_sent(action: Action, items: list[ActionItem]) -> str:
-    """Why this may not go out any more, by the rights in the database now: of who decided it, and of who approved it."""
+    """Why this may not go out any more, by the rights in the database now of who decided and of who approved it."""
     needed = {
         permission_for(action.kind, destination=action.destination, disposition=item.disposition) for item in items
     }
-    if action.job is None and action.actor is not None:
-        if not all(action.actor.scope.covers_domains(item.domains) for item in items):
-            return transitions.OUTSIDE_NOW.format(who=action.actor_name)
+    decided_by = action.actor if action.job is None else None  # of a job's messages the claim has left these out
+    if decided_by is not None and not all(decided_by.scope.covers_domains(item.domains) for item in items):
+        return transitions.OUTSIDE_NOW.format(who=action.actor_name)
     # A job may have been taken over since its chunk was packed.
     return why_not_sent(action if action.job is None else action.job, needed)
 

@@ -3,7 +3,7 @@ what was said of those. Members without such a limit get everything as it is, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -38,13 +38,20 @@ def trim(action: Action, receipts: Sequence[Receipt], scope: Scope, domains: str
 
     `domains` are those of all the message's recipients, as its item keeps them.
     """
-    if scope.covers_domains(domains):
-        return list(receipts)
-    inside = [receipt for receipt in receipts if not receipt.recipient or scope.covers(receipt.recipient)]
+    inside = receipts_within(receipts, scope)
+    if scope.covers_domains(domains) and len(inside) == len(receipts):
+        return inside
     action.explanation, action.evidence = "", []
     if action.state in _ENDS and inside:
         action.state = end_of(inside)
     return inside
+
+
+def receipts_within(receipts: Iterable[Receipt], scope: Scope) -> list[Receipt]:
+    """Those of copies inside; an answer may name copies nobody asked for."""
+    if scope.is_whole:
+        return list(receipts)
+    return [receipt for receipt in receipts if not receipt.recipient or scope.covers(receipt.recipient)]
 
 
 def end_of(receipts: Sequence[Receipt]) -> ActionState:

@@ -28,7 +28,7 @@ from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
-from investigate.actions.within import is_within, jobs_within
+from investigate.actions.within import is_within, jobs_within, receipts_within
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, approved_rights
@@ -697,7 +697,8 @@ def poll_after(since: dt.datetime, now: dt.datetime) -> int:
 
 def copies_of(job: BulkJob, item: ActionItem) -> list[tuple[str, str, str]]:
     """(state, recipient, what became of the copy); copies nothing was answered for have none yet."""
-    answered = [(copy.state, copy.recipient, receipt(job.kind, copy)) for copy in item.receipts.all()]
+    told = receipts_within(item.receipts.all(), Scope(frozenset(job.scope)))
+    answered = [(copy.state, copy.recipient, receipt(job.kind, copy)) for copy in told]
     return answered or [("", str(recipient), "") for recipient in recipients_of(job, item)]
 
 

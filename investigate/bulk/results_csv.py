@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from dashboard.access.scope import Scope
 from dashboard.web import csv_cells
 from investigate.actions import words
+from investigate.actions.within import receipts_within
 from investigate.bulk.progress import recipients_of
 from investigate.models import ActionItem, ActionState, BulkJob, Receipt
 
@@ -37,7 +39,7 @@ def _rows(job: BulkJob, item: ActionItem, receipts: Iterable[Receipt]) -> Iterat
     facts = [item.investigate_id, item.message_id, item.facts.get("from") or "", item.subject]
     copies = [
         (receipt.recipient, receipt.state, words.receipt(job.kind, receipt), receipt.completed_at or ended)
-        for receipt in receipts
+        for receipt in receipts_within(receipts, Scope(frozenset(job.scope)))
     ] or [(recipient, item.state, item.explanation, ended) for recipient in recipients_of(job, item) or [""]]
     for recipient, state, answer, at in copies:
         time = at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""

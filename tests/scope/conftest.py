@@ -55,6 +55,24 @@ class _AsItWas:
         return getattr(self._source, name)
 
 
+def groups(records: list[MailRecord]) -> tuple[list[MailRecord], list[MailRecord], list[MailRecord]]:
+    """Those that went inside alone, those that went elsewhere too, and those that went nowhere inside."""
+    found: tuple[list[MailRecord], list[MailRecord], list[MailRecord]] = ([], [], [])
+    for record in records:
+        covered = [is_inside(address) for address in record.client_recipients]
+        found[0 if all(covered) else 1 if any(covered) else 2].append(record)
+    return found
+
+
+def _settle(records: list[MailRecord]) -> None:
+    """What is invented depends on the hour: of each group the first is delivered mail, the last is in quarantine."""
+    first, last = records[0], records[-1]
+    first.final_disposition, first.is_quarantined = "SPAM", False
+    first.delivery_status = ("delivered",) * len(first.client_recipients)
+    last.final_disposition, last.is_quarantined = "SUSPICIOUS", True
+    last.delivery_status = ("quarantined",) * len(last.client_recipients)
+
+
 def mark(simulator: Simulator) -> None:
     for record in (*simulator.store.records, *simulator.store.reported):
         record.source = _AsItWas(record)
@@ -69,6 +87,8 @@ def mark(simulator: Simulator) -> None:
         record.envelope_to, record.client_recipients = _marked(record.envelope_to), _marked(record.client_recipients)
         if not any(map(is_inside, record.client_recipients)):
             record.subject = f"{MARK} {record.subject or ''}"
+    for group in groups(simulator.store.records):
+        _settle([record for record in group if record.alert_id and record.delivery_mode == "DIRECT"])
     simulator.store._haystacks = [f"{text}\n{MARK}" for text in simulator.store._haystacks]
 
 
@@ -114,11 +134,7 @@ class Mail:
 
 @pytest.fixture
 def mail(emailsec: Simulator) -> Mail:
-    found = Mail([], [], [])
-    for record in emailsec.store.records:
-        covered = [is_inside(address) for address in record.client_recipients]
-        (found.inside if all(covered) else found.mixed if any(covered) else found.foreign).append(record)
-    return found
+    return Mail(*groups(emailsec.store.records))
 
 
 def held(records: list[MailRecord], *, disposition: str = "") -> MailRecord:

@@ -204,6 +204,20 @@ def test_the_whole_way_touches_nothing_elsewhere(
     assert all(is_inside(row["recipient"]) for row in rows)
 
 
+def test_copies_that_only_the_answer_names_are_not_told(
+    sam: Member, scoped: Client, mail: Mail, begin: Begin, decide: Callable[[Member, BulkJob], BulkJob]
+) -> None:
+    job = run(decide(sam, begin(sam, JobSource.SELECTION, ticked(delivered(mail.inside)))))
+    item = job.items.get()
+    item.receipts.create(recipient=f"{MARK}@tarnfell.example", is_done=True)
+
+    page = scoped.get(reverse("investigate:job_message", args=[job.pk, item.pk])).content.decode()
+    result = b"".join(scoped.get(reverse("investigate:job_result", args=[job.pk])).streaming_content).decode()  # type: ignore[attr-defined]
+
+    assert MARK not in page + result
+    assert all(recipient in page for recipient in item.recipients)
+
+
 def test_what_a_member_is_no_longer_limited_to_is_not_sent(
     sam: Member, mail: Mail, begin: Begin, decide: Callable[[Member, BulkJob], BulkJob], emailsec: Simulator
 ) -> None:
