@@ -29,7 +29,6 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["sequence"]
-        indexes = [models.Index(fields=["at"], name="audit_rows_by_time")]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.action} {self.phase}"

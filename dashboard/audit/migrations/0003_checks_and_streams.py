@@ -45,8 +45,4 @@ class Migration(migrations.Migration):
                 ("sent_at", models.DateTimeField(null=True)),
             ],
         ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["at"], name="audit_rows_by_time"),
-        ),
     ]

@@ -398,3 +398,17 @@ def test_no_export_without_a_record(auditor: Client, trail: list[AuditEvent]) ->
     block_trail()
 
     assert auditor.get(reverse("audit:export", args=["csv"])).status_code == 503
+
+
+def test_a_time_is_found_by_halving_whatever_lies_around_it(auditor: Client, ana: Member, soup: Soup) -> None:
+    with time_machine.travel(dt.datetime(2026, 11, 21, tzinfo=dt.UTC), tick=False) as clock:
+        for _ in range(60):
+            record(actor=ana, action="message:read")
+            clock.shift(600)
+
+    page = soup(auditor.get(f"{URL}?start=2026-11-21T02:00:00&end=2026-11-21T02:30:00"))
+    assert numbers(page) == [15, 14, 13]
+    assert not page.find("a", string="Older")
+    page = soup(auditor.get(f"{URL}?who=ana&start=2026-11-21T09:40:00"))
+    assert numbers(page) == [60, 59]
+    assert "not looked at" not in page.get_text()
