@@ -62,6 +62,8 @@ MALFORMED = [
     ({"MAILWARDEN_CALL_SECONDS": "1"}, "MAILWARDEN_CALL_SECONDS must be a whole number from 2 to 120"),
     ({"MAILWARDEN_CALL_SECONDS": "121"}, "MAILWARDEN_CALL_SECONDS must be a whole number from 2 to 120"),
     ({"MAILWARDEN_LARGE_JOB": "many"}, "MAILWARDEN_LARGE_JOB must be a whole number"),
+    ({"MAILWARDEN_SECOND_PERSON": "purge, larger"}, "MAILWARDEN_SECOND_PERSON must be some of purge, release"),
+    ({"MAILWARDEN_APPROVAL_HOURS": "0"}, "MAILWARDEN_APPROVAL_HOURS must be a whole number from 1 to 720"),
     ({"MAILWARDEN_BULK_LIMIT": "0"}, "MAILWARDEN_BULK_LIMIT must be a whole number of at least 1"),
     ({"MAILWARDEN_SWEEP_SECONDS": "0"}, "MAILWARDEN_SWEEP_SECONDS must be a whole number from 1 to 60"),
     ({"MAILWARDEN_SWEEP_SECONDS": "61"}, "MAILWARDEN_SWEEP_SECONDS must be a whole number from 1 to 60"),
@@ -144,6 +146,14 @@ def test_nothing_but_the_account_is_needed(read):
     assert values["CELERY_BROKER_URL"].startswith("embedded://")
     assert values["SENDS_MAIL"] is False
     assert values["MFA_ROLES"] == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("value", "takes_two"),
+    [(None, {"purge", "release_malicious", "large"}), ("", set()), (" , ", set()), ("Purge,large", {"purge", "large"})],
+)
+def test_what_takes_a_second_person_is_named_and_nothing_is_a_name_too(read, value, takes_two):
+    assert read(**({} if value is None else {"MAILWARDEN_SECOND_PERSON": value}))["SECOND_PERSON"] == takes_two
 
 
 def test_a_value_of_nothing_is_the_default(read):
