@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
+from allauth.usersessions.models import UserSession
 from bs4 import BeautifulSoup
 from django.core.cache import cache
 from django.db import connection
@@ -14,8 +15,9 @@ from django.test import Client
 from time_machine import Traveller as Clock
 
 from dashboard.access import throttle
-from dashboard.access.models import Attempts, FamiliarAddress, Member
+from dashboard.access.models import Attempts, FamiliarAddress, Kept, Member
 from dashboard.audit.models import AuditEvent
+from dashboard.upstream.tasks import purge
 from tests.dashboard.access.sign_in import LOGIN, PASSWORD, SECOND_STEP, is_in, set_up_app, sign_in
 
 NOON = "2026-11-21T12:00:00+00:00"
@@ -145,6 +147,17 @@ def test_counts_are_in_the_database_and_hold_no_names(clock: Clock, client: Clie
     guess(client, 2)
     assert Attempts.objects.filter(number=2).exists()
     assert not Attempts.objects.filter(key__contains="ana").exists()
+
+
+def test_what_is_over_is_cleared_away(clock: Clock, client: Client, ana: Member) -> None:
+    guess(client, 2)
+    sign_in(client)
+    cache.set("code", 1, 60)
+    clock.shift(13 * 3600)
+    purge()
+    assert not Attempts.objects.exists()
+    assert not Kept.objects.exists()
+    assert not UserSession.objects.exists()
 
 
 def test_familiar_addresses_are_remembered_for_a_while(clock: Clock, ana: Member) -> None:
