@@ -26,6 +26,7 @@ from django.utils import timezone
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission
 from dashboard.access.scope import spaced
+from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.web.text import dom_id
 from investigate.desk import cases, notes
@@ -355,20 +356,28 @@ class Seen:
     body: str
     calls: list[str]
     queries: int
+    audited: list[str]
 
 
 def _seen(ask: Callable[[], Any], calls: Callable[[], list[str]], value: Any) -> Seen:
     calls()
+    last = AuditEvent.objects.order_by("-sequence").values_list("sequence", flat=True).first() or 0
     with CaptureQueriesContext(connection) as captured:
         answer = ask()
         text = body_of(answer)
-    return Seen(answer.status_code, _normalised(text, value), calls(), len(captured))
+    return Seen(
+        answer.status_code,
+        _normalised(text, value),
+        calls(),
+        len(captured),
+        [event.action for event in AuditEvent.objects.filter(sequence__gt=last)],
+    )
 
 
 def test_what_is_elsewhere_cannot_be_told_from_what_does_not_exist(
     world: World, scoped: Client, calls: Callable[[], list[str]], emailsec: Simulator
 ) -> None:
-    """Same status, same body, same calls, same number of queries: for reading and for acting, page and fragment."""
+    """Same status, body, calls, number of queries and audit rows: for reading and for acting, page and fragment."""
     before, done = _rows(), len(emailsec.ledger)
     differences, compared = [], 0
     only_posted = _only_posted(world, scoped)
@@ -398,8 +407,25 @@ def test_what_is_elsewhere_cannot_be_told_from_what_does_not_exist(
     assert len(emailsec.ledger) == done
 
 
+def test_ids_in_queries_tell_no_more(world: World, scoped: Client, calls: Callable[[], list[str]]) -> None:
+    ids, compared = world.values["investigate_id"], 0
+    urls = {address.name: address.url for address in addresses(world)}
+    for name, queries in ASKED.items():
+        for query in (one for one in queries if "{foreign}" in one):
+            for headers in ({}, HTMX):
+                seen = []
+                for label in ("unknown", "foreign", "unknown", "foreign"):  # the first two make what is kept
+                    fill = {"mixed": quote(ids["mixed"]), "inside": quote(ids["inside"]), "foreign": quote(ids[label])}
+                    asked = f"{urls[name]}?{query.format(**fill)}"
+                    seen.append(_seen(partial(scoped.get, asked, headers=headers), calls, ids[label]))
+                assert seen[2] == seen[3], _difference(seen[3], seen[2])
+                compared += 1
+
+    assert compared >= 6
+
+
 def _difference(foreign: Seen, missing: Seen) -> str:
-    for name in ("status", "calls", "queries"):
+    for name in ("status", "calls", "queries", "audited"):
         if getattr(foreign, name) != getattr(missing, name):
             return f"{name}: {getattr(foreign, name)} against {getattr(missing, name)}"
     at = next(
