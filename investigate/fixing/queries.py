@@ -83,6 +83,11 @@ class FixView:
         return made[0].due_at if len(made) == 1 and self.is_own and not self._counts(*_WORKED) else None
 
     @property
+    def is_undone_by_key(self) -> bool:
+        """Below a message, the key undoes the newest action; a rule is none."""
+        return any(step.due_at is not None and step.url for step in self.steps)
+
+    @property
     def state(self) -> str:
         """In one word, as `data-state` knows it."""
         if self.is_open:
