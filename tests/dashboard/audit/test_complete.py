@@ -21,7 +21,7 @@ from dashboard.simulator import Simulator
 from investigate.message.tabs import TABS
 from investigate.models import BulkJob, JobState
 from tests.conftest import HTMX
-from tests.test_permissions import ADDRESSES, POSTED_ONLY, address
+from tests.test_invariants import ADDRESSES
 
 pytestmark = pytest.mark.django_db
 BODY = Permission.MESSAGE_READ_BODY
@@ -70,12 +70,11 @@ def test_every_address_behind_the_right_to_read_bodies_writes_a_row(
 ) -> None:
     detection = clean if name == "render_preview" else detection
     settings.PRIVACY = name == "uncover"  # elsewhere there is nothing to uncover
-    pattern = next(pattern for pattern in GUARDED if pattern.name == name)
-    url = address(pattern, detection)
+    url = reverse(f"investigate:{name}", args=[detection.id])
 
-    values = {"occasion": "reported", "tab": "headers"}
-    method = analyst.post if name in POSTED_ONLY else analyst.get
-    answer = method(url, values if name in POSTED_ONLY else None, headers=HTMX, REMOTE_ADDR="192.0.2.7")
+    is_form = name in ("render_preview", "uncover")
+    values = {"occasion": "reported", "tab": "headers"} if is_form else None
+    answer = (analyst.post if is_form else analyst.get)(url, values, headers=HTMX, REMOTE_ADDR="192.0.2.7")
 
     assert answer.status_code == 200, name
     assert len(seen(answer)) > 100
