@@ -113,7 +113,12 @@ def roles_with(permission: Permission) -> list[Role]:
     return [role for role, permissions in ROLES.items() if permission in permissions]
 
 
+EVERYTHING = "*"  # in a stored list: every permission, those of later versions included
+
+
 def known_permissions(names: object) -> frozenset[Permission]:
     """The permissions of a stored list; what this version does not know grants nothing."""
+    if isinstance(names, list) and EVERYTHING in names:
+        return frozenset(Permission)
     known = {permission.value for permission in Permission}
     return frozenset(Permission(name) for name in names if name in known) if isinstance(names, list) else frozenset()

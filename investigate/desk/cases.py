@@ -154,6 +154,19 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     return new
 
 
+def unwritten(message: Message) -> Case:
+    """The case as it would be, for a page that only asks what to do with it."""
+    now = timezone.now()
+    return Case(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        key=message.id,
+        source=CaseSource.PERSON,
+        created_at=now,
+        changed_at=now,
+        **facts_of(message, now),
+    )
+
+
 def facts_of(message: Message) -> Changes:
     """What a list shows of a message, in columns."""
     mailboxes = list(dict.fromkeys(message.mailboxes))

@@ -338,12 +338,17 @@ def _conflict(request: HttpRequest, conflict: cases.Conflict) -> HttpResponse:
 
 
 def _case_to_work_on(request: HttpRequest, key: str) -> Case:
-    """The case, made now where there is only a message. Raises NotFound where there is nothing for this member."""
+    """The case, made now where there is only a message and something is to be done with it.
+
+    Raises NotFound where there is nothing for this member.
+    """
     member = _member(request)
     found = cases.cases_of(member).filter(key=key).first()
     if found is not None:
         return found
     message = parts.read_message(key, scope=member.scope)
+    if request.method != "POST":
+        return cases.unwritten(message)
     with transaction.atomic():
         return cases.ensure(message)
 

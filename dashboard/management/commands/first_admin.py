@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from dashboard.access.models import Member, TeamRole
-from dashboard.access.roles import Permission
+from dashboard.access.roles import EVERYTHING
 from dashboard.access.team import links
 from dashboard.audit.recorder import record
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
     @transaction.atomic
     def _make(self) -> Member:
         role, _ = TeamRole.objects.get_or_create(
-            name=OWNER, defaults={"label": "Owner", "permissions": sorted(Permission)}
+            name=OWNER, defaults={"label": "Owner", "permissions": [EVERYTHING]}
         )
         first = Member(username=NAME, role=role.pk)
         first.set_unusable_password()
