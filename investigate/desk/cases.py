@@ -126,23 +126,11 @@ def ensure(message: Message, source: str = CaseSource.PERSON, *, arrived_at: dt.
 def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     """Cases for all of them, each once however often it is told; the ids of those that are new to the queue."""
     found = {message.id: message for message in messages}
-    now = timezone.now()
     with transaction.atomic():
         known = dict(all_cases().filter(key__in=list(found)).values_list("key", "source"))
         missing = [message for name, message in found.items() if name not in known]
         Case.objects.bulk_create(
-            (
-                Case(
-                    account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-                    key=message.id,
-                    source=source,
-                    created_at=now,
-                    changed_at=now,
-                    due_at=due_at(message, message.scanned_at or now),
-                    **facts_of(message),
-                )
-                for message in missing
-            ),
+            (unwritten(message, source) for message in missing),
             batch_size=200,
             ignore_conflicts=True,
         )
@@ -154,16 +142,17 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     return new
 
 
-def unwritten(message: Message) -> Case:
-    """The case as it would be, for a page that only asks what to do with it."""
+def unwritten(message: Message, source: str = CaseSource.PERSON) -> Case:
+    """The case as it would be; also for a page that only asks what to do with it."""
     now = timezone.now()
     return Case(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         key=message.id,
-        source=CaseSource.PERSON,
+        source=source,
         created_at=now,
         changed_at=now,
-        **facts_of(message, now),
+        due_at=due_at(message, message.scanned_at or now),
+        **facts_of(message),
     )
 
 
