@@ -1,7 +1,8 @@
 #!/bin/sh
 # Start one part of Mailwarden in a container; secrets arrive as files and are read into the environment here.
 set -eu
-for name in SECRET_KEY CLOUDFLARE_API_TOKEN CLOUDFLARE_READ_TOKEN CLOUDFLARE_API_KEY DATABASE_URL REDIS_URL; do
+for name in SECRET_KEY CLOUDFLARE_API_TOKEN CLOUDFLARE_READ_TOKEN CLOUDFLARE_API_KEY DATABASE_URL REDIS_URL \
+  MAILWARDEN_FACTOR_KEY MAILWARDEN_EMAIL_URL MAILWARDEN_OIDC_CLIENT_SECRET MAILWARDEN_AUDIT_WEBHOOK_SECRET; do
   eval "file=\${${name}_FILE:-}"
   if [ -n "$file" ]; then
     value=$(cat "$file")

@@ -54,7 +54,7 @@ def test_secrets_are_files_and_none_has_a_default() -> None:
     assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
     for service in SERVICES.values():
         for name, value in (service.get("environment") or {}).items():
-            if any(word in name for word in ("KEY", "TOKEN", "PASSWORD", "URL")):
+            if any(word in name for word in ("KEY", "TOKEN", "PASSWORD", "SECRET", "URL")):
                 assert name.endswith("_FILE"), name
                 assert value.startswith("/run/secrets/"), name
 
