@@ -69,9 +69,9 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     notices.mark_seen(member, found)
     if found.state in REHEARSED:
         return rehearsal.show(request, found)
-    if found.state == JobState.AWAITING_APPROVAL:
-        return rehearsal.show_request(request, found)
     view, show = JobView(found, member), request.GET.get("show", "")
+    if found.state == JobState.AWAITING_APPROVAL and view.approval is not None:
+        return rehearsal.show_request(request, found, view.approval)
     context = _progress(request, view) | {
         "page": progress.messages_of(found, show=show),
         "show": show,

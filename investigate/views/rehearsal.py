@@ -27,7 +27,7 @@ from investigate.bulk.deciding import DecideForm
 from investigate.bulk.outlook import Overlap
 from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import asking, queries
-from investigate.models import ActionKind, BulkJob, JobSource, JobState
+from investigate.models import ActionKind, Approval, BulkJob, JobSource, JobState
 from investigate.search.criteria import Criteria
 from investigate.views.asked import job_or_404, looks_since, member_of, number_in
 
@@ -47,12 +47,11 @@ def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
     return render(request, "investigate/bulk/rehearsal.html", _context(request, job))
 
 
-def show_request(request: HttpRequest, job: BulkJob) -> HttpResponse:
+def show_request(request: HttpRequest, job: BulkJob, approval: Approval) -> HttpResponse:
     """A job that waits for a second person is shown with its request; other tens of its messages come from here."""
     if wants_partial(request) and "sample" in request.GET:
         return show(request, job)
-    address = reverse("investigate:approval", args=[job.approval.pk])
-    return HttpResponse(status=303, headers={"Location": address})
+    return HttpResponse(status=303, headers={"Location": reverse("investigate:approval", args=[approval.pk])})
 
 
 @require_safe
