@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 TABS = ["why", "preview", "links", "attachments", "headers", "raw", "trace", "history", "campaign"]
 LIST = "/investigate/?line=is:malicious+last:30d"
+QUEUE = "/investigate/queue/?list=all"
 SMALLEST = 24  # pixels of a target, WCAG 2.5.8
 
 # Controls that are shown; links inside a sentence and rows, which are clicked as a whole, are exempt.
@@ -116,7 +117,7 @@ def test_axe_finds_nothing_on_the_other_pages(open_as: OpenPage, theme: str) -> 
     open_first(page)
     message = page.locator("#results tr[data-current] .open").get_attribute("href") or ""
     found = []
-    for address in (message, "/investigate/actions/", receipt_of(page), "/account/preferences/"):
+    for address in (message, QUEUE, "/investigate/actions/", receipt_of(page), "/account/preferences/"):
         page.goto(address)
         found += violations(page)
     page.keyboard.press("?")
@@ -132,7 +133,9 @@ def test_nothing_scrolls_sideways_at_320_pixels(open_as: OpenPage) -> None:
     message = page.locator("#results .open").first.get_attribute("href") or ""
     parts = [f"{message}?tab={name}" for name in TABS]
     wide = []
-    for address in ("/investigate/", LIST, *parts, "/investigate/actions/", receipt_of(page), "/account/preferences/"):
+    for address in (
+        "/investigate/", LIST, QUEUE, *parts, "/investigate/actions/", receipt_of(page), "/account/preferences/",
+    ):  # fmt: skip
         page.goto(address)
         if page.evaluate("document.documentElement.scrollWidth") > 320:
             wide.append(address)
@@ -145,7 +148,7 @@ def test_targets_are_large_enough(open_as: OpenPage, width: int) -> None:
     page.goto(LIST)
     message = page.locator("#results .open").first.get_attribute("href") or ""
     small = []
-    for address in ("/investigate/", message, f"{message}?tab=links", f"{message}?tab=attachments",
+    for address in ("/investigate/", QUEUE, message, f"{message}?tab=links", f"{message}?tab=attachments",
                     "/investigate/actions/", receipt_of(page), "/account/preferences/"):  # fmt: skip
         page.goto(address)
         small += [f"{address}: {target}" for target in page.evaluate(TARGETS)]
