@@ -218,6 +218,7 @@ def test_copies_that_only_the_answer_names_are_not_told(
     assert all(recipient in page for recipient in item.recipients)
 
 
+@pytest.mark.matrix(62)
 def test_what_a_member_is_no_longer_limited_to_is_not_sent(
     sam: Member, mail: Mail, begin: Begin, decide: Callable[[Member, BulkJob], BulkJob], emailsec: Simulator
 ) -> None:
@@ -241,6 +242,7 @@ def test_what_a_member_is_no_longer_limited_to_is_not_sent(
     assert job.state == JobState.DONE
 
 
+@pytest.mark.matrix(62)
 def test_a_job_nothing_of_which_is_inside_any_more_ends_without_a_call(
     sam: Member, mail: Mail, begin: Begin, decide: Callable[[Member, BulkJob], BulkJob], emailsec: Simulator
 ) -> None:
