@@ -237,6 +237,21 @@ def test_a_report_whose_message_cannot_be_found_stands_alone(emailsec: Any, repo
     assert case.domains == f" {entry.requested_by.rpartition('@')[2]} "
 
 
+def test_a_report_whose_message_is_searched_slowly_holds_up_no_other(emailsec: Any, reports: dict[str, Any]) -> None:
+    record = emailsec.store.records[-5]
+    slow = emailsec.submissions._add(record, time.time() - 60, record.client_recipients[0], "SPAM", by_team=False)
+    del emailsec.store._by_key[record.postfix_id]  # the look-up by this id finds nothing, so it is searched for
+    emailsec.faults.endless_search = True
+
+    collecting.collect(CaseSource.SUBMISSION)
+    taken = set(CaseReport.objects.values_list("upstream_id", flat=True))
+    assert taken == set(reports)
+
+    emailsec.faults.endless_search = False
+    read(CaseSource.SUBMISSION)
+    assert CaseReport.objects.get(upstream_id=slow.submission_id).case.investigate_id == record.id
+
+
 def test_reading_reports_again_asks_for_no_message_twice(emailsec: Any, reports: dict[str, Any]) -> None:
     read(CaseSource.SUBMISSION)
     before = len(emailsec.calls)
