@@ -54,7 +54,7 @@ DETECTIONS_PER_PAGE = 500
 REPORTS_PER_PAGE = 100
 CALL_SECONDS = 10.0
 PATIENCE_WITH_A_REPORT = dt.timedelta(minutes=10)  # whose message is searched slowly; then it stands alone
-AROUND_A_REPORT = dt.timedelta(days=7)
+BEFORE_A_REPORT, AFTER_A_REPORT = dt.timedelta(days=3), dt.timedelta(hours=1)  # where its message is searched
 KEPT = dt.timedelta(days=90)
 
 
@@ -372,7 +372,7 @@ def _take_in(began: Round, report: Report) -> None:
 
 
 def _message_of(began: Round, report: Report) -> Message | None:
-    """The message a report names by its postfix id: among those people reported, the others, and by a search."""
+    """The message a report names by its postfix id: among those people reported, the others, and in a search."""
     name = report.postfix_id
     if not is_id(name):
         return None
@@ -386,10 +386,11 @@ def _message_of(began: Round, report: Report) -> Message | None:
     _spend(began)
     answer = get_client().search(
         SearchQuery(
-            start=report.reported_at - AROUND_A_REPORT,
-            end=max(report.reported_at, began.reading.window[1]),
+            start=report.reported_at - BEFORE_A_REPORT,
+            end=report.reported_at + AFTER_A_REPORT,
             detections_only=False,
-            query=name,
+            subject=None if report.source == CaseSource.PHISHGUARD else report.title,
+            sender=report.sender,
         ),
         budget=CALL_SECONDS,
         priority=Priority.REFRESH,
@@ -398,8 +399,16 @@ def _message_of(began: Round, report: Report) -> Message | None:
         if timezone.now() - report.reported_at < PATIENCE_WITH_A_REPORT:
             raise AnswersLater
         return None
-    named = (message for message in answer.messages if name in (message.postfix_id, message.postfix_id_outbound))
-    return next((message for message in named if is_id(message.id)), None)
+    return next((message for message in answer.messages if is_id(message.id) and _is_about(report, message)), None)
+
+
+def _is_about(report: Report, message: Message) -> bool:
+    """By its postfix id, or as a copy with the same fingerprint that went to who reported it."""
+    if report.postfix_id in (message.postfix_id, message.postfix_id_outbound):
+        return True
+    reporter = report.reported_by.casefold()
+    went_there = reporter in {name.casefold() for name in message.mailboxes}
+    return bool(report.edf_hash) and report.edf_hash == message.edf_hash and went_there
 
 
 def _spend(began: Round) -> None:

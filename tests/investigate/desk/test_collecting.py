@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from typing import Any
@@ -70,12 +71,12 @@ def test_every_wanted_detection_comes_onto_the_desk_with_one_call(emailsec: Any)
 
 
 def test_the_first_reading_goes_back_as_far_as_is_set(emailsec: Any, settings: Any) -> None:
-    settings.QUEUE_DAYS = 2
+    settings.QUEUE_DAYS = 15
     read(CaseSource.DETECTION)
 
     oldest = Case.objects.order_by("scanned_at")[0].scanned_at
     assert oldest is not None
-    assert oldest > timezone.now() - dt.timedelta(days=2, minutes=16)
+    assert oldest > timezone.now() - dt.timedelta(days=15, minutes=16)
 
 
 def test_reading_again_finds_what_is_new_and_doubles_nothing(emailsec: Any) -> None:
@@ -226,8 +227,8 @@ def test_what_phishguard_reported_joins_the_detection(emailsec: Any) -> None:
 
 def test_a_report_whose_message_cannot_be_found_stands_alone(emailsec: Any, reports: dict[str, Any]) -> None:
     entry = next(iter(reports.values()))
-    emailsec.store.records.clear()
-    emailsec.store._by_key.clear()
+    del emailsec.store._by_key[entry.record.postfix_id]
+    entry.record = dataclasses.replace(entry.record, postfix_id="gone", subject="Not to be found", edf_hash="gone")
 
     read(CaseSource.SUBMISSION)
 
@@ -238,7 +239,8 @@ def test_a_report_whose_message_cannot_be_found_stands_alone(emailsec: Any, repo
 
 
 def test_a_report_whose_message_is_searched_slowly_holds_up_no_other(emailsec: Any, reports: dict[str, Any]) -> None:
-    record = emailsec.store.records[-5]
+    day = time.time() - 86_400
+    record = next(record for record in reversed(emailsec.store.records) if record.scanned_at < day)
     slow = emailsec.submissions._add(record, time.time() - 60, record.client_recipients[0], "SPAM", by_team=False)
     del emailsec.store._by_key[record.postfix_id]  # the look-up by this id finds nothing, so it is searched for
     emailsec.faults.endless_search = True
