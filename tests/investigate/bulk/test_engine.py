@@ -791,8 +791,8 @@ def test_a_refused_chunk_is_halved_until_the_bad_message_is_found(
 
 @pytest.mark.matrix(36)
 def test_many_bad_messages_are_all_found(ana: Member, emailsec: Any) -> None:
-    records = delivered(emailsec, 160)
-    bad = {records[number].id for number in range(5, 160, 13)}
+    records = delivered(emailsec, 200)
+    bad = {records[number].id for number in range(5, 200, 13)}
     job = running(ana, "move", records)
 
     with refusing(emailsec, bad):
@@ -800,14 +800,14 @@ def test_many_bad_messages_are_all_found(ana: Member, emailsec: Any) -> None:
 
     assert job.state == JobState.DONE
     assert set(job.items.filter(state="failed").values_list("investigate_id", flat=True)) == bad
-    assert states(job)["done"] == 160 - len(bad)
+    assert states(job)["done"] == 200 - len(bad)
 
 
 @pytest.mark.matrix(36)
 def test_a_server_that_refuses_everything_pauses_the_job_after_a_bounded_number_of_calls(
     ana: Member, emailsec: Any
 ) -> None:
-    job = running(ana, "move", delivered(emailsec, 160))
+    job = running(ana, "move", delivered(emailsec, 200))
     emailsec.faults.next("move*", status=400, times=None)
 
     job = step(job, emailsec)
