@@ -147,7 +147,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   }
 });
 
-document.addEventListener("htmx:afterSwap", (event) => {
+/* Only once it has settled: before that its forms are plain ones, and a key would leave the list. */
+document.addEventListener("htmx:afterSettle", (event) => {
   const { target } = event.detail;
   if (target?.id !== "detail") return;
   const shown = target.querySelector(".message");
