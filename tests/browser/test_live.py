@@ -46,6 +46,7 @@ def test_a_colleagues_claim_appears_within_five_seconds_and_goes_again(desk: Des
     expect(row_of_ana.locator(".holder")).to_have_count(0, timeout=WITHIN)
 
 
+@pytest.mark.matrix(59)
 def test_what_both_release_in_the_same_moment_is_released_once(desk: Desk, open_page: OpenPage) -> None:
     ana, ben = open_page(desk, member="ana"), open_page(desk, member="ben")
     ana.watched.allowed_statuses.add(409)

@@ -118,6 +118,7 @@ def test_a_colleague_with_a_password_does_not_get_in(page: Page) -> None:
     expect(page.get_by_text("User name or password is not right.")).to_be_visible()
 
 
+@pytest.mark.matrix(68)
 def test_with_the_provider_down_an_admin_for_emergencies_gets_in(place: Place, page: Page) -> None:
     page.watched.allowed_statuses = {503}
     told = place.desk.stack.manage("break_glass", "--address", place.desk.url)

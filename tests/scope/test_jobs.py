@@ -256,6 +256,7 @@ def test_a_job_nothing_of_which_is_inside_any_more_ends_without_a_call(
     assert not emailsec.ledger.of("move")
 
 
+@pytest.mark.matrix(62)
 def test_a_single_action_is_not_sent_once_its_message_is_outside(
     sam: Member, mail: Mail, emailsec: Simulator, act: Callable[..., Action], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +275,7 @@ def test_a_single_action_is_not_sent_once_its_message_is_outside(
     assert not emailsec.ledger.of("move")
 
 
+@pytest.mark.matrix(62)
 def test_collecting_stops_when_the_member_is_limited_to_other_domains(
     sam: Member, mail: Mail, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_who_may_not_accept_does_not(accept: Accept, vera: Member, ana: Member) 
     assert not Entry.objects.exists()
 
 
+@pytest.mark.matrix(62)
 def test_the_right_is_asked_again_before_it_is_sent(
     ana: Member, accept: Accept, emailsec: Simulator, time_: Time
 ) -> None:
@@ -92,6 +93,7 @@ def test_the_right_is_asked_again_before_it_is_sent(
     assert not emailsec.calls
 
 
+@pytest.mark.matrix(8, 9)
 def test_the_same_form_twice_is_one_rule_and_another_content_is_refused(
     ana: Member, ben: Member, accept: Accept, emailsec: Simulator, time_: Time
 ) -> None:
@@ -144,6 +146,7 @@ AMBIGUOUS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("applied", [True, False], ids=["carried out", "not carried out"])
 @pytest.mark.parametrize("what", AMBIGUOUS.values(), ids=AMBIGUOUS)
+@pytest.mark.matrix(28)
 def test_a_create_without_an_answer_is_looked_for_and_never_sent_again(
     ana: Member, accept: Accept, emailsec: Simulator, time_: Time, what: dict[str, Any], applied: bool
 ) -> None:
@@ -206,6 +209,7 @@ def test_a_refusal_is_final_and_says_why(
 
 
 @pytest.mark.parametrize("operation", ["allow_policies.list", "allow_policies.create"])
+@pytest.mark.matrix(40)
 def test_a_pause_leaves_it_waiting_and_it_goes_on_afterwards(
     ana: Member, accept: Accept, emailsec: Simulator, time_: Time, operation: str, settings: Any
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_pause_leaves_it_waiting_and_it_goes_on_afterwards(
     assert made(emailsec) == 1
 
 
+@pytest.mark.matrix(17)
 def test_two_workers_make_one_rule(ana: Member, accept: Accept, emailsec: Simulator, time_: Time) -> None:
     entry = accept(ana)
     assert transitions.claim(entry.pk) is not None
@@ -232,6 +237,7 @@ def test_two_workers_make_one_rule(ana: Member, accept: Accept, emailsec: Simula
     assert not emailsec.calls
 
 
+@pytest.mark.matrix(16)
 def test_a_killed_worker_loses_nothing(ana: Member, accept: Accept, emailsec: Simulator, time_: Time) -> None:
     entry = accept(ana)
     transitions.claim(entry.pk)
@@ -245,6 +251,7 @@ def test_a_killed_worker_loses_nothing(ana: Member, accept: Accept, emailsec: Si
     assert made(emailsec) == 1
 
 
+@pytest.mark.matrix(16)
 def test_a_worker_killed_while_sending_leaves_it_unknown(
     ana: Member, accept: Accept, emailsec: Simulator, time_: Time
 ) -> None:
@@ -262,6 +269,7 @@ def test_a_worker_killed_while_sending_leaves_it_unknown(
     assert calls(emailsec, "allow_policies.create") == 0
 
 
+@pytest.mark.matrix(18)
 def test_a_worker_that_was_held_up_does_not_send(ana: Member, accept: Accept, emailsec: Simulator) -> None:
     entry = accept(ana)
     ticks = iter([0.0, 1000.0])
@@ -273,6 +281,7 @@ def test_a_worker_that_was_held_up_does_not_send(ana: Member, accept: Accept, em
     assert calls(emailsec, "allow_policies.create") == 0
 
 
+@pytest.mark.matrix(10)
 def test_it_can_be_undone_until_a_worker_has_it(ana: Member, ben: Member, accept: Accept, emailsec: Simulator) -> None:
     entry = accept(ana, undo_seconds=8)
 

@@ -59,6 +59,7 @@ def test_an_idle_session_ends_and_the_page_says_so(here: Client, clock: Clock, s
     assert sign_in(here, next="/account/preferences/").status_code == 302
 
 
+@pytest.mark.matrix(63)
 def test_a_fragment_of_an_idle_session_leads_the_whole_page_away(here: Client, clock: Clock, settings) -> None:
     settings.IDLE_MINUTES = 30
     clock.shift(30 * 60)
@@ -79,6 +80,7 @@ def test_work_keeps_a_session_alive_but_not_for_ever(here: Client, clock: Clock,
 @pytest.mark.parametrize(
     "poll", ["/investigate/arrivals", "/investigate/bulk/notices", "/investigate/live", "/investigate/bulk/?part=live"]
 )
+@pytest.mark.matrix(63)
 def test_what_a_page_asks_by_itself_is_no_activity(
     here: Client, clock: Clock, settings, emailsec: object, poll: str
 ) -> None:

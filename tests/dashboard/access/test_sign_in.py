@@ -71,6 +71,7 @@ def test_a_refused_sign_in_is_recorded_without_unknown_names(client: Client, ana
     assert (second.phase, second.targets) == ("refused", [])
 
 
+@pytest.mark.matrix(58)
 def test_nobody_gets_in_unrecorded(client: Client, ana: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
         raise DatabaseError

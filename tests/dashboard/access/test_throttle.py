@@ -52,6 +52,7 @@ def test_after_the_wait_the_right_password_opens(clock: Clock, client: Client, a
     assert sign_in(client).status_code == 302
 
 
+@pytest.mark.matrix(67)
 def test_whoever_goes_on_guessing_waits_longer(clock: Clock, client: Client, ana: Member) -> None:
     for _ in range(4):
         guess(client, 5)
@@ -81,6 +82,7 @@ def test_a_right_password_forgets_the_wrong_ones(clock: Clock, client: Client, a
     assert sign_in(client).status_code == 302
 
 
+@pytest.mark.matrix(67)
 def test_a_stranger_cannot_lock_a_colleague_out(clock: Clock, ana: Member) -> None:
     office, stranger = Client(REMOTE_ADDR="192.0.2.10"), Client(REMOTE_ADDR="203.0.113.5")
     assert sign_in(office).status_code == 302
@@ -95,6 +97,7 @@ def test_a_stranger_cannot_lock_a_colleague_out(clock: Clock, ana: Member) -> No
     assert sign_in(office).status_code == 302
 
 
+@pytest.mark.matrix(67)
 def test_one_address_cannot_try_many_names(clock: Clock, client: Client, db: None) -> None:
     for number in range(30):
         guess(client, 1, f"name{number}")
@@ -108,12 +111,14 @@ def test_an_ipv6_network_is_one_address(clock: Clock, db: None) -> None:
     assert throttle.network("::ffff:192.0.2.1") == "192.0.2.1"
 
 
+@pytest.mark.matrix(67)
 def test_what_a_client_says_about_its_address_changes_nothing(clock: Clock, client: Client, ana: Member) -> None:
     for number in range(5):
         guess(client, 1, headers={"x-forwarded-for": f"192.0.2.{number}", "x-real-ip": f"192.0.2.{number}"})
     assert sign_in(client, headers={"x-forwarded-for": "192.0.2.99"}).status_code == 429
 
 
+@pytest.mark.matrix(67)
 def test_codes_of_the_second_step_are_counted(clock: Clock, client: Client, ana: Member) -> None:
     set_up_app(ana)
     sign_in(client)
@@ -168,6 +173,7 @@ def test_familiar_addresses_are_remembered_for_a_while(clock: Clock, ana: Member
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.matrix(67)
 def test_many_at_once_are_counted_one_by_one() -> None:
     """Each thread has a connection of its own, as each process has."""
     waits: list[int] = []

@@ -392,6 +392,7 @@ def test_a_filter_that_cannot_be_read_exports_nothing(auditor: Client, trail: li
     assert not AuditEvent.objects.filter(action="audit:export").exists()
 
 
+@pytest.mark.matrix(58)
 def test_no_export_without_a_record(auditor: Client, trail: list[AuditEvent]) -> None:
     from tests.dashboard.audit.test_trail import block_trail
 

@@ -196,6 +196,7 @@ def test_a_row_larger_than_a_datagram_says_that_it_was_cut(ana: Member, settings
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.matrix(69)
 def test_syslog_that_was_away_gets_all_of_it_when_it_is_back(
     trail: list[AuditEvent], settings: Any, transport: str
 ) -> None:
@@ -224,6 +225,7 @@ def test_syslog_that_was_away_gets_all_of_it_when_it_is_back(
     assert streams.behind()[0].problem == ""
 
 
+@pytest.mark.matrix(69)
 def test_a_connection_that_is_reset_counts_as_not_sent(trail: list[AuditEvent], settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as receiver:
         settings.AUDIT_SYSLOG = f"tcp://127.0.0.1:{receiver.getsockname()[1]}"
@@ -308,6 +310,7 @@ def test_the_webhook_is_sent_large_trails_in_batches(ana: Member, hook: Hook, mo
         (307, "it answers with a redirect (307), which is not followed"),
     ],
 )
+@pytest.mark.matrix(69)
 def test_what_the_webhook_did_not_take_is_sent_again_in_order(
     trail: list[AuditEvent], hook: Hook, status: int, problem: str
 ) -> None:
@@ -340,6 +343,7 @@ def test_the_pauses_grow_and_have_an_end(trail: list[AuditEvent], settings: Any)
     assert streams.behind()[0].problem == "connection refused"
 
 
+@pytest.mark.matrix(69)
 def test_one_receiver_that_is_away_does_not_keep_the_other_waiting(
     trail: list[AuditEvent], hook: Hook, settings: Any
 ) -> None:
@@ -362,6 +366,7 @@ def test_who_holds_the_stream_is_left_alone_until_the_claim_is_over(trail: list[
         assert Stream.objects.get().claimed_at is None
 
 
+@pytest.mark.matrix(69)
 def test_a_crash_after_sending_sends_again_and_leaves_nothing_out(
     trail: list[AuditEvent], hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

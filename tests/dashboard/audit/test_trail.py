@@ -114,6 +114,7 @@ def test_an_exception_passes_and_is_recorded_as_what_it_means(ana: Member, probl
     assert AuditEvent.objects.last().detail == {"error": type(problem).__name__}
 
 
+@pytest.mark.matrix(58)
 def test_what_cannot_be_recorded_does_not_happen(ana: Member) -> None:
     block_trail()
     happened = False
@@ -166,6 +167,7 @@ COPY = (
         f"INSERT INTO audit_auditevent {COPY.format(sequence=0)}",
     ],
 )
+@pytest.mark.matrix(73)
 def test_the_database_refuses_to_change_the_trail(trail: list[AuditEvent], statement: str) -> None:
     with pytest.raises(DatabaseError, match="audit trail"), transaction.atomic():
         sql(statement)
@@ -241,6 +243,7 @@ def cut() -> None:
         (cut, "Rows 4 to 5 are missing from the end"),
     ],
 )
+@pytest.mark.matrix(73)
 def test_verify_names_the_first_broken_link(
     trail: list[AuditEvent], unguarded: None, tamper: Callable[[], None], names: str
 ) -> None:
@@ -251,6 +254,7 @@ def test_verify_names_the_first_broken_link(
     assert broken.value.returncode == 1
 
 
+@pytest.mark.matrix(73)
 def test_a_trail_cut_short_and_resealed_is_found_by_a_hash_kept_elsewhere(
     trail: list[AuditEvent], unguarded: None
 ) -> None:

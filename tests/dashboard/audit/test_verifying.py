@@ -67,6 +67,7 @@ def test_each_look_goes_on_where_the_last_one_ended(
         (cut, "Rows 4 to 5 are missing"),
     ],
 )
+@pytest.mark.matrix(73)
 def test_tampering_is_found_within_a_day_whatever_was_found_good_before(
     trail: list[AuditEvent], unguarded: None, tamper: Callable[[], None], names: str
 ) -> None:
@@ -82,6 +83,7 @@ def test_tampering_is_found_within_a_day_whatever_was_found_good_before(
         verify()
 
 
+@pytest.mark.matrix(73)
 def test_a_tail_cut_off_and_sealed_anew_is_found_at_once(trail: list[AuditEvent], unguarded: None) -> None:
     verifying.verify_new()
     sql("DELETE FROM audit_auditevent WHERE sequence > 3")

@@ -148,6 +148,7 @@ def test_the_page_shows_the_rehearsal_and_the_approved_job_goes_on_once(
     assert "Approved by Ben" in facts
 
 
+@pytest.mark.matrix(70)
 def test_changed_messages_are_not_what_was_shown(
     large: BulkJob, analyst: Client, responder: Client, emailsec: Any
 ) -> None:
@@ -213,6 +214,7 @@ def half_done(job: BulkJob, monkeypatch: pytest.MonkeyPatch) -> BulkJob:
         ("ben", "Ben approved this and no longer has the right to. Cancel the rest, and ask for it anew."),
     ],
 )
+@pytest.mark.matrix(62, 70)
 def test_a_job_pauses_when_one_of_the_two_loses_the_right(
     who: str,
     told: str,
@@ -234,6 +236,7 @@ def test_a_job_pauses_when_one_of_the_two_loses_the_right(
     assert len(emailsec.ledger) == sent
 
 
+@pytest.mark.matrix(70)
 def test_who_approved_a_job_does_not_take_it_over_as_well(
     large: BulkJob,
     ana: Member,

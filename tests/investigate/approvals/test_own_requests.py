@@ -194,6 +194,7 @@ ATTEMPTS = [
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.__name__)
+@pytest.mark.matrix(70)
 def test_no_way_around_the_second_person(attempt: Callable[[Desk], Any], desk: Desk, emailsec: Any) -> None:
     answer = attempt(desk)
 
@@ -217,6 +218,7 @@ def test_the_desk_of_these_attempts_works(desk: Desk, emailsec: Any) -> None:
     assert len(emailsec.ledger) == 1
 
 
+@pytest.mark.matrix(8)
 def test_a_decision_is_made_once_however_often_it_is_sent(desk: Desk, emailsec: Any) -> None:
     action = desk.approval.action
     assert action is not None
@@ -242,6 +244,7 @@ def test_a_replayed_approval_does_not_bring_back_what_was_undone(desk: Desk, ema
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.matrix(70)
 def test_the_database_refuses_that_somebody_decides_their_own(desk: Desk) -> None:
     own = Approval.objects.filter(pk=desk.approval.pk)
 

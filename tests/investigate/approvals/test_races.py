@@ -34,6 +34,7 @@ def sent(approval: Approval) -> Action:
     return Action.objects.get(pk=approval.action_id)
 
 
+@pytest.mark.matrix(59)
 def test_two_approvers_make_one_decision_and_one_call(
     ana: Member, ben: Member, carla: Member, decide: Decide, find: Callable[..., Message], emailsec: Any
 ) -> None:
@@ -54,6 +55,7 @@ def test_two_approvers_make_one_decision_and_one_call(
     assert AuditEvent.objects.filter(action="message:move", phase="attempt").count() == 1
 
 
+@pytest.mark.matrix(8)
 def test_a_double_click_in_the_same_instant_decides_once(
     ana: Member, ben: Member, decide: Decide, find: Callable[..., Message], emailsec: Any
 ) -> None:
@@ -72,6 +74,7 @@ def test_a_double_click_in_the_same_instant_decides_once(
     assert len(emailsec.ledger) == 1
 
 
+@pytest.mark.matrix(60)
 def test_approving_against_withdrawing_and_expiring_has_one_end(
     ana: Member, ben: Member, decide: Decide, find: Callable[..., Message], emailsec: Any
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_message_that_waits_for_approval_is_held_like_any_other(
     assert "Ana's purge waits for a second person." in text(foot)
 
 
+@pytest.mark.matrix(8)
 def test_a_double_click_asks_once(analyst: Client, clean: Message) -> None:
     url, form = reverse("investigate:act", args=[clean.id]), {**PURGE, "operation_key": uuid.uuid4().hex}
 
@@ -295,6 +296,7 @@ def test_who_asked_can_withdraw_and_nobody_else(
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.matrix(70)
 def test_the_sweep_ends_what_nobody_decided(purge: Approval, responder: Client, ana: Member, emailsec: Any) -> None:
     tasks.sweep()
     purge.refresh_from_db()
@@ -316,6 +318,7 @@ def test_the_sweep_ends_what_nobody_decided(purge: Approval, responder: Client, 
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.matrix(5)
 def test_a_restart_between_approval_and_sending_loses_nothing(
     purge: Approval, responder: Client, emailsec: Any, bell: Callable[[], list[str]]
 ) -> None:
@@ -346,6 +349,7 @@ def lost(member: Member) -> None:
     ("who", "told"),
     [("ana", "Ana no longer has the right to do this."), ("ben", "Ben approved this and no longer has the right to.")],
 )
+@pytest.mark.matrix(62, 70)
 def test_what_was_approved_does_not_go_out_without_the_rights_of_both(
     who: str, told: str, purge: Approval, responder: Client, emailsec: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -360,6 +364,7 @@ def test_what_was_approved_does_not_go_out_without_the_rights_of_both(
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.matrix(70)
 def test_what_was_approved_is_what_goes_out(purge: Approval, responder: Client, emailsec: Any) -> None:
     decision(responder, purge)
     action = purge.action
@@ -373,6 +378,7 @@ def test_what_was_approved_is_what_goes_out(purge: Approval, responder: Client, 
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.matrix(70)
 def test_nothing_that_takes_two_goes_out_without_a_request(
     settings: Any, ben: Member, decide: Callable[..., Action], clean: Message, emailsec: Any
 ) -> None:

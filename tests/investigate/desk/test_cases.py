@@ -83,6 +83,7 @@ def test_nobody_works_on_what_a_colleague_has(change: str, ana: Member, ben: Mem
     assert Case.objects.get().holder == ben
 
 
+@pytest.mark.matrix(71)
 def test_a_claim_ends_when_its_holder_is_away(ana: Member, ben: Member, case: Case, away: Away) -> None:
     cases.take(actor=ben, case=case, request=None)
     away(case, minutes=14)
@@ -98,6 +99,7 @@ def test_a_claim_ends_when_its_holder_is_away(ana: Member, ben: Member, case: Ca
     assert cases.end_idle_claims() == 0
 
 
+@pytest.mark.matrix(71)
 def test_an_idle_claim_is_taken_without_asking(ana: Member, ben: Member, case: Case, away: Away) -> None:
     cases.take(actor=ben, case=case, request=None)
     away(case, minutes=16)
@@ -166,6 +168,7 @@ def test_done_ends_the_claim_and_can_be_opened_again(ana: Member, case: Case) ->
     assert opened.verdict == OwnVerdict.FALSE_POSITIVE
 
 
+@pytest.mark.matrix(71)
 def test_who_decided_by_an_older_sight_of_it_is_told_how_it_stands(ana: Member, ben: Member, case: Case) -> None:
     cases.set_verdict(actor=ben, case=case, verdict=OwnVerdict.TRUE_POSITIVE, request=None)
 

@@ -88,6 +88,7 @@ def test_reading_again_finds_what_is_new_and_doubles_nothing(emailsec: Any) -> N
     assert set(Case.objects.values_list("investigate_id", flat=True)) == wanted_ids(emailsec)
 
 
+@pytest.mark.matrix(72)
 def test_what_was_worked_on_stays_as_it_is_when_it_is_read_again(emailsec: Any, ana: Member) -> None:
     read(CaseSource.DETECTION)
     newest = Case.objects.order_by("-scanned_at")[0]
@@ -112,6 +113,7 @@ def test_many_pages_are_read_over_several_rounds(emailsec: Any, monkeypatch: pyt
     assert set(Case.objects.values_list("investigate_id", flat=True)) == wanted_ids(emailsec)
 
 
+@pytest.mark.matrix(72)
 def test_a_reading_that_fails_in_the_middle_goes_on_from_there(emailsec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "DETECTIONS_PER_PAGE", 10)
     monkeypatch.setattr(collecting, "PAGES_A_ROUND", 2)
@@ -132,6 +134,7 @@ def test_a_reading_that_fails_in_the_middle_goes_on_from_there(emailsec: Any, mo
     assert collecting.troubles() == []
 
 
+@pytest.mark.matrix(72)
 def test_a_cursor_that_is_refused_begins_the_range_again(emailsec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "DETECTIONS_PER_PAGE", 10)
     monkeypatch.setattr(collecting, "PAGES_A_ROUND", 2)
@@ -146,6 +149,7 @@ def test_a_cursor_that_is_refused_begins_the_range_again(emailsec: Any, monkeypa
     assert set(Case.objects.values_list("investigate_id", flat=True)) == wanted_ids(emailsec)
 
 
+@pytest.mark.matrix(72)
 def test_a_slow_search_is_not_an_empty_one(emailsec: Any) -> None:
     emailsec.faults.endless_search = True
     collecting.collect(CaseSource.DETECTION)
@@ -160,6 +164,7 @@ def test_a_slow_search_is_not_an_empty_one(emailsec: Any) -> None:
     assert set(Case.objects.values_list("investigate_id", flat=True)) == wanted_ids(emailsec)
 
 
+@pytest.mark.matrix(20)
 def test_a_minute_holds_one_round_however_often_it_is_rung(emailsec: Any) -> None:
     for _ in range(3):
         collecting.collect(CaseSource.DETECTION)
@@ -167,6 +172,7 @@ def test_a_minute_holds_one_round_however_often_it_is_rung(emailsec: Any) -> Non
     assert len(emailsec.calls) == 1
 
 
+@pytest.mark.matrix(16)
 def test_a_round_whose_worker_died_is_taken_over_later_and_not_before(emailsec: Any) -> None:
     claimed = collecting._claim(CaseSource.DETECTION)
     assert claimed is not None
@@ -179,6 +185,7 @@ def test_a_round_whose_worker_died_is_taken_over_later_and_not_before(emailsec: 
     assert Case.objects.count() == len(wanted_ids(emailsec))
 
 
+@pytest.mark.matrix(18)
 def test_a_round_that_was_overtaken_does_not_move_the_mark(emailsec: Any) -> None:
     slept = collecting._claim(CaseSource.DETECTION)
     assert slept is not None
@@ -190,6 +197,7 @@ def test_a_round_that_was_overtaken_does_not_move_the_mark(emailsec: Any) -> Non
     assert QueueMark.objects.get().read_until == before
 
 
+@pytest.mark.matrix(41)
 def test_the_queue_leaves_the_budget_to_people(emailsec: Any, settings: Any) -> None:
     from dashboard.emailsec.transport import Priority
     from dashboard.upstream.connection import shared_meter

@@ -63,6 +63,7 @@ def test_a_change_is_named_once_and_the_next_question_starts_after_it(analyst: C
     assert ask(analyst, since=news["hx-get"].partition("since=")[2]).status_code == 204
 
 
+@pytest.mark.matrix(71)
 def test_a_change_that_was_numbered_earlier_and_committed_later_is_told_all_the_same(
     analyst: Client, case: Case
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_change_that_was_numbered_earlier_and_committed_later_is_told_all_the_
     assert case.investigate_id in answer.content.decode()
 
 
+@pytest.mark.matrix(64)
 def test_a_page_that_was_away_for_long_looks_at_all_it_shows(analyst: Client, db: None) -> None:
     note_change(["first"])
     first = changes.latest()

@@ -72,6 +72,7 @@ def test_a_mention_in_a_case_that_went_out_of_sight_is_not_counted(
     assert notes.unseen_mentions(ben).count() == 0
 
 
+@pytest.mark.matrix(8, 9)
 def test_the_same_form_writes_once_and_another_text_is_refused(ana: Member, case: Case, write: Write) -> None:
     first = write(ana, case, "looks fine", "key")
 

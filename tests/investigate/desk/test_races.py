@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 25
 
 
+@pytest.mark.matrix(71)
 def test_two_who_take_a_case_at_once_do_not_both_have_it(ana: Member, ben: Member, case: Case) -> None:
     for number in range(ROUNDS):
         Case.objects.update(holder=None, holder_name="", holder_seen_at=None, state=CaseState.NEW)
@@ -36,6 +37,7 @@ def test_two_who_take_a_case_at_once_do_not_both_have_it(ana: Member, ben: Membe
         assert AuditEvent.objects.count() == number + 1
 
 
+@pytest.mark.matrix(71)
 def test_a_claim_that_ends_while_its_holder_looks_again_is_kept_or_lost_as_a_whole(
     ben: Member, case: Case, away: Callable[..., None]
 ) -> None:
@@ -58,6 +60,7 @@ def test_many_who_need_a_case_make_one(detection: Message) -> None:
     assert Case.objects.count() == 1
 
 
+@pytest.mark.matrix(8)
 def test_a_note_that_is_sent_twice_at_once_is_written_once(ana: Member, case: Case) -> None:
     def send() -> Note:
         return notes.add_note(actor=ana, case=case, text="looks fine", operation_key="once", request=None)

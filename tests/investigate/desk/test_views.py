@@ -152,6 +152,7 @@ def test_other_domains_are_neither_listed_nor_counted(
     assert one(page, "nav.searchbar li a[aria-current]").get_text() == "All 1"
 
 
+@pytest.mark.matrix(72)
 def test_a_source_that_cannot_be_read_is_named_with_its_reason(analyst: Client, emailsec: Any, soup: Soup) -> None:
     emailsec.faults.next("phishguard", status=403)
     collecting.collect(CaseSource.PHISHGUARD)

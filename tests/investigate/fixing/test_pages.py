@@ -262,6 +262,7 @@ def test_what_the_sender_wrote_stays_text(analyst: Client, ana: Member, held: Me
     assert "[U+202E]" in page
 
 
+@pytest.mark.matrix(58)
 def test_nothing_moves_where_the_trail_cannot_be_written(analyst: Client, held: Message, emailsec: Any) -> None:
     block_trail()
 

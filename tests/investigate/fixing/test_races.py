@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PutRight = Callable[..., Fix]
 
 
+@pytest.mark.matrix(59)
 def test_of_two_people_one_puts_it_right(ana: Member, ben: Member, held: Message, put_right: PutRight) -> None:
     results = together(lambda: put_right(ana, held), lambda: put_right(ben, held))
 
@@ -31,6 +32,7 @@ def test_of_two_people_one_puts_it_right(ana: Member, ben: Member, held: Message
     assert sorted(type(result).__name__ for result in results) == ["Conflict", "Fix"]
 
 
+@pytest.mark.matrix(8)
 def test_a_double_click_is_one_fix(ana: Member, held: Message) -> None:
     def click() -> Fix:
         wish = Wish(reason="known supplier")
@@ -49,6 +51,7 @@ def test_a_double_click_is_one_fix(ana: Member, held: Message) -> None:
     assert Action.objects.count() == 1
 
 
+@pytest.mark.matrix(17)
 def test_many_workers_at_once_take_each_step_once(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
 ) -> None:
@@ -67,6 +70,7 @@ def test_many_workers_at_once_take_each_step_once(
     assert effects(emailsec, held) == {"release": len(held.client_recipients), "submission": 1, "rule": 1}
 
 
+@pytest.mark.matrix(10)
 def test_undo_against_a_worker_is_all_or_nothing(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
 ) -> None:

@@ -266,6 +266,7 @@ def test_undo_is_for_who_decided_and_in_time(
 # --- once -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix(8)
 def test_the_same_form_twice_is_one_decision(ana: Member, ben: Member, held: Message, put_right: PutRight) -> None:
     fix = put_right(ana, held, key="the-same-form")
 
@@ -278,6 +279,7 @@ def test_the_same_form_twice_is_one_decision(ana: Member, ben: Member, held: Mes
 
 
 @pytest.mark.parametrize("kills", range(5))
+@pytest.mark.matrix(16)
 def test_a_worker_killed_between_any_two_steps_loses_and_repeats_nothing(
     ana: Member,
     held: Message,
@@ -331,6 +333,7 @@ def test_a_step_begun_and_not_made_is_made_by_the_next_worker(
     assert effects(emailsec, held)["submission"] == 1
 
 
+@pytest.mark.matrix(17)
 def test_two_workers_make_one_action(ana: Member, held: Message, put_right: PutRight, worker: Worker) -> None:
     fix = put_right(ana, held)
     worker.passes(fix, 60)
@@ -348,6 +351,7 @@ def test_two_workers_make_one_action(ana: Member, held: Message, put_right: PutR
     assert step(fix, "submit_clean").tries == 1
 
 
+@pytest.mark.matrix(5)
 def test_the_sweep_rings_for_what_nobody_rang_for(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +397,7 @@ def test_a_refused_step_does_not_keep_the_others(
     assert effects(emailsec, held) == {"release": 0, "submission": 1, "rule": 1}
 
 
+@pytest.mark.matrix(28)
 def test_an_unanswered_release_holds_up_what_needs_the_message_and_nothing_else(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
 ) -> None:
@@ -411,6 +416,7 @@ def test_an_unanswered_release_holds_up_what_needs_the_message_and_nothing_else(
 
 
 @pytest.mark.parametrize("applied", [True, False], ids=["carried out", "not carried out"])
+@pytest.mark.matrix(28)
 def test_an_unanswered_rule_is_looked_for(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any, applied: bool
 ) -> None:
@@ -445,6 +451,7 @@ def test_a_message_somebody_else_acts_on_is_waited_for(
     assert states(worker.runs(fix)) == {"release": "done", "submit_clean": "done"}
 
 
+@pytest.mark.matrix(40)
 def test_a_pause_of_all_calls_is_waited_for(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
 ) -> None:
@@ -463,6 +470,7 @@ def test_a_pause_of_all_calls_is_waited_for(
     assert fix.due_at - fix.created_at > dt.timedelta(seconds=250)
 
 
+@pytest.mark.matrix(62)
 def test_who_lost_the_right_meanwhile_does_no_more(
     ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
 ) -> None:

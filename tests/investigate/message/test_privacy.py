@@ -167,6 +167,7 @@ def test_who_may_not_read_bodies_is_not_asked_and_cannot_uncover(
     assert not BodyGrant.objects.exists()
 
 
+@pytest.mark.matrix(58)
 def test_what_cannot_be_recorded_stays_covered(ana: Member, analyst: Client, threat: MailRecord) -> None:
     from tests.dashboard.audit.test_trail import block_trail
 

@@ -64,6 +64,7 @@ def test_an_answer_is_read() -> None:
     assert b"identity" in got[0]
 
 
+@pytest.mark.matrix(68)
 def test_a_redirect_is_not_followed() -> None:
     with (
         listening(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as (elsewhere, got_elsewhere),
@@ -74,6 +75,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert got_elsewhere == []
 
 
+@pytest.mark.matrix(68)
 def test_a_provider_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """One byte every tenth of a second would hold a thread for hours, were only single reads timed."""
     monkeypatch.setattr(oidc_calls, "CALL_SECONDS", 0.6)

@@ -411,6 +411,7 @@ def test_whoever_signs_in_on_top_of_a_colleague_gets_none_of_their_session(
     assert admin.session["_auth_user_id"] == str(Member.objects.get(username="nora").pk)
 
 
+@pytest.mark.matrix(68)
 def test_the_same_person_twice_at_once_is_one_member(
     provider: LyingProvider, sign_in: Go, settings: Any, client: Client
 ) -> None:

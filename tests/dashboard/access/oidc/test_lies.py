@@ -133,6 +133,7 @@ def refused(answer: HttpResponse, status: int, cause: str) -> AuditEvent:
 
 
 @pytest.mark.parametrize("lie", LIES)
+@pytest.mark.matrix(68)
 def test_a_lie_signs_nobody_in(
     lie: str, provider: LyingProvider, sign_in: Callable[..., HttpResponse], client: Client
 ) -> None:
@@ -164,6 +165,7 @@ DESCRIPTIONS: dict[str, tuple[Any, int, str]] = {
 
 
 @pytest.mark.parametrize("description", DESCRIPTIONS)
+@pytest.mark.matrix(68)
 def test_a_provider_that_describes_itself_wrongly_gets_nobody(
     description: str, provider: LyingProvider, client: Client
 ) -> None:
@@ -182,6 +184,7 @@ def test_the_provider_may_not_change_its_description_while_somebody_signs_in(
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys", "/userinfo"])
+@pytest.mark.matrix(68)
 def test_a_provider_that_is_down_is_a_page_that_says_so(path: str, provider: LyingProvider, client: Client) -> None:
     back = provider.authorize(leave(client))
     provider.statuses[path] = 503
@@ -200,6 +203,7 @@ def test_a_browser_cannot_use_what_another_began(provider: LyingProvider, client
     assert "/token" not in provider.calls
 
 
+@pytest.mark.matrix(68)
 def test_an_answer_works_once(provider: LyingProvider, client: Client, sign_in: Callable[..., HttpResponse]) -> None:
     address = leave(client)
     back = provider.authorize(address)

@@ -34,6 +34,7 @@ def test_two_who_end_each_other_leave_one() -> None:
         Member.objects.all().update(is_active=False)
 
 
+@pytest.mark.matrix(8)
 def test_a_link_that_is_used_twice_at_once_makes_one_member(ada: Member) -> None:
     for number in range(ROUNDS):
         _, secret = invitations.invite(actor=ada, email=f"n{number}@corp.example", role=Role.VIEWER)
