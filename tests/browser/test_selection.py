@@ -88,6 +88,21 @@ def test_no_row_moves_when_something_is_ticked(page: Page) -> None:
     assert places(page) == before
 
 
+def test_the_head_of_the_list_covers_what_scrolls_beneath_it(page: Page) -> None:
+    box = boxes(page).nth(5)
+    head = page.locator(".rows thead").bounding_box()
+    assert head
+
+    box.evaluate("(box, y) => { box.closest('.list').scrollTop += box.getBoundingClientRect().top - y; }", head["y"])
+
+    place = box.bounding_box()
+    assert place
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    assert head["y"] < y < head["y"] + head["height"]
+    on_top = page.evaluate("([x, y]) => document.elementFromPoint(x, y).closest('thead') !== null", [x, y])
+    assert on_top, "a tick shows through the head"
+
+
 def test_the_tick_of_a_row_is_large_enough_to_hit_in_every_density(page: Page) -> None:
     for density in ("compact", "standard", "relaxed"):
         page.evaluate("density => { document.documentElement.dataset.density = density; }", density)
