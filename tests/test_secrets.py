@@ -66,6 +66,8 @@ COPIES = {
     ("investigate", "searchrun", "body"),
     ("upstream", "copy", "body"),
     ("investigate", "actionitem", "subject"),
+    ("investigate", "case", "subject"),
+    ("investigate", "fix", "subject"),
     ("investigate", "actionitem", "attachment"),
 }
 # Words that are what the row is about: what the search asks for, and the API's own words beside its failure.
