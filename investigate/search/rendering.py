@@ -22,6 +22,7 @@ from dashboard.access.models import Member
 from dashboard.emailsec.rows import MessageRow
 from investigate.actions.queries import ActionView, JobItemView, states_for
 from investigate.desk.cells import Mark, marks_for
+from investigate.models import ActionState
 from investigate.search.rows import day_of, row_of, say_day
 
 MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
@@ -67,7 +68,7 @@ def render_rows(
         us, mark = acted.get(message.id), marks.get(message.id)
         if message.id == open_id or mark is not None or isinstance(us, ActionView):
             state = cell(request, us, mark)
-            is_acted = us is not None and not us.is_open
+            is_acted = us is not None and us.state == ActionState.DONE  # what failed is still to be looked at
             is_open = message.id == open_id
             row = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted, has_tick=has_ticks)
         elif us is not None:
@@ -90,7 +91,9 @@ def _usual_row(message: MessageRow, zone: dt.tzinfo, *, has_tick: bool) -> tuple
 def _row_in_job(message: MessageRow, zone: dt.tzinfo, us: JobItemView, *, has_tick: bool) -> Markup:
     """The row of a message of a job, which says the same to everybody: a whole page may be of them."""
     state = render_to_string("investigate/_action_state.html", {"view": us, "may_undo": False})
-    written: Markup = _macros().row(row_of(message, zone), state, is_acted=not us.is_open, has_tick=has_tick)
+    written: Markup = _macros().row(
+        row_of(message, zone), state, is_acted=us.state == ActionState.DONE, has_tick=has_tick
+    )
     return written
 
 

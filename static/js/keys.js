@@ -7,7 +7,7 @@ const REPEATS = new Set(["j", "k", "Shift+J", "Shift+K", "ArrowDown", "ArrowUp"]
 const BUTTONS = new Set(["Enter", " ", "ArrowLeft", "ArrowRight"]);
 let prefix = "";
 let timer = 0;
-let early = ""; // a key meant for a message whose pane is not there yet
+let early = null; // a key meant for a message whose pane is not there yet: {name, id}; it acts once, on that message
 
 function nameOf(event) {
   const { key } = event;
@@ -27,18 +27,22 @@ function use(element) {
   } else element.click();
 }
 
+const current = () => document.querySelector("#results tr[data-current]")?.dataset.id;
+
 function perform(name) {
+  early = null;
   if (!document.dispatchEvent(new CustomEvent("mw:key", { detail: name, cancelable: true }))) return true;
   const all = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)];
   const element = all.find((one) => one.checkVisibility()) || all.find((one) => one.closest("details:not([open])"));
-  early = "";
-  if (element?.closest("#detail[aria-busy]")) early = name; // what is there still shows the message before
+  if (element?.closest("#detail[aria-busy]")) early = { name, id: current() }; // what is there still shows the message before
   else if (element) use(element);
   return Boolean(element);
 }
 
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  if (early && detail.target?.id === "detail" && !detail.target.hasAttribute("aria-busy")) perform(early);
+  if (!early || detail.target?.id !== "detail" || detail.target.hasAttribute("aria-busy")) return;
+  if (early.id === current()) perform(early.name);
+  else early = null;
 });
 document.addEventListener("mw:perform", (event) => perform(event.detail));
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -225,6 +226,26 @@ def test_held_down_j_loads_few_panes_and_the_last_one_wins(desk: Desk, open_page
 
     expect(page.locator("#detail .message")).to_have_attribute("data-id", message)
     assert len(panes) <= 5
+
+
+def test_a_key_pressed_before_the_pane_is_there_acts_once_and_on_that_message(desk: Desk, open_page: OpenPage) -> None:
+    page = open_page(desk)
+    page.goto("/investigate/?last=30d&disposition=SPAM")
+    rows = [row.get_attribute("data-id") for row in page.locator("#rows tr[data-id]").all()[:4]]
+    shown = page.locator("#detail:not([aria-busy]) .message")
+    page.keyboard.press("j")
+    expect(shown).to_have_attribute("data-id", rows[0] or "")
+    sent: list[str] = []
+    page.on("request", lambda request: request.method == "POST" and sent.append(unquote(request.url)))
+
+    page.keyboard.press("j")
+    page.keyboard.press("Shift+C")
+    expect(shown).to_have_attribute("data-id", rows[2] or "")  # the cursor moved on by itself, once
+    page.keyboard.press("j")
+    expect(shown).to_have_attribute("data-id", rows[3] or "")
+
+    assert len(sent) == 1, sent
+    assert rows[1] in sent[0]
 
 
 def test_signed_out_in_another_tab_leads_to_sign_in_and_back(desk: Desk, open_page: OpenPage) -> None:
