@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from django.conf import settings
-from django.db.models import F, QuerySet, TextField, Value
+from django.db.models import F, Prefetch, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Now, Replace, Trim
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
+from dashboard.access.scope import domain_of
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.types import Message
 from investigate.actions import queries as action_queries
@@ -35,6 +36,25 @@ from investigate.models import Action, ActionItem, Approval, ApprovalState, Bulk
 SHOWS = (("", "For me"), ("mine", "Mine"), ("all", "All"))
 MOST_LISTED = 100
 ABOUT = ("action", "job", "upstream_job")
+
+
+@dataclass(frozen=True)
+class One:
+    """The message of a request, as it was when somebody asked."""
+
+    item: ActionItem
+
+    @property
+    def domain(self) -> str:
+        return domain_of(self.item.facts.get("from", ""))
+
+    @property
+    def verdict_word(self) -> str:
+        return action_words.disposition(self.item.disposition) or "Unknown"
+
+    @property
+    def recipients(self) -> str:
+        return action_words.counted(len(self.item.recipients), "recipient")
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,14 @@ class ApprovalView:
     def command(self) -> str:
         return words.command(self.about)
 
+    @cached_property
+    def one(self) -> One | None:
+        """The message of a request about a single one, to tell it from others in a list."""
+        if not isinstance(self.about, Action):
+            return None
+        item = next(iter(self.about.items.all()), None)
+        return None if item is None else One(item)
+
     @property
     def to_approve(self) -> str:
         """ "Approve: purge 412 messages": what the button says."""
@@ -88,7 +116,7 @@ class ApprovalView:
 
     @property
     def state_words(self) -> str:
-        return words.STATES[ApprovalState(self.approval.state)]
+        return words.state_words(self.approval, self.about)
 
     @property
     def ended(self) -> str:
@@ -215,7 +243,9 @@ def listed(member: Member, show: str = "") -> list[ApprovalView]:
             found = visible(member)
         case _:
             found = for_me(member)
-    found = found.select_related(*ABOUT, "requested_by", "decided_by")
+    found = found.select_related(*ABOUT, "requested_by", "decided_by").prefetch_related(
+        Prefetch("action__items", ActionItem.objects.defer("attachment"))
+    )
     waiting = list(found.filter(state=ApprovalState.PENDING).order_by("expires_at", "pk")[:MOST_LISTED])
     ended = list(found.exclude(state=ApprovalState.PENDING).order_by("-created_at")[: MOST_LISTED - len(waiting)])
     views = [ApprovalView(approval, member) for approval in (*waiting, *ended)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from investigate.actions import words as action_words
 from investigate.actions.words import counted
 from investigate.approvals.fingerprints import About
 from investigate.bulk import words as job_words
 from investigate.bulk.upstream import words as upstream_words
-from investigate.models import Action, ActionKind, ActionState, Approval, ApprovalState, BulkJob, UpstreamJob
+from investigate.models import Action, ActionKind, ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob
 
 STATES = {
     ApprovalState.PENDING: "awaiting approval",
@@ -58,6 +60,29 @@ def ended(approval: Approval, about: About) -> str:
     return ""
 
 
+def state_words(approval: Approval, about: About) -> str:
+    """Where it stands in few words; of what was approved, what came of that."""
+    if approval.state != ApprovalState.APPROVED:
+        return STATES[ApprovalState(approval.state)]
+    past = action_words.past(about.kind, about.destination)
+    match shown_state(approval, about):
+        case "done":
+            then = past
+        case "partly_done":
+            then = f"{past} in part"
+        case "failed":
+            then = f"not {past}"
+        case "cancelled":
+            then = "then stopped"
+        case "sending" | "paused" as state:
+            then = state
+        case "unknown":
+            then = "outcome unknown"
+        case _:
+            return "approved"
+    return f"approved, {then}"
+
+
 def shown_state(approval: Approval, about: About) -> str:
     """Which symbol and colour it has: those of single actions."""
     match approval.state:
@@ -67,6 +92,19 @@ def shown_state(approval: Approval, about: About) -> str:
             return "failed"
         case ApprovalState.APPROVED if isinstance(about, Action | UpstreamJob):
             return str(about.state)
+        case ApprovalState.APPROVED if about.state == JobState.DONE:
+            return _outcome(about.counts)
         case ApprovalState.APPROVED:
-            return "sending" if about.state == "running" else str(about.state)
+            return "sending" if about.state == JobState.RUNNING else str(about.state)
     return "cancelled"
+
+
+def _outcome(counts: Mapping[str, int]) -> str:
+    """What a job came to that has ended, in the states of single actions: the least certain outcome decides."""
+    if counts.get(ActionState.UNKNOWN):
+        return str(ActionState.UNKNOWN)
+    wrong = counts.get(ActionState.FAILED, 0) + counts.get(ActionState.PARTLY_DONE, 0)
+    if not wrong:
+        return str(ActionState.DONE)
+    is_nothing_done = not counts.get(ActionState.DONE) and not counts.get(ActionState.PARTLY_DONE)
+    return str(ActionState.FAILED if is_nothing_done else ActionState.PARTLY_DONE)

@@ -102,10 +102,10 @@ def sentence(job: BulkJob) -> str:
         case JobState.FAILED:
             return f"Its messages could not be collected. {job.explanation} Nothing was sent.".replace("  ", " ")
         case JobState.AWAITING_APPROVAL:
-            return "Waits for a second person. Nothing was sent."
+            return "Waits for a second person. Nothing has been sent yet."
         case JobState.WAITING:
             what = future(job.kind, job.destination, job.expected_disposition, messages=taken_on(job.counts))
-            return f"{what} once its time to undo is over. Nothing was sent."
+            return f"{what} once its time to undo is over. Nothing has been sent yet."
         case JobState.CANCELLED if job.decided_at is None:
             return f"{job.explanation or 'Discarded.'} Nothing was sent."
         case JobState.CANCELLED if job.started_at is None:

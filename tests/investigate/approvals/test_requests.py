@@ -174,6 +174,63 @@ def test_lists_show_what_waits_for_me_what_is_mine_and_all(
     assert [rows(viewer, show) for show in ("", "mine", "all")] == [0, 0, 1]
 
 
+def test_rows_about_one_message_each_are_told_apart(
+    purge: Approval, clean: Message, malicious: Message, analyst: Client, responder: Client, soup: Soup
+) -> None:
+    asked(analyst, malicious, kind="release")
+
+    page = soup(responder.get(reverse("investigate:approvals")))
+
+    for message, row in zip((clean, malicious), page.select("table tbody tr"), strict=True):
+        told = text(row.select_one(".one"))
+        assert message.subject
+        assert message.subject in told
+        assert (message.from_ or "").rpartition("@")[2] in told
+        assert f"{len(message.client_recipients)} recipient" in told
+    assert [chip["data-verdict"] for chip in page.select(".one .chip")] == ["NONE", "MALICIOUS"]
+
+
+@pytest.mark.parametrize(
+    ("state", "colour", "words"),
+    [
+        (ActionState.WAITING, "waiting", "Approved"),
+        (ActionState.DONE, "done", "Approved, purged"),
+        (ActionState.FAILED, "failed", "Approved, not purged"),
+        (ActionState.UNKNOWN, "unknown", "Approved, outcome unknown"),
+    ],
+)
+def test_the_state_names_the_outcome_of_what_was_approved(
+    state: ActionState, colour: str, words: str, purge: Approval, responder: Client, soup: Soup
+) -> None:
+    decision(responder, purge)
+    Action.objects.update(state=state)
+
+    page = soup(responder.get(reverse("investigate:approvals"), {"show": "all"}))
+
+    shown = page.select_one("tbody .state")
+    assert shown is not None
+    assert (text(shown), shown["data-state"]) == (words, colour)
+
+
+def test_an_open_page_loses_its_form_and_its_end_when_somebody_decides(
+    purge: Approval, responder: Client, other_responder: Client, soup: Soup
+) -> None:
+    url = reverse("investigate:approval", args=[purge.pk])
+    page = soup(other_responder.get(url))
+    assert "Expires" in text(page.select_one("#request-term"))
+    poll = page.select_one("#request-state")
+    assert poll is not None
+    decision(responder, purge, comment="seen it too")
+
+    answer = soup(other_responder.get(str(poll["hx-get"]), headers=HTMX))
+
+    assert answer.select_one("#request-decide")["hx-swap-oob"] == "delete"  # type: ignore[index]
+    term = answer.select_one("#request-term")
+    assert term is not None
+    assert term["hx-swap-oob"] == "true"
+    assert text(term).startswith("Decided by Ben")
+
+
 def counted(member: Member) -> dict[str, int]:
     statement, values = counting.counts(member)
     return dict(fetch(statement, *values))
