@@ -63,7 +63,7 @@ class Bar:
 
 def bar_for(member: Member, key: str, *, queue: str = "") -> Bar:
     """The line for a message this member may see. Their being named in its notes counts as seen with that."""
-    case = cases_of(member).filter(key=key).first()
+    case = cases_of(member).filter(key=key).select_related("holder").first()
     found = notes.notes_on(case) if case else []
     if case and found:
         notes.mark_seen(member, case)

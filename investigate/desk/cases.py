@@ -67,9 +67,16 @@ def case_for(investigate_id: str) -> Case | None:
     return all_cases().filter(key=investigate_id).first()
 
 
+def stands_alone(key: str) -> bool:
+    """Whether the case is a report whose message is not known."""
+    return all_cases().filter(key=key, investigate_id="").exists()
+
+
 def held_now(case: Case, *, now: dt.datetime | None = None) -> bool:
-    """Whether somebody has it and was not away for too long."""
-    return bool(case.holder_id and case.holder_seen_at and case.holder_seen_at > _away_since(now or timezone.now()))
+    """Whether somebody has it who was not away for too long, and has not left the team."""
+    if case.holder is None or not case.holder.is_active:
+        return False
+    return bool(case.holder_seen_at and case.holder_seen_at > _away_since(now or timezone.now()))
 
 
 def is_overdue(case: Case, *, now: dt.datetime | None = None) -> bool:
@@ -317,12 +324,11 @@ def finish(
     return _change(actor, case, decide, action="case:done", version=version, told=told, request=request)
 
 
-def seen(member: Member, investigate_id: str) -> None:
+def seen(member: Member, key: str) -> None:
     """The holder looks at the message: the claim goes on. No change, so nothing is recorded or told."""
     now = timezone.now()
-    all_cases().filter(
-        investigate_id=investigate_id, holder=member, holder_seen_at__lt=now - SEEN_AT_MOST_EVERY
-    ).update(holder_seen_at=now)
+    ours = all_cases().filter(key=key, holder=member)
+    ours.filter(holder_seen_at__lt=now - SEEN_AT_MOST_EVERY).update(holder_seen_at=now)
 
 
 def end_idle_claims() -> int:
@@ -341,7 +347,7 @@ def end_idle_claims() -> int:
                 targets=[case.key],
                 detail={"holder": case.holder_name, "seen_at": case.holder_seen_at, "minutes": settings.CLAIM_MINUTES},
             )
-            note_change([case.investigate_id])
+            note_change([case.key])
             ended += 1
     return ended
 
@@ -385,7 +391,7 @@ def _change(
             before.refresh_from_db()
             raise Conflict(words.changed_meanwhile(before), before)
         record(actor=actor, action=action, targets=[before.key], detail=told(before), request=request)
-        note_change([before.investigate_id])
+        note_change([before.key])
         return all_cases().get(pk=before.pk)
 
 
@@ -429,8 +435,9 @@ def _verdict(actor: Member, verdict: str, now: dt.datetime) -> Changes:
 
 
 def idle(now: dt.datetime) -> Q:
-    """Held by somebody who was away for too long."""
-    return Q(holder_seen_at=None) | Q(holder_seen_at__lte=_away_since(now))
+    """Held by somebody who was away for too long, or has left the team."""
+    gone = Member.objects.filter(is_active=False).values("pk")  # no join: updates look at the row itself once more
+    return Q(holder_seen_at=None) | Q(holder_seen_at__lte=_away_since(now)) | Q(holder__in=gone)
 
 
 def _away_since(now: dt.datetime) -> dt.datetime:

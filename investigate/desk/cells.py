@@ -16,9 +16,11 @@ from investigate.models import CaseState, OwnVerdict
 
 # Cases nobody has touched say nothing, and they are most of them.
 _MARKS = (
-    "SELECT c.investigate_id, CASE WHEN c.holder_seen_at > %s THEN c.holder_id END, c.holder_name, c.verdict, c.state,"
+    "SELECT c.key, CASE WHEN c.holder_seen_at > %s AND m.is_active THEN c.holder_id END, c.holder_name, c.verdict,"
+    " c.state,"
     " (SELECT count(*) FROM investigate_note n WHERE n.case_id = c.id)"
-    " FROM investigate_case c WHERE c.account_id = %s AND c.version > 1 AND c.investigate_id IN %s"
+    " FROM investigate_case c LEFT JOIN access_member m ON m.id = c.holder_id"
+    " WHERE c.account_id = %s AND c.version > 1 AND c.key IN %s"
 )
 
 
@@ -41,9 +43,9 @@ class Mark:
         return bool(self.holder or self.verdict or self.state or self.notes)
 
 
-def marks_for(investigate_ids: Iterable[str], member: Member) -> dict[str, Mark]:
-    """The marks of these messages by id, in one query; those without any are left out."""
-    ids = list(investigate_ids)
+def marks_for(keys: Iterable[str], member: Member) -> dict[str, Mark]:
+    """The marks of these messages and lone reports by key, in one query; those without any are left out."""
+    ids = list(keys)
     if not ids:
         return {}
     away = timezone.now() - dt.timedelta(minutes=settings.CLAIM_MINUTES)

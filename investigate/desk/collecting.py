@@ -367,7 +367,7 @@ def _take_in(began: Round, report: Report) -> None:
         )
         if is_new:
             _open_again(case, report)
-            note_change([case.investigate_id])
+            note_change([case.key])
             began.new.append(case.key)
 
 

@@ -82,7 +82,7 @@ def add_note(*, actor: Member, case: Case, text: str, operation_key: str, reques
                 detail={"note": note.pk, "characters": len(text), "names": [member.username for member in named]},
                 request=request,
             )
-            note_change([case.investigate_id])
+            note_change([case.key])
     except IntegrityError:
         if again := _same(actor, case, text, operation_key):
             return again

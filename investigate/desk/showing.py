@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from dashboard.access.models import Member
 from investigate.actions.queries import ActionView, JobItemView, states_for
+from investigate.desk.cases import stands_alone
 from investigate.desk.cells import marks_for
 from investigate.message.visible import known_among
 from investigate.search.rendering import cell
@@ -25,6 +26,7 @@ class Piece:
     view: ActionView | JobItemView | None
     is_open: bool
     may_undo: bool
+    has_message: bool  # a report may stand alone on the desk; then there is nothing to act on
 
 
 def pieces_for(request: HttpRequest, ids: Sequence[str], *, open_id: str = "") -> list[Piece]:
@@ -39,6 +41,7 @@ def pieces_for(request: HttpRequest, ids: Sequence[str], *, open_id: str = "") -
             view=states.get(name),
             is_open=name == open_id,
             may_undo=name in states and states[name].may_undo(member),
+            has_message=name != open_id or not stands_alone(name),
         )
         for name in known
     ]

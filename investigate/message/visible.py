@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from dashboard.access.models import Member
 from dashboard.access.scope import Scope, domain_of
@@ -138,13 +139,17 @@ def _said_by(answer: Finding | MessageProperties) -> str:
 
 
 def known_among(member: Member, investigate_ids: Iterable[str]) -> list[str]:
-    """Those of the messages of which our own rows say that this member may know of them. Asks Cloudflare nothing."""
+    """Those of which our own rows say that this member may know of them. Asks Cloudflare nothing.
+
+    Reports that stand alone on the desk are named by the key of their case.
+    """
     ids = list(dict.fromkeys(investigate_ids))
     if member.scope.is_whole or not ids:
         return ids
     inside, known = member.scope.q("domains"), set[str]()
-    for model in (Case, ActionItem):
-        known.update(model.objects.filter(inside, investigate_id__in=ids).values_list("investigate_id", flat=True))
+    ours = Case.objects.filter(inside, account_id=settings.CLOUDFLARE_ACCOUNT_ID, key__in=ids)
+    known.update(ours.values_list("key", flat=True))
+    known.update(ActionItem.objects.filter(inside, investigate_id__in=ids).values_list("investigate_id", flat=True))
     return [name for name in ids if name in known]
 
 

@@ -24,7 +24,7 @@ from dashboard.access.roles import Permission
 from dashboard.web import errors
 from dashboard.web.htmx import HtmxRequest, wants_partial
 from investigate.actions.queries import states_for
-from investigate.desk import cases, changes, collecting, notes, words
+from investigate.desk import cases, changes, collecting, notes, presence, words
 from investigate.desk import queue as queues
 from investigate.desk.bar import bar_for, note_form
 from investigate.desk.cells import marks_for
@@ -92,8 +92,11 @@ def queue_case_pane(request: HttpRequest, case_id: int) -> HttpResponse:
 
 def _report(request: HttpRequest, found: Case) -> dict[str, Any]:
     member = _member(request)
+    presence.looks_at(member, found.key)
     return {
         "case": found,
+        "here": presence.said(found.key, member),
+        "latest": changes.latest,  # asked for by whole pages only
         "recipients": member.scope.inside(found.recipients),
         "kind": words.SOURCES[CaseSource(found.source)],
         "bar": bar_for(member, found.key, queue=_came_from(request)),

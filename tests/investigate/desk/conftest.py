@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -31,6 +32,16 @@ def detection(emailsec: Any) -> Message:
 @pytest.fixture
 def case(detection: Message) -> Case:
     return cases.ensure(detection, CaseSource.DETECTION)
+
+
+@pytest.fixture
+def report(db: None) -> Case:
+    """A report that stands alone, because nobody knows its message."""
+    return Case.objects.create(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID, key="phishguard:4711", source=CaseSource.PHISHGUARD,
+        created_at=timezone.now(), changed_at=timezone.now(), due_at=timezone.now(), subject="<b>Campaign</b>",
+        recipients=["eva@corp.example"], domains=" corp.example ", scanned_at=timezone.now(),
+    )  # fmt: skip
 
 
 @pytest.fixture

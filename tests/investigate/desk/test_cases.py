@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import Disposition, Message
-from investigate.desk import cases
+from investigate.desk import cases, cells, queue
 from investigate.desk.cases import Conflict, NotPossible
 from investigate.models import Case, CaseSource, CaseState, DeskChange, OwnVerdict
 
@@ -33,7 +33,7 @@ def seen_ago() -> dt.timedelta:
 
 def limited(member: Member, *domains: str) -> Member:
     member.domains = list(domains)
-    member.save()
+    member.save(update_fields=["domains"])
     return member
 
 
@@ -104,6 +104,19 @@ def test_an_idle_claim_is_taken_without_asking(ana: Member, ben: Member, case: C
     cases.take(actor=ben, case=case, request=None)
     away(case, minutes=16)
 
+    assert cases.take(actor=ana, case=case, request=None).holder == ana
+
+
+def test_who_has_left_the_team_has_nothing_any_more(ana: Member, ben: Member, case: Case) -> None:
+    cases.take(actor=ben, case=case, request=None)
+    assert cells.marks_for([case.key], ana)[case.key].holder == "Ben"
+
+    Member.objects.filter(pk=ben.pk).update(is_active=False)
+
+    assert not cases.held_now(Case.objects.get())
+    assert cells.marks_for([case.key], ana) == {}
+    assert queue.counts(ana)[queue.Tab.UNCLAIMED] == 1
+    assert cases.end_idle_claims() == 1
     assert cases.take(actor=ana, case=case, request=None).holder == ana
 
 

@@ -147,7 +147,7 @@ def test_looking_keeps_ones_own_claim_and_nobody_elses(analyst: Client, ana: Mem
 @pytest.fixture
 def limited(ana: Member) -> Member:
     ana.domains = ["elsewhere.example"]
-    ana.save()
+    ana.save(update_fields=["domains"])
     return ana
 
 
@@ -171,3 +171,40 @@ def test_a_limited_member_hears_of_what_is_theirs(analyst: Client, limited: Memb
 
     assert case.investigate_id in ask(analyst, since=0).content.decode()
     assert not ActionItem.objects.exists()
+
+
+def test_a_report_without_a_message_is_told_and_shown_and_held_like_any_other(
+    analyst: Client, ana: Member, ben: Member, report: Case
+) -> None:
+    before = changes.latest()
+    cases.take(actor=ben, case=report, request=None)
+    assert DeskChange.objects.get().investigate_ids == [report.key]
+    Case.objects.update(holder_seen_at=timezone.now() - dt.timedelta(minutes=10))
+    presence.looks_at(ben, report.key)
+
+    news = ask(analyst, since=before, open=report.key).content.decode()
+    cells = analyst.get(CELLS, {"id": [report.key], "open": report.key}, headers=HTMX).content.decode()
+    listed = analyst.get(reverse("investigate:queue"), {"list": "all"}).content.decode()
+    page = analyst.get(reverse("investigate:queue_case", args=[report.pk])).content.decode()
+
+    assert report.key in news
+    assert "Ben is looking, too." in news
+    assert "Ben has this." in cells
+    assert reverse("investigate:case", args=[report.key]) in cells
+    assert reverse("investigate:foot", args=[report.key]) not in cells, "there is no message to act on"
+    assert "Ben has this." in listed
+    assert 'id="live"' in page
+    assert "Ben is looking, too." in page
+    seen_at = Case.objects.get().holder_seen_at
+    assert seen_at is not None
+    assert timezone.now() - seen_at < dt.timedelta(minutes=1)
+
+
+def test_a_limited_member_hears_of_reports_inside_their_domains_alone(
+    analyst: Client, limited: Member, ben: Member, report: Case
+) -> None:
+    cases.take(actor=ben, case=report, request=None)
+    assert ask(analyst, since=0, open=report.key).status_code == 204
+
+    Case.objects.update(domains=" elsewhere.example ")
+    assert report.key in ask(analyst, since=0).content.decode()

@@ -353,21 +353,16 @@ def test_a_foreign_case_is_like_one_that_does_not_exist(name: str, analyst: Clie
 
 
 def test_a_report_without_a_message_is_worked_on_like_any_other(
-    analyst: Client, ana: Member, db: None, soup: Soup
+    analyst: Client, ana: Member, report: Case, soup: Soup
 ) -> None:
-    case = Case.objects.create(
-        account_id="0123456789abcdef0123456789abcdef", key="phishguard:4711", source=CaseSource.PHISHGUARD,
-        created_at=timezone.now(), changed_at=timezone.now(), due_at=timezone.now(), subject="<b>Campaign</b>",
-        recipients=["eva@corp.example"], domains=" corp.example ", scanned_at=timezone.now(),
-    )  # fmt: skip
     link = one(soup(analyst.get(QUEUE, {"list": "unclaimed"})), "#rows .open")
 
     page = soup(analyst.get(str(link["href"])))
-    analyst.post(at("finish", case))
+    analyst.post(at("finish", report))
 
     assert one(page, "h1").get_text() == "<b>Campaign</b>"
     assert Case.objects.get().state == CaseState.DONE
-    assert analyst.get(reverse("investigate:queue_case_pane", args=[case.pk]), headers=HTMX).status_code == 200
+    assert analyst.get(reverse("investigate:queue_case_pane", args=[report.pk]), headers=HTMX).status_code == 200
 
     Member.objects.filter(pk=ana.pk).update(domains=["outside.example"])
     assert analyst.get(str(link["href"])).status_code == 404
