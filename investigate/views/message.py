@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
+from urllib.parse import urlencode, urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -86,11 +87,27 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
         "rests": isinstance(acted, ActionView) and acted.action.actor_id != member.pk,
         "here": presence.said(opened.message.id, member),
         "latest": changes.latest,  # asked for by whole pages only
+        "way_back": lambda: _way_back(request),  # the same
         "may_undo": acted is not None and acted.may_undo(member),
         "message": opened.message,
         **why,
     }
     return render(request, template, context)
+
+
+def _way_back(request: HttpRequest) -> tuple[str, str]:
+    """(words, address) of the list somebody came from: as they left it where the browser says how."""
+    before = urlsplit(request.headers.get("Referer", ""))
+    queue, search = reverse("investigate:queue"), reverse("investigate:search")
+    was_here = before.netloc == request.get_host()
+    if tab := request.GET.get("queue", ""):
+        query = before.query if was_here and before.path == queue else urlencode({"list": tab})
+        return "Back to the queue", f"{queue}?{query}"
+    if was_here and before.path == queue:
+        return "Back to the queue", f"{queue}?{before.query}"
+    if was_here and before.path == search and before.query:
+        return "Back to the search", f"{search}?{before.query}"
+    return "To the search", search
 
 
 def _not_opened(request: HttpRequest, investigate_id: str, template: str, error: EmailSecurityError) -> HttpResponse:

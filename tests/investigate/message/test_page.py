@@ -48,6 +48,23 @@ def test_the_page_has_one_first_heading_and_the_same_article(analyst, threat, so
     assert page.select_one("#detail article.message")["data-id"] == threat.id
 
 
+@pytest.mark.parametrize(
+    ("query", "referrer", "words", "href"),
+    [
+        ("", "http://testserver/investigate/?q=invoice&last=24h", "Back to the search", "?q=invoice&last=24h"),
+        ("", "http://testserver/investigate/queue/?list=all&source=user", "Back to the queue", "?list=all&source=user"),
+        ("?queue=mine", "", "Back to the queue", "/investigate/queue/?list=mine"),
+        ("", "https://elsewhere.example/investigate/?q=lure", "To the search", "/investigate/"),
+        ("", "", "To the search", "/investigate/"),
+    ],
+)
+def test_the_page_leads_back_to_the_list_it_came_from(analyst, threat, soup, query, referrer, words, href):
+    back = soup(analyst.get(f"/investigate/{threat.id}/{query}", headers={"Referer": referrer})).select_one(".back a")
+
+    assert back.text == words
+    assert back["href"].endswith(href)
+
+
 def test_facts_name_what_differs_in_words(analyst, emailsec, soup):
     record = next(r for r in emailsec.store.records if r.is_detection and r.from_ and r.from_name)
     record.replyto = "answers@elsewhere.example"
