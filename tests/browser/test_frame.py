@@ -92,8 +92,8 @@ def test_an_ended_session_leads_to_the_sign_in_and_back(desk: Desk, open_page: O
     page.watched.allowed_statuses.add(401)  # type: ignore[attr-defined]
     page.context.clear_cookies()
     page.keyboard.press("j")
-    page.wait_for_url("**/account/login/?next=*")
-    assert page.locator("main input[name=next]").input_value().startswith(LIST)
+    page.wait_for_url("**/account/login/?next=**")
+    assert page.locator("main input[name=next]").first.input_value().startswith(LIST)
 
 
 @pytest.mark.matrix(64)
