@@ -19,7 +19,7 @@ from investigate.bulk_tasks import (  # noqa: F401  the same
     step_job,
     upstream_job,
 )
-from investigate.desk import cases, collecting
+from investigate.desk import cases, changes, collecting
 from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
 from investigate.search import runs
@@ -46,7 +46,8 @@ def collect_queue(source: str) -> None:
 
 @shared_task
 def forget_cases() -> None:
-    """Delete old cases that hold nothing of ours."""
+    """Delete old cases that hold nothing of ours, and changes that every page has been told."""
+    changes.forget_old()
     collecting.forget_old()
 
 

@@ -20,7 +20,8 @@ from investigate.message.visible import known_among
 from investigate.models import DeskChange
 
 MOST_NAMED = 1000  # messages one row names
-MOST_TOLD = 2000  # messages one answer names; beyond that a page looks at all it shows
+MOST_READ = 50  # changes one answer looks at; after more of them a page looks at all it shows
+MOST_TOLD = 2000  # messages one answer names; the same
 # Rows get their numbers when they are written and are seen when their transaction ends, so a lower number may come
 # later than a higher one. What is younger than this is told again, which does no harm.
 SETTLED_AFTER = dt.timedelta(seconds=6)
@@ -58,24 +59,26 @@ def latest() -> int:
 
 def since(number: int, member: Member) -> News:
     """What changed after that number, as far as this member may know of it."""
+    if _was_away(number):
+        return News(max(number, latest()), is_everything=True)
     recent = timezone.now() - SETTLED_AFTER
     rows = list(
         DeskChange.objects.filter(Q(pk__gt=number) | Q(at__gt=recent))
         .order_by("-pk")
-        .values_list("pk", "investigate_ids")[: MOST_TOLD + 1]
+        .values_list("pk", "investigate_ids")[: MOST_READ + 1]
     )
     if not rows:
         return News(number)
     newest = max(number, rows[0][0])
     ids = tuple(dict.fromkeys(name for _, names in rows for name in names))
-    if len(ids) > MOST_TOLD or _was_away(number):
+    if len(rows) > MOST_READ or len(ids) > MOST_TOLD:
         return News(newest, is_everything=True)
     return News(newest, tuple(known_among(member, ids)))
 
 
 def forget_old() -> None:
-    """Drop what every page has been told."""
-    DeskChange.objects.filter(at__lt=timezone.now() - KEPT).delete()
+    """Drop what every page has been told. The newest one stays: by it a page sees that it was away."""
+    DeskChange.objects.filter(at__lt=timezone.now() - KEPT, pk__lt=latest()).delete()
 
 
 def _was_away(number: int) -> bool:

@@ -18,6 +18,7 @@ from dashboard.access.models import Member
 from investigate.desk import cases, changes, presence
 from investigate.desk.changes import note_change
 from investigate.models import ActionItem, Case, DeskChange, OwnVerdict, Presence
+from investigate.tasks import forget_cases
 from tests.conftest import HTMX
 
 URL = reverse("investigate:live")
@@ -88,6 +89,42 @@ def test_a_page_that_was_away_for_long_looks_at_all_it_shows(analyst: Client, db
 
     assert news is not None
     assert news["data-changed"] == "*"
+
+
+@pytest.mark.matrix(64)
+def test_more_changes_than_one_answer_looks_at_are_told_as_everything_and_never_dropped(
+    analyst: Client, db: None
+) -> None:
+    note_change(["before"])
+    before = changes.latest()
+    for number in range(changes.MOST_READ + 1):
+        note_change([f"message-{number}"])
+    settled()
+
+    news = BeautifulSoup(ask(analyst, since=before).content, "html.parser").select_one("#live")
+    one_later = BeautifulSoup(ask(analyst, since=before + 1).content, "html.parser").select_one("#live")
+
+    assert news is not None
+    assert news["data-changed"] == "*"
+    assert one_later is not None
+    assert len(one_later["data-changed"].split("\n")) == changes.MOST_READ
+    assert ask(analyst, since=changes.latest()).status_code == 204
+
+
+def test_the_hourly_task_forgets_old_changes_and_a_page_that_missed_them_looks_at_all(
+    analyst: Client, db: None
+) -> None:
+    note_change(["first"])
+    first = changes.latest()
+    note_change(["second"])
+    note_change(["third"])
+    DeskChange.objects.update(at=timezone.now() - changes.KEPT - dt.timedelta(minutes=1))
+
+    forget_cases()
+
+    assert [change.investigate_ids for change in DeskChange.objects.all()] == [["third"]]
+    assert 'data-changed="*"' in ask(analyst, since=first).content.decode()
+    assert ask(analyst, since=changes.latest()).status_code == 204
 
 
 def test_the_cell_of_a_row_says_who_has_it_what_we_say_and_how_many_notes(
