@@ -21,8 +21,20 @@ _SQLITE = {
         " audit_chainhead WHERE id = 1 AND NEW.sequence = sequence + 1 AND NEW.previous_hash = hash) "
         "BEGIN SELECT RAISE(ABORT, 'the audit trail only grows at its end'); END"
     ),
+    # REPLACE deletes what is in its way without asking the triggers of DELETE, by the key or by the hidden rowid. An
+    # insert that names no rowid has -1 here, which no row has.
+    "audit_no_replace": (
+        "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit_auditevent WHEN EXISTS (SELECT 1 FROM"
+        " audit_auditevent WHERE sequence = NEW.sequence) OR EXISTS (SELECT 1 FROM audit_auditevent"
+        " WHERE rowid = NEW.rowid) BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+    ),
+    "audit_head_alone": (
+        "CREATE TRIGGER audit_head_alone BEFORE INSERT ON audit_chainhead WHEN EXISTS (SELECT 1 FROM audit_chainhead) "
+        "BEGIN SELECT RAISE(ABORT, 'the head of the audit trail stays'); END"
+    ),
     "audit_head_forward": (
-        "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_chainhead WHEN NEW.sequence <> OLD.sequence + 1 "
+        "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_chainhead"
+        " WHEN NEW.sequence <> OLD.sequence + 1 OR NEW.id <> OLD.id "
         "BEGIN SELECT RAISE(ABORT, 'the head of the audit trail only moves forward'); END"
     ),
     "audit_head_stays": (
@@ -50,8 +62,18 @@ _POSTGRESQL = [
     """
     CREATE OR REPLACE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      IF NEW.sequence <> OLD.sequence + 1 THEN
+      IF NEW.sequence <> OLD.sequence + 1 OR NEW.id <> OLD.id THEN
         RAISE EXCEPTION 'the head of the audit trail only moves forward';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    # The code of a second row, so that of two who make the head at once one finds the other's.
+    """
+    CREATE OR REPLACE FUNCTION audit_head_alone() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF EXISTS (SELECT 1 FROM audit_chainhead) THEN
+        RAISE EXCEPTION 'the head of the audit trail stays' USING ERRCODE = 'unique_violation';
       END IF;
       RETURN NEW;
     END $$
@@ -62,6 +84,7 @@ _POSTGRESQL = [
     "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
     "CREATE TRIGGER audit_at_the_end BEFORE INSERT ON audit_auditevent "
     "FOR EACH ROW EXECUTE FUNCTION audit_at_the_end()",
+    "CREATE TRIGGER audit_head_alone BEFORE INSERT ON audit_chainhead FOR EACH ROW EXECUTE FUNCTION audit_head_alone()",
     "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_chainhead "
     "FOR EACH ROW EXECUTE FUNCTION audit_head_forward()",
     "CREATE TRIGGER audit_head_stays BEFORE DELETE ON audit_chainhead FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
@@ -72,6 +95,7 @@ _POSTGRESQL_REMOVE = [
     "DROP TRIGGER IF EXISTS audit_at_the_end ON audit_auditevent",
     "DROP TRIGGER IF EXISTS audit_no_change ON audit_auditevent",
     "DROP TRIGGER IF EXISTS audit_no_truncate ON audit_auditevent",
+    "DROP TRIGGER IF EXISTS audit_head_alone ON audit_chainhead",
     "DROP TRIGGER IF EXISTS audit_head_forward ON audit_chainhead",
     "DROP TRIGGER IF EXISTS audit_head_stays ON audit_chainhead",
     "DROP TRIGGER IF EXISTS audit_head_no_truncate ON audit_chainhead",
@@ -79,8 +103,8 @@ _POSTGRESQL_REMOVE = [
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Refuse UPDATE, DELETE and TRUNCATE of events, INSERT anywhere but at the end of the chain, and any move of the
-    chain's head but one step forward.
+    """Refuse UPDATE, DELETE and TRUNCATE of events, INSERT anywhere but at the end of the chain, a second head, and
+    any move of the head but one step forward.
     """
     statements = list(_SQLITE.values()) if connection.vendor == "sqlite" else _POSTGRESQL
     _run(connection, statements)

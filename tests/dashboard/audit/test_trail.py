@@ -175,6 +175,45 @@ def test_the_database_refuses_to_change_the_trail(trail: list[AuditEvent], state
     assert "whole: 5 rows" in verify()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO audit_chainhead (id, sequence, hash) VALUES (2, 0, '')",
+        "UPDATE audit_chainhead SET id = 2, sequence = sequence + 1",
+        "INSERT INTO audit_chainhead (id, sequence, hash) VALUES (1, 3, '')"
+        " ON CONFLICT (id) DO UPDATE SET sequence = 3, hash = excluded.hash",
+    ],
+)
+@pytest.mark.matrix(73)
+def test_there_is_one_head_and_nobody_puts_another_in_its_place(trail: list[AuditEvent], statement: str) -> None:
+    with pytest.raises(DatabaseError, match="audit trail"), transaction.atomic():
+        sql(statement)
+
+    assert "whole: 5 rows" in verify()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="REPLACE is SQLite's own")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "REPLACE INTO audit_chainhead (id, sequence, hash) VALUES (1, 2, '')",
+        "REPLACE INTO audit_chainhead (rowid, id, sequence, hash) SELECT rowid, 2, 0, '' FROM audit_chainhead",
+        f"REPLACE INTO audit_auditevent {COPY.format(sequence=5)}",
+        # The next row, sealed onto the last one, in the place that row 3 has on the disk.
+        "REPLACE INTO audit_auditevent (rowid, sequence, at, actor_name, address, action, phase, targets, reason,"
+        " detail, previous_hash, hash) SELECT (SELECT rowid FROM audit_auditevent WHERE sequence = 3), 6, at,"
+        " actor_name, address, action, phase, targets, reason, detail, hash, hash FROM audit_auditevent"
+        " WHERE sequence = 5",
+    ],
+)
+@pytest.mark.matrix(73)
+def test_replacing_is_changing(trail: list[AuditEvent], statement: str) -> None:
+    with pytest.raises(DatabaseError, match="audit trail"), transaction.atomic():
+        sql(statement)
+
+    assert "whole: 5 rows" in verify()
+
+
 def test_the_orm_is_refused_too(trail: list[AuditEvent]) -> None:
     trail[0].reason = "rewritten"
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
