@@ -64,6 +64,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record(actor=user, action="account:sign_in", detail=told_of_sign_in(user, ways), request=request)
         super().login(request, user)
 
+    def set_password(self, user: Member, password: str) -> None:
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
     def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:  # noqa: ARG002
         return not sessions.has_proved(context.request, seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
 

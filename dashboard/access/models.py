@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
@@ -76,6 +78,16 @@ class Member(AbstractUser):
     shows_local_time = models.BooleanField(default=False)
 
     _composed: tuple[str, TeamRole | None] | None = None  # the role, where the team made it; read once for this object
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A row that exists is changed by named columns only.
+
+        Every request holds its member as they were when it began. Saved whole, that copy would give a role, domains or
+        access back that somebody took away in the meantime.
+        """
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            raise TypeError("name the columns to save of a member: update_fields=[...]")
+        super().save(*args, **kwargs)
 
     def may(self, permission: Permission) -> bool:
         return allowed(self, permission)

@@ -505,7 +505,7 @@ def _bring_up_to_date(account: SocialAccount, grant: Grant, claims: Mapping[str,
     """A changed role or other domains end the sessions of before, as when the team changes them."""
     account.extra_data = {"group": grant.group}
     with transaction.atomic():
-        member = Member.objects.select_for_update().get(pk=account.user_id)
+        member = Member.objects.select_for_update(no_key=True).get(pk=account.user_id)
         before = {"role": member.role, "domains": member.domains}
         member.role = grant.role
         if grant.domains is not None:

@@ -53,5 +53,5 @@ def end_other_sessions(request: HttpRequest, user: Member, **_: Any) -> None:
 
 @receiver(password_reset)
 def end_all_sessions(request: HttpRequest, user: Member, **_: Any) -> None:
-    record(actor=user, action="account:password_reset", request=request)
     sessions.end_sessions(user)
+    record(actor=user, action="account:password_reset", request=request)  # last: it locks the head of the trail

@@ -22,7 +22,7 @@ from django.shortcuts import render, resolve_url
 from django.urls import reverse, reverse_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.access import tasks, throttle
+from dashboard.access import sessions, tasks, throttle
 from dashboard.access.decorators import public, requires
 from dashboard.access.destinations import safe_path
 from dashboard.access.forms import PreferencesForm
@@ -232,11 +232,16 @@ class PasswordChange(Refusing, allauth_views.PasswordChangeView):  # type: ignor
     template_name = "account/password_change.html"
     success_url = reverse_lazy("access:preferences")
 
-    @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
-        record(actor=self.request.user, action="account:password_change", request=self.request)
-        response: HttpResponse = super().form_valid(form)
-        return response
+        """Hashed before anything is locked; then the locks of `team.rules.deciding`, in its order."""
+        member = form.user
+        member.set_password(form.cleaned_data["password1"])
+        with transaction.atomic():
+            member.save(update_fields=["password"])
+            sessions.end_sessions(member, except_key=self.request.session.session_key)
+            record(actor=member, action="account:password_change", request=self.request)
+        flows.password_change.finalize_password_change(self.request, member)
+        return HttpResponseRedirect(self.get_success_url())
 
 
 @requires(Permission.ACCOUNT_OWN)
@@ -307,8 +312,10 @@ class FirstSignIn(views.PasswordResetConfirmView):
 
     def form_valid(self, form: SetPasswordForm[Member]) -> HttpResponse:
         """Through the steps of every sign-in: a link skips no second factor."""
-        record(actor=form.user, action="account:first_sign_in", request=self.request)
-        form.save()
+        form.save(commit=False)
+        with transaction.atomic():
+            form.user.save(update_fields=["password"])
+            record(actor=form.user, action="account:first_sign_in", request=self.request)
         del self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
         return cast(HttpResponse, flows.password_reset.perform_password_reset_login(self.request, form.user))
 
@@ -333,7 +340,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
         given = form.cleaned_data
         changed = {name: given[name] for name in _SAFETY if given[name] != form.initial[name]}
         with transaction.atomic():
-            form.save()
+            member.save(update_fields=form.changed_data)
             if changed:
                 record(actor=member, action="account:preferences", detail=changed, request=request)
         return HttpResponseRedirect(f"{request.path}?saved=1", status=303)

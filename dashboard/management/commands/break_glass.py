@@ -53,7 +53,7 @@ def renewed(name: str) -> Member:
     admin.role = OWNER if TeamRole.objects.filter(pk=OWNER).exists() else Role.ADMIN
     admin.domains, admin.is_active = [], True
     admin.set_unusable_password()
-    admin.save()
+    admin.save(update_fields=None if is_new else ["role", "domains", "is_active", "password"])
     Authenticator.objects.filter(user=admin).delete()
     end_sessions(admin)
     record(actor=None, action="account:break_glass", targets=[admin.username], detail={"new": is_new})

@@ -38,6 +38,6 @@ class Command(BaseCommand):
                 defaults={"role": role, "first_name": first, "last_name": last, "email": f"{name}@mailwarden.example"},
             )
             member.set_password(PASSWORD)
-            member.save()
+            member.save(update_fields=["password"])
             lines.append(f"  {name:5} {role.value.replace('_', ' ')}")
         self.stdout.write("Sign in as one of these, password " + PASSWORD + ":\n" + "\n".join(lines))

@@ -37,7 +37,7 @@ def test_a_refused_part_of_a_page_is_recorded_too(viewer: Client, emailsec: obje
 
 def test_a_member_limited_to_domains_is_recorded_at_pages_of_the_whole_account(ana: Member, client: Client) -> None:
     ana.role, ana.domains = "auditor", ["a.example"]
-    ana.save()
+    ana.save(update_fields=["role", "domains"])
     client.force_login(ana)
 
     assert client.get(reverse("audit:events")).status_code == 403

@@ -88,7 +88,7 @@ def test_menu_shows_where_one_is(analyst: Client, soup: Soup) -> None:
 
 def test_preferences_reach_the_page(analyst: Client, ana: Member, soup: Soup) -> None:
     ana.theme, ana.density, ana.text_size, ana.has_single_keys = "dark", "compact", 16, False
-    ana.save()
+    ana.save(update_fields=["theme", "density", "text_size", "has_single_keys"])
     page = soup(analyst.get(PAGE))
     assert page.html is not None
     assert page.html["data-theme"] == "dark"

@@ -150,7 +150,7 @@ def test_an_action_whose_second_attempt_loses_its_right_waits_for_a_person(
     action = time_.undo_window_ends(decide(ana, clean, "move", destination="JunkEmail"))
     looked_for_in_vain(action, time_)
     ana.is_active = False
-    ana.save()
+    ana.save(update_fields=["is_active"])
 
     time_.undo_window_ends(action)
 

@@ -248,7 +248,7 @@ def test_the_exact_link_has_no_relative_range(analyst, emailsec, soup, clock):
 
 def test_local_time_is_shown_beside_utc(analyst, ana, emailsec, soup, clock):
     ana.time_zone, ana.shows_local_time = "Europe/Berlin", True
-    ana.save()
+    ana.save(update_fields=["time_zone", "shows_local_time"])
     page = soup(analyst.get(URL))
     assert page.select_one("#search-meta").text == (
         "last 24 h = 20 Nov 01:20:30 to 21 Nov 01:20:30 UTC (20 Nov 02:20:30 to 21 Nov 02:20:30 in Berlin)"

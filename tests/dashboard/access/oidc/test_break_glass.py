@@ -112,7 +112,7 @@ def test_where_only_single_sign_on_is_wanted_nobody_else_gets_in_and_nobody_lear
 ) -> None:
     """Right and wrong passwords, names that exist or not, disabled ones: the same status and the same words."""
     ana.set_password(PASSWORD)
-    ana.save()
+    ana.save(update_fields=["password"])
     Member.objects.create_user("gone", "", PASSWORD, is_break_glass=True, is_active=False)
     settings.SSO_ONLY = True
 
@@ -136,7 +136,7 @@ def test_who_comes_in_by_single_sign_on_has_no_other_way_in(
     sign_in()
     member = Member.objects.get()
     member.set_password(PASSWORD)
-    member.save()
+    member.save(update_fields=["password"])
 
     answer = Client().post("/account/login/", {"username": member.username, "password": PASSWORD})
 
