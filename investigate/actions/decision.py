@@ -14,6 +14,7 @@ from investigate.models import ActionKind
 PURGES = (MailboxDestination.RECOVERABLE_ITEMS_DELETIONS, MailboxDestination.RECOVERABLE_ITEMS_PURGES)
 LARGEST_EML = 2_000_000  # bytes of a message that goes with a submission, whoever adds it
 MALICIOUS = (Disposition.MALICIOUS, Disposition.MALICIOUS_BEC)
+_MILD = frozenset(Disposition) - {*MALICIOUS, Disposition.UNKNOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,22 @@ class Decision:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def permission_for(kind: str, *, destination: str = "", disposition: str = "") -> Permission:
+def may_do_harm(disposition: str | None) -> bool:
+    """Whether mail of this verdict is released as Malicious mail is: so is what has no verdict, or one nobody knows."""
+    return not disposition or Disposition(disposition) not in _MILD
+
+
+def permission_for(kind: str, *, destination: str = "", disposition: str | None = None) -> Permission:
     """The right an action needs; releasing malicious mail and purging need one of their own."""
+    if kind == ActionKind.RELEASE and may_do_harm(disposition):
+        return Permission.MESSAGE_RELEASE_MALICIOUS
+    return least_permission_for(kind, destination=destination)
+
+
+def least_permission_for(kind: str, *, destination: str = "") -> Permission:
+    """The right without which nobody does it with any message, whatever its verdict."""
     if kind == ActionKind.RELEASE:
-        return Permission.MESSAGE_RELEASE_MALICIOUS if disposition in MALICIOUS else Permission.MESSAGE_RELEASE
+        return Permission.MESSAGE_RELEASE
     if kind == ActionKind.MOVE:
         return Permission.MESSAGE_PURGE if destination in PURGES else Permission.MESSAGE_MOVE
     return Permission.MESSAGE_RECLASSIFY

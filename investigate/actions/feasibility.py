@@ -23,7 +23,7 @@ from dashboard.emailsec.types import (
 )
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.actions import words
-from investigate.actions.decision import MALICIOUS, PURGES, permission_for
+from investigate.actions.decision import PURGES, may_do_harm, permission_for
 from investigate.approvals.needs import Needed, needed_for, right_to_ask
 from investigate.message.visible import OUTSIDE, hides_copies
 from investigate.models import OPEN_STATES, ActionItem, ActionKind, ActionState
@@ -141,7 +141,7 @@ def why_not(
     message: ActedOn, member: Member, kind: str, *, destination: str = "", expected: str = "", known: Known
 ) -> str:
     """Why this member cannot do this with the message, or "". Asks nobody and reads nothing."""
-    permission = permission_for(kind, destination=destination, disposition=message.final_disposition or "")
+    permission = permission_for(kind, destination=destination, disposition=message.final_disposition)
     asked = right_to_ask(permission)
     if not member.may(asked):
         return words.lacks(asked)
@@ -236,15 +236,14 @@ def _succeeded(entry: ActionEntry) -> bool:
 
 
 def _release(message: Message, member: Member, known: Known) -> ActionOffer:
-    disposition = message.final_disposition or ""
-    permission = permission_for(ActionKind.RELEASE, disposition=disposition)
+    permission = permission_for(ActionKind.RELEASE, disposition=message.final_disposition)
     return ActionOffer(
         kind=ActionKind.RELEASE,
         label="Release",
         key="Shift+R",
         permission=right_to_ask(permission),
         takes_two=needed_for([permission]),
-        is_dangerous=disposition in MALICIOUS,
+        is_dangerous=may_do_harm(message.final_disposition),
         why_not=why_not(message, member, ActionKind.RELEASE, known=known),
     )
 

@@ -15,7 +15,7 @@ from dashboard.emailsec.types import Message
 from dashboard.upstream.ring import ring as ring_for
 from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
-from investigate.actions.decision import Decision, permission_for
+from investigate.actions.decision import Decision, least_permission_for, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
@@ -177,7 +177,7 @@ def offer_for(message: Message, actor: Member, decision: Decision) -> ActionOffe
 
 def _check_right(actor: Member, decision: Decision) -> None:
     """Before anything is read: who may not act learns nothing about the message."""
-    permission = right_to_ask(permission_for(decision.kind, destination=decision.destination))
+    permission = right_to_ask(least_permission_for(decision.kind, destination=decision.destination))
     if not actor.may(permission):
         raise PermissionDenied(permission.value)
 

@@ -54,5 +54,5 @@ def _why(permission: Permission, size: str) -> str:
         case Permission.MESSAGE_PURGE:
             return "It takes mail out of mailboxes for good."
         case Permission.MESSAGE_RELEASE_MALICIOUS:
-            return "It may deliver mail that Cloudflare calls Malicious or BEC."
+            return "It may deliver mail that Cloudflare calls Malicious or BEC, or gives no clear verdict."
     return f"It acts on {size or 'very many messages'}; more than {settings.LARGE_JOB:,} take two."

@@ -28,7 +28,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
-from investigate.actions.decision import permission_for
+from investigate.actions.decision import least_permission_for, permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
 from investigate.actions.within import is_within
 from investigate.actions.words import counted
@@ -113,7 +113,7 @@ def begin(
     """
     if not offers.is_possible(kind, destination, expected_disposition):
         raise ValueError(f"no such action: {kind} {destination} {expected_disposition}")
-    for permission in (Permission.JOB_RUN, right_to_ask(permission_for(kind, destination=destination))):
+    for permission in (Permission.JOB_RUN, right_to_ask(least_permission_for(kind, destination=destination))):
         if not actor.may(permission):
             raise PermissionDenied(permission.value)
     fingerprint = _fingerprint(actor, source, kind, destination, expected_disposition, query, terms)
@@ -494,7 +494,7 @@ def needed_rights(job: BulkJob, messages: QuerySet[ActionItem] | None = None) ->
     Before each chunk only those of the job are asked for: who reads all messages that are left each time reads the
     whole job again and again. What a chunk holds is looked at when it is sent.
     """
-    needed = {Permission.JOB_RUN, permission_for(job.kind, destination=job.destination)}
+    needed = {Permission.JOB_RUN, least_permission_for(job.kind, destination=job.destination)}
     if messages is not None and job.kind == ActionKind.RELEASE:
         dispositions = messages.order_by().values_list("disposition", flat=True).distinct()
         needed |= {permission_for(job.kind, disposition=value) for value in dispositions}

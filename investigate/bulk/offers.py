@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
-from investigate.actions.decision import PURGES, permission_for
+from investigate.actions.decision import PURGES, least_permission_for
 from investigate.actions.words import disposition, folder
 from investigate.approvals.needs import right_to_ask
 from investigate.models import ActionKind
@@ -54,7 +54,7 @@ def choices_for(member: Member) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _may(member: Member, value: str) -> bool:
     action = decided(value)
-    return member.may(right_to_ask(permission_for(action["kind"], destination=action["destination"])))
+    return member.may(right_to_ask(least_permission_for(action["kind"], destination=action["destination"])))
 
 
 def _label(value: str) -> str:

@@ -27,7 +27,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
-from investigate.actions.decision import permission_for
+from investigate.actions.decision import least_permission_for
 from investigate.actions.within import is_within, jobs_within, receipts_within
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.approvals.needs import right_to_ask
@@ -551,7 +551,7 @@ class JobView:
 
     @property
     def _lacks(self) -> str:
-        needed = [permission_for(self.job.kind, destination=self.job.destination)]
+        needed = [least_permission_for(self.job.kind, destination=self.job.destination)]
         if self.messages > settings.LARGE_JOB:
             needed.append(Permission.JOB_RUN_LARGE)
         lent = approved_rights(self.job)

@@ -27,7 +27,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS, BudgetView
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import words as action_words
-from investigate.actions.decision import MALICIOUS, PURGES
+from investigate.actions.decision import MALICIOUS, PURGES, may_do_harm
 from investigate.actions.within import is_within
 from investigate.actions.words import counted
 from investigate.approvals.needs import Needed
@@ -445,6 +445,11 @@ def _dangers(job: BulkJob, summary: Summary) -> list[str]:
     if job.kind == ActionKind.RELEASE and malicious:
         verb = "is a message" if malicious == 1 else "are messages"
         found.append(f"{malicious:,} of them {verb} that Cloudflare calls Malicious or BEC. A release has no way back.")
+    unclear = sum(
+        number for value, number in summary.by_disposition.items() if may_do_harm(value) and value not in MALICIOUS
+    )
+    if job.kind == ActionKind.RELEASE and unclear:
+        found.append(f"No clear verdict on {unclear:,} of them: they count as Malicious. A release has no way back.")
     if summary.messages > settings.LARGE_JOB:
         found.append(f"More than {settings.LARGE_JOB:,} messages in one job.")
     return found

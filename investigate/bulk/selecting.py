@@ -10,7 +10,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, MailboxDestination
 from investigate.actions import words
-from investigate.actions.decision import permission_for
+from investigate.actions.decision import least_permission_for
 from investigate.approvals.needs import right_to_ask
 from investigate.bulk.upstream.queries import is_known_missing
 from investigate.models import ActionKind
@@ -74,7 +74,7 @@ class Bar:
         label = {ActionKind.MOVE: words.folder(value), ActionKind.RECLASSIFY: words.disposition(value)}.get(
             kind, "Release"
         )
-        needed = right_to_ask(permission_for(kind, destination=value if kind == ActionKind.MOVE else ""))
+        needed = right_to_ask(least_permission_for(kind, destination=value if kind == ActionKind.MOVE else ""))
         return Offer(f"{kind}:{value}", label, key, "" if self.member.may(needed) else words.lacks(needed))
 
 

@@ -19,7 +19,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
-from investigate.actions.decision import permission_for
+from investigate.actions.decision import least_permission_for
 from investigate.approvals.needs import right_to_ask
 from investigate.bulk import jobs, outlook, progress, rehearsal
 from investigate.bulk.again import AgainForm, KeyForm
@@ -227,7 +227,7 @@ def _other_action(member: Member) -> AgainForm | None:
 
 def _retry(job: BulkJob, member: Member, *, is_outdated: bool = False) -> KeyForm | None:
     """The button that collects the messages of a failed rehearsal anew, or of one that is outdated."""
-    needed = (Permission.JOB_RUN, right_to_ask(permission_for(job.kind, destination=job.destination)))
+    needed = (Permission.JOB_RUN, right_to_ask(least_permission_for(job.kind, destination=job.destination)))
     if not (job.state == JobState.FAILED or is_outdated) or not all(map(member.may, needed)):
         return None
     return KeyForm(initial={"operation_key": uuid.uuid4().hex})

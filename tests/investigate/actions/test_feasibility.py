@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.emailsec.types import (
     ActionEntry,
     ActionProperties,
@@ -122,6 +123,17 @@ def test_why_something_cannot_work(ben: Member, message: Message, name: str, why
 
     assert offer.why_not == why
     assert offer.is_enabled is not bool(why)
+
+
+@pytest.mark.parametrize("verdict", [None, "UNKNOWN", "MALICIOUS-QR", "SOMETHING-NEW", "malicious"])
+def test_mail_without_a_clear_verdict_is_released_as_malicious_mail_is(
+    ana: Member, ben: Member, verdict: str | None
+) -> None:
+    unclear = changed(HELD, final_disposition=Disposition(verdict) if verdict else None)
+
+    assert offers(unclear, ana)["release"].why_not == "Your role may not release malicious mail: ask a responder."
+    found = offers(unclear, ben)["release"]
+    assert (found.permission, found.is_dangerous, found.why_not) == (Permission.MESSAGE_RELEASE_MALICIOUS, True, "")
 
 
 def test_danger_is_marked(ben: Member) -> None:
