@@ -25,7 +25,7 @@ from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import EmailSecurityClient, MissedDetection, Priority, Reclassification, errors
 from dashboard.emailsec.types import Disposition, MailboxDestination
 from dashboard.upstream.connection import get_client
-from investigate.actions import answers, transitions, words
+from investigate.actions import answers, transitions, verdicts, words
 from investigate.actions.decision import LARGEST_EML, permission_for
 from investigate.actions.transitions import Outcome
 from investigate.approvals.rights import approval_of, why_not_sent
@@ -67,6 +67,11 @@ def send(
 
     Answers what kept the call from being carried out, for whoever has to decide how a job goes on.
     """
+    try:
+        if not verdicts.are_current(action_id):
+            return None
+    except errors.EmailSecurityError as problem:
+        return problem
     _add_eml(action_id)
     claimed = clock()
     action = transitions.claim(action_id)
@@ -89,7 +94,7 @@ def send(
 
 
 def _why_nothing_is_left(chunk: Action) -> str:
-    if chunk.actor is not None and not chunk.actor.scope.is_whole:
+    if chunk.items.filter(state=ActionState.SKIPPED).exclude(explanation="").exists():
         return "Nothing was sent: every message of this chunk was left out, each with its reason."
     return "Nothing was sent: others were faster with every message of this chunk."
 

@@ -188,6 +188,21 @@ def give_back(action: Action, *, after: float, explanation: str = "") -> bool:
     return True
 
 
+def postpone(action: Action, *, after: float, explanation: str) -> bool:
+    """What has to be known before an action is claimed cannot be read now: it is due again `after` seconds."""
+    waiting = Action.objects.filter(pk=action.pk, state=ActionState.WAITING)
+    return bool(waiting.update(due_at=seconds_from_now(after), explanation=storable_words(explanation)))
+
+
+def leave_out(item: ActionItem, why: str) -> None:
+    """A message of a job that waits to be sent is not sent."""
+    with transaction.atomic():
+        BulkJob.objects.select_for_update().get(pk=item.job_id)
+        left = ActionItem.objects.filter(pk=item.pk, state=ActionState.QUEUED)
+        if left.update(state=ActionState.SKIPPED, explanation=storable_words(why)):
+            tally(item.job_id)
+
+
 def end_without_call(action: Action, explanation: str) -> bool:
     """End a claimed chunk none of whose messages is left to be sent."""
     with transaction.atomic():
