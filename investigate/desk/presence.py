@@ -14,27 +14,25 @@ GONE_AFTER = dt.timedelta(seconds=20)
 SAID_EVERY = dt.timedelta(seconds=8)  # pages ask more often; a row is written this often at most
 
 
-def looks_at(member: Member, investigate_id: str) -> None:
-    """Note that the member has this message open ("" for none); whoever has claimed it keeps it with that."""
-    now = timezone.now()
+def looks_at(member: Member, key: str) -> None:
+    """Note that the member has opened this message; whoever has claimed it keeps it with that."""
+    Presence.objects.update_or_create(member=member, defaults={"investigate_id": key, "seen_at": timezone.now()})
+    cases.seen(member, key)
+
+
+def still_looks_at(member: Member, key: str) -> None:
+    """A page says that the message is open as before. Of several windows of one member the last one opened counts."""
     known = Presence.objects.filter(member=member).first()
-    if known is not None and known.investigate_id == investigate_id and now - known.seen_at < SAID_EVERY:
-        return
-    if known is None and not investigate_id:
-        return
-    Presence.objects.update_or_create(member=member, defaults={"investigate_id": investigate_id, "seen_at": now})
-    if investigate_id:
-        cases.seen(member, investigate_id)
+    if known is None or timezone.now() - known.seen_at >= SAID_EVERY:
+        looks_at(member, key)
+    elif known.investigate_id != key:
+        cases.seen(member, key)  # which keeps its claim all the same
 
 
-def others_at(investigate_id: str, member: Member) -> list[str]:
+def others_at(key: str, member: Member) -> list[str]:
     """Names of the colleagues who have the message open now."""
-    if not investigate_id:
-        return []
     found = (
-        Presence.objects.filter(
-            investigate_id=investigate_id, seen_at__gt=timezone.now() - GONE_AFTER, member__is_active=True
-        )
+        Presence.objects.filter(investigate_id=key, seen_at__gt=timezone.now() - GONE_AFTER, member__is_active=True)
         .exclude(member=member)
         .select_related("member")
         .order_by("member__username")
@@ -42,9 +40,9 @@ def others_at(investigate_id: str, member: Member) -> list[str]:
     return [presence.member.display_name for presence in found]
 
 
-def said(investigate_id: str, member: Member) -> str:
+def said(key: str, member: Member) -> str:
     """ "Ben Okafor is looking, too."; "" where nobody else is."""
-    names = others_at(investigate_id, member)
+    names = others_at(key, member)
     if not names:
         return ""
     if len(names) == 1:

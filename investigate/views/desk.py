@@ -24,6 +24,7 @@ from dashboard.access.roles import Permission
 from dashboard.web import errors
 from dashboard.web.htmx import HtmxRequest, wants_partial
 from investigate.actions.queries import states_for
+from investigate.bulk.facts import is_id
 from investigate.desk import cases, changes, collecting, notes, presence, words
 from investigate.desk import queue as queues
 from investigate.desk.bar import bar_for, note_form
@@ -380,7 +381,7 @@ def _is_on_a_page_of_its_own(request: HttpRequest) -> bool:
 
 def _pane_of(member: Member, key: str) -> str:
     """Where the pane that the address names is read; "" where there is nothing for this member."""
-    found = cases.cases_of(member).filter(key=key).first() if key else None
+    found = cases.cases_of(member).filter(key=key).first() if is_id(key) else None
     return f"{queues.address_of(found)}pane" if found else ""
 
 

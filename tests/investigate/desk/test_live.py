@@ -158,6 +158,7 @@ def test_the_list_shows_the_same_as_the_live_update(analyst: Client, ben: Member
 
 def test_who_else_looks_is_told_while_they_look(analyst: Client, ana: Member, ben: Member, case: Case) -> None:
     presence.looks_at(ben, case.investigate_id)
+    settled()
 
     news = ask(analyst, since=changes.latest(), open=case.investigate_id)
     again = ask(analyst, since=changes.latest(), open=case.investigate_id, here="Ben is looking, too.")
@@ -165,9 +166,41 @@ def test_who_else_looks_is_told_while_they_look(analyst: Client, ana: Member, be
     gone = ask(analyst, since=changes.latest(), open=case.investigate_id, here="Ben is looking, too.")
 
     assert "Ben is looking, too." in news.content.decode()
-    assert again.status_code in (200, 204)
+    assert again.status_code == 204, "the page says so already"
     assert "Ben" not in gone.content.decode()
     assert Presence.objects.get(member=ana).investigate_id == case.investigate_id
+
+
+@pytest.mark.parametrize("no_id", ["", "x" * 256, "a\0b", "a\nb", "..", "a/b"])
+def test_what_cannot_be_an_id_is_no_open_message(no_id: str, analyst: Client, ana: Member, case: Case) -> None:
+    answer = ask(analyst, since=changes.latest(), open=no_id)
+    cells = analyst.get(CELLS, {"id": [no_id, case.investigate_id], "open": no_id}, headers=HTMX)
+
+    assert answer.status_code == 204
+    assert not Presence.objects.exists()
+    assert [row["data-row"] for row in BeautifulSoup(cells.content, "html.parser").select("[data-row]")] == [
+        case.investigate_id
+    ]
+
+
+def test_a_second_window_neither_clears_nor_flips_what_the_first_one_says(
+    analyst: Client, ana: Member, case: Case, report: Case
+) -> None:
+    cases.take(actor=ana, case=report, request=None)
+    Case.objects.update(holder_seen_at=timezone.now() - dt.timedelta(minutes=10))
+    presence.looks_at(ana, case.key)
+
+    ask(analyst, since=0)
+    ask(analyst, since=0, open=report.key)
+    assert Presence.objects.get().investigate_id == case.key
+    assert cases.held_now(Case.objects.get(pk=report.pk), now=timezone.now() + dt.timedelta(minutes=10))
+
+    presence.looks_at(ana, report.key)
+    assert Presence.objects.get().investigate_id == report.key, "what somebody opens counts at once"
+
+    Presence.objects.update(seen_at=timezone.now() - presence.SAID_EVERY)
+    ask(analyst, since=0, open=case.key)
+    assert Presence.objects.get().investigate_id == case.key
 
 
 def test_looking_keeps_ones_own_claim_and_nobody_elses(analyst: Client, ana: Member, ben: Member, case: Case) -> None:
