@@ -7,15 +7,16 @@ template makes them visible and isolates them; a sentence itself holds only our 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from dashboard.emailsec.types import Detections, Disposition, Finding, Message, Validation, ValidationStatus
-from dashboard.web.text import defang
+from dashboard.web.text import defang, split_address
 from investigate.message import notice
-from investigate.message.links import LinkView, views
+from investigate.message.links import LinkView, registrable, views
 from investigate.message.reasons import Jump, Reason, ranked
 from investigate.message.wording import ALLOW_TYPES, verdict_word
 
@@ -28,6 +29,10 @@ SEVERITY = {
     Disposition.BULK: 62,
 }
 _PLAIN_FINDING = 60
+_HIDDEN = "(hidden)"
+_TELLS_NOTHING = 3  # letters; such texts are part of many words
+_URL = re.compile(r"\b(?:h(?:tt|xx)ps?|f(?:tp|xp)s?|file|mailto|tel):\S+", re.IGNORECASE)
+_DOTTED = re.compile(r"(?<![\w.])[\w@%+-]+(?:\[?\.\]?[\w@-]+)*\[?\.\]?[^\W\d_]{2,}\b")
 _FAILED = {
     "dmarc": (58, "DMARC failed: the domain in From does not vouch for this message."),
     "spf": (56, "SPF failed: the server that sent it may not send for the envelope's domain."),
@@ -58,11 +63,13 @@ def explain(message: Message, detections: Detections | None, *, shows_body: bool
 
 
 def _without_body(message: Message, detections: Detections | None) -> tuple[Message, Detections | None]:
-    def bare(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        return tuple(replace(finding, value=None, attachment=None, detail=None) for finding in findings)
+    masked = _masking(message, detections)
 
-    names = _file_names(message, detections)
-    reasons = tuple(_masked(reason, names) for reason in message.detection_reasons)
+    def bare(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        left_out: dict[str, None] = dict.fromkeys(("value", "attachment", "detail"))
+        return tuple(replace(one, name=masked(one.name), reason=masked(one.reason), **left_out) for one in findings)
+
+    reasons = tuple(masked(reason) for reason in message.detection_reasons)
     message = replace(message, findings=bare(message.findings), detection_reasons=reasons)
     if detections is not None:
         found = bare(detections.findings)
@@ -70,19 +77,43 @@ def _without_body(message: Message, detections: Detections | None) -> tuple[Mess
     return message, detections
 
 
-def _file_names(message: Message, detections: Detections | None) -> list[str]:
-    """Names of attachments, as far as anything about the message tells them; the longest first."""
+def _masking(message: Message, detections: Detections | None) -> Callable[[str | None], str]:
+    """Takes out of Cloudflare's own words what they quote of the body: file names, links, their hosts and texts.
+
+    The sender's own domains stay: they stand in the head of the message as well. Where the detections are not known,
+    everything goes that could be a file or a host.
+    """
+    senders = {split_address(address)[1].casefold() for address in (message.from_, message.envelope_from)} - {""}
+    spelled = {spelling for text in _quotable(message, detections) for spelling in (text, defang(text))}
+    secrets = sorted((text for text in spelled if not _is_within(text, senders)), key=len, reverse=True)
+
+    def masked(words: str | None) -> str:
+        words = _URL.sub(_HIDDEN, words or "")
+        for secret in secrets:
+            if secret.casefold() in words.casefold():
+                words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, words, flags=re.IGNORECASE)
+        if detections is None:
+            words = _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else _HIDDEN, words)
+        return words
+
+    return masked
+
+
+def _quotable(message: Message, detections: Detections | None) -> set[str]:
+    """Everything of the body that a reason may quote, as far as anything about the message tells it."""
     findings = [*message.findings, *(detections.findings if detections else ())]
-    files = [file.filename for file in (detections.attachments if detections else ())]
-    told = [*files, *(finding.attachment for finding in findings), *(finding.value for finding in findings)]
-    return sorted({name for name in told if name and len(name) > 3}, key=len, reverse=True)
+    told = [text for finding in findings for text in (finding.attachment, finding.value)]
+    if detections is not None:
+        told += [file.filename for file in detections.attachments]
+        for link in views((link.href, link.text) for link in detections.links):
+            told += [link.href, link.text, link.host, registrable(link.host)]
+    return {text.strip() for text in told if text and len(text.strip()) > _TELLS_NOTHING}
 
 
-def _masked(reason: str, names: Iterable[str]) -> str:
-    """A reason of Cloudflare's without what it quotes of the body."""
-    for name in names:
-        reason = reason.replace(name, "(hidden)")
-    return reason
+def _is_within(name: str, domains: Iterable[str]) -> bool:
+    """Whether a host, or that of an address, is one of these or below it."""
+    host = name.casefold().rpartition("@")[2]
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 def _verdict(message: Message, detections: Detections | None) -> str:

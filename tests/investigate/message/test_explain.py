@@ -55,6 +55,56 @@ def test_findings_come_before_reasons_and_each_is_said_once():
     assert theirs[0].aside == ("phish_url", "score 97")
 
 
+QUOTING = (
+    "Link to login.evil.test found",
+    "Attachment Invoice March.pdf.exe is a program",
+    "The button Verify your account leads to hxxps://login[.]evil[.]test/a",
+    "Domain evil.test is 2 days old",
+)
+
+
+def said(message: Message, detections: Detections | None) -> str:
+    shown = explain(message, detections, shows_body=False)
+    reasons = [*shown.theirs, *shown.ours]
+    return " | ".join(text for reason in reasons for text in (reason.sentence, reason.evidence, *reason.aside))
+
+
+def test_without_the_body_no_reason_quotes_a_link_or_a_file():
+    detections = Detections(
+        links=(
+            Link(href="https://login.evil.test/a", text="Verify your account"),
+            Link(href="https://pay-pal.example/"),
+        ),
+        attachments=(Attachment(filename="Invoice March.pdf.exe"),),
+        findings=(
+            *(Finding(name=text, reason=f"{text}!") for text in QUOTING),
+            Finding(name="INVOICE MARCH.PDF.EXE", value="Invoice March.pdf.exe"),
+            Finding(reason="billing@pay-pal.example spoofs pay-pal.example"),
+        ),
+    )
+
+    for told in (said(mail(detection_reasons=QUOTING), detections), said(mail(), detections)):
+        for secret in ("evil", "Invoice", "March", "Verify", "exe"):
+            assert secret.casefold() not in told.casefold()
+        assert "Link to (hidden) found" in told
+        assert "Attachment (hidden) is a program" in told
+        assert "billing@pay-pal.example spoofs pay-pal.example" in told
+
+
+def test_without_the_body_and_the_detections_nothing_that_may_be_a_link_or_a_file_is_quoted():
+    reasons = (
+        "Link to login.evil.test found",
+        "File a.pdf.exe of pay-pal.example.evil.test",
+        "From pay-pal.example. Odd",
+    )
+
+    told = said(mail(detection_reasons=reasons), None)
+
+    assert "Link to (hidden) found." in told
+    assert "File (hidden) of (hidden)." in told
+    assert "From pay-pal.example. Odd." in told
+
+
 def test_a_finding_points_at_its_link_and_its_attachment():
     detections = Detections(
         links=(Link(href="https://a.example/"), Link(href="https://evil.test/login", text="Log in")),
