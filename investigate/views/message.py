@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from dashboard.access.decorators import requires
 from dashboard.access.models import Member
-from dashboard.access.roles import Permission
+from dashboard.access.roles import Permission, roles_with
 from dashboard.audit.recorder import recording
 from dashboard.audit.refusals import record_refusal
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
@@ -145,7 +145,8 @@ def _state(request: HttpRequest, found: Message, tab: Tab) -> tuple[str, Context
     context: Context = {"message": found, "investigate_id": found.id}
     if not member.may(tab.permission):
         record_refusal(request, tab.permission.value)
-        return "investigate/_part_forbidden.html", context, 403
+        holders = [role.value.replace("_", " ") for role in roles_with(tab.permission)]
+        return "investigate/_part_forbidden.html", {**context, "holders": holders}, 403
     if _is_covered(member, tab, found):
         return "investigate/_part_covered.html", {**context, "tab": tab, "uncover_form": UncoverForm()}, 200
     try:

@@ -343,6 +343,7 @@ def test_who_may_not_read_bodies_is_told_so(name, member, threat, calls, request
 
     assert response.status_code == 403
     assert "You may not read what the sender wrote." in response.text
+    assert "These roles can: analyst, responder. " in response.text
     assert response["HX-Retarget"] == f"#panel-{name}"
     assert set(calls()) <= {"message"}
 
