@@ -190,6 +190,8 @@ def plan_role(*, actor: Member, role: TeamRole | None, draft: RoleDraft) -> Plan
         )
     if actor.role == role.pk and draft.granted != old:
         raise NotYours("You have this role yourself, and nobody changes their own rights.")
+    if actor.role == role.pk and role.needs_second_factor and not draft.needs_second_factor:
+        raise NotYours("You have this role yourself, and nobody releases themselves from the second factor.")
     holders = holders_of(role)
     who = (
         f"Everybody with this role ({words.named([one.display_name for one in holders])})" if holders else "Who gets it"

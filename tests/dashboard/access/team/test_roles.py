@@ -15,6 +15,7 @@ from dashboard.access.models import Invitation, Member, TeamRole
 from dashboard.access.roles import RIGHTS, ROLES, Permission, Role
 from dashboard.access.team.invitations import invite
 from dashboard.audit.models import AuditEvent
+from tests.dashboard.access.sign_in import set_up_app
 from tests.dashboard.access.team.conftest import MakeRole, SignIn
 from tests.dashboard.access.team.test_members import carried, last, means
 
@@ -172,3 +173,20 @@ def test_nobody_changes_the_role_they_have(hedy: Member, signed_in: SignIn, soup
     assert "nobody changes their own rights" in answer.content.decode()
     assert helper.post(url_of(role), form("Helper", Permission.TEAM_MANAGE, seen="0" * 16)).status_code == 403
     assert TeamRole.objects.get().granted == role.granted
+
+
+def test_nobody_releases_themselves_from_the_second_factor(hedy: Member, signed_in: SignIn, soup: Soup) -> None:
+    helper, role = signed_in(hedy), TeamRole.objects.get(pk=hedy.role)
+    same = form("Helper", *sorted(role.granted - {Permission.ACCOUNT_OWN}))
+    set_up_app(hedy)
+    TeamRole.objects.update(needs_second_factor=True)
+
+    answer = helper.post(url_of(role), same)
+
+    assert answer.status_code == 403
+    assert "nobody releases themselves" in answer.content.decode()
+    assert TeamRole.objects.get().needs_second_factor
+
+    TeamRole.objects.update(needs_second_factor=False)
+    save(helper, role, soup, {**same, "needs_second_factor": "on"})
+    assert TeamRole.objects.get().needs_second_factor, "a duty may be taken on"
