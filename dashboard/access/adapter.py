@@ -7,15 +7,19 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpResponseRedirect
 from django.shortcuts import resolve_url
 
 from dashboard.access import sessions
 from dashboard.access.destinations import safe_path
+from dashboard.access.models import Member
 from dashboard.access.oidc import told_of_sign_in
 from dashboard.access.sealing import seal, unseal
 from dashboard.audit.recorder import record
@@ -23,8 +27,6 @@ from dashboard.audit.recorder import record
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
     from django.http import HttpRequest, HttpResponse
-
-    from dashboard.access.models import Member
 
 _REASONS = {
     "reauthenticate": "Use the password",
@@ -58,11 +60,26 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record(actor=user, action="account:sign_in", targets=[user.username], request=request, phase="refused")
         return HttpResponseRedirect(f"{resolve_url(settings.LOGIN_URL)}?refused=1")
 
+    def pre_login(self, request: HttpRequest, user: Member, **about: Any) -> HttpResponse | None:
+        sessions.note_first_step(request, user)
+        response: HttpResponse | None = super().pre_login(request, user, **about)
+        return response
+
     def login(self, request: HttpRequest, user: Member) -> None:
-        """The last step of every way in. What cannot be recorded does not happen."""
+        """The last step of every way in. What cannot be recorded does not happen.
+
+        The member is locked as where rights change (`team.rules`): a sign-in comes before a change, which then ends the
+        new session as well, or after it, and is refused.
+        """
         ways = [str(one.get("type") or one.get("method")) for one in get_authentication_records(request, user)]
-        record(actor=user, action="account:sign_in", detail=told_of_sign_in(user, ways), request=request)
-        super().login(request, user)
+        with transaction.atomic():
+            now = Member.objects.select_for_update(no_key=True).get(pk=user.pk)
+            if may_go_on := now.is_active and sessions.may_finish(request, now):
+                record(actor=user, action="account:sign_in", detail=told_of_sign_in(user, ways), request=request)
+                super().login(request, user)
+        if not may_go_on:
+            clear_login(request)
+            raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
 
     def set_password(self, user: Member, password: str) -> None:
         user.set_password(password)

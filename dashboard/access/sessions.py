@@ -11,8 +11,10 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from dashboard.access.models import FamiliarAddress, Member
 from dashboard.access.throttle import network
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
 # In the session, as whole seconds since 1970.
 SIGNED_IN, SEEN, PROVED = "signed_in_at", "seen_at", "proved_at"
+FIRST_STEP = "first_step"  # in the session of somebody who is not signed in yet
 LONGEST = 12 * 3600
 _NOTE_EVERY = 60  # seconds; a session is not written at every request
 _FAMILIAR_DAYS = 90
+_CLOCKS_DIFFER = 60  # seconds
 
 
 def begin(request: HttpRequest, member: Member) -> None:
@@ -52,13 +56,33 @@ def begin(request: HttpRequest, member: Member) -> None:
 def end_sessions(member: Member, except_key: str | None = None) -> int:
     """Sign the member out everywhere, at once, but for one session; says how many sessions ended.
 
+    A sign-in that waits for its second step ends with them.
+
     To be called by whatever changes what the member may do: their role, their domains, their being let in at all.
     """
     ended = UserSession.objects.filter(user=member).exclude(session_key=except_key or "")
     keys = list(ended.values_list("session_key", flat=True))
     number, _ = Session.objects.filter(session_key__in=keys).delete()
     ended.filter(session_key__in=keys).delete()
+    cache.set(_ended_key(member), time.time(), timeout=settings.ACCOUNT_LOGIN_TIMEOUT + _CLOCKS_DIFFER)
     return number
+
+
+def note_first_step(request: HttpRequest, member: Member) -> None:
+    """Remember what a sign-in began with; minutes may pass before its second step."""
+    request.session[FIRST_STEP] = [member.pk, member.get_session_auth_hash(), time.time()]
+
+
+def may_finish(request: HttpRequest, member: Member) -> bool:
+    """Whether the first step still holds: the same password, and nobody has signed the member out since."""
+    pk, password, at = request.session.pop(FIRST_STEP, (None, "", 0.0))
+    if pk != member.pk or not constant_time_compare(password, member.get_session_auth_hash()):
+        return False
+    return bool(at >= cache.get(_ended_key(member), 0.0))
+
+
+def _ended_key(member: Member) -> str:
+    return f"sessions.ended:{member.pk}"
 
 
 def proved(request: HttpRequest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import time_machine
@@ -15,12 +15,12 @@ from django.test import Client
 from django.urls import reverse
 from time_machine import Traveller as Clock
 
-from dashboard.access import sealing
+from dashboard.access import sealing, sessions
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission, Role
 from dashboard.audit.models import AuditEvent
 from tests.conftest import HTMX
-from tests.dashboard.access.sign_in import SECOND_STEP, code_of, is_in, set_up_app, set_up_codes, sign_in
+from tests.dashboard.access.sign_in import NEW, PASSWORD, SECOND_STEP, code_of, is_in, set_up_app, set_up_codes, sign_in
 from tests.test_invariants import ADDRESSES
 
 NOON = "2026-11-21T12:00:00+00:00"
@@ -56,6 +56,37 @@ def test_the_second_step_goes_back_to_where_one_was(clock: Clock, client: Client
 
 def test_without_the_first_step_there_is_no_second(client: Client, db: None) -> None:
     assert client.get(SECOND_STEP)["Location"] == "/account/login/"
+
+
+def _disabled(ana: Member) -> None:
+    Member.objects.filter(pk=ana.pk).update(is_active=False)
+
+
+def _given_another_password(ana: Member) -> None:
+    ana.set_password(NEW)
+    ana.save(update_fields=["password"])
+
+
+@pytest.mark.parametrize("change", [_disabled, _given_another_password, sessions.end_sessions])
+def test_a_sign_in_that_waits_for_its_second_step_ends_with_the_sessions(
+    change: Callable[[Member], object], clock: Clock, client: Client, ana: Member
+) -> None:
+    secret = set_up_app(ana)
+    sign_in(client)
+    clock.shift(1)
+    change(ana)
+
+    client.post(SECOND_STEP, {"code": code_of(secret)})
+
+    assert not is_in(client)
+    assert "account_login" not in client.session
+    assert AuditEvent.objects.get(action="account:sign_in").phase == "refused"
+
+    clock.shift(60)
+    Member.objects.update(is_active=True, password=ana.password)
+    sign_in(client, password=NEW if change is _given_another_password else PASSWORD)
+    client.post(SECOND_STEP, {"code": code_of(secret)})
+    assert is_in(client), "a new sign-in is not held back"
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
