@@ -10,7 +10,7 @@ from django.db.models import Count
 
 from investigate.models import ActionItem, ActionState, BulkJob
 
-OVERTAKEN = "overtaken"  # beside the states: skipped when their turn had come, because somebody else was faster
+OVERTAKEN = "overtaken"  # beside the states: skipped when their turn had come; each message says why
 COPY_ENDS = {True: "done", False: "failed", None: "unknown"}
 
 

@@ -93,7 +93,7 @@ def progress(job: BulkJob) -> str:
 def sentence(job: BulkJob) -> str:
     """What is true about the job now; a countdown stands beside it."""
     if is_nothing_done(job):
-        return f"Nothing done: others were faster with {counted(taken_on(job.counts), 'message')}."
+        return f"Nothing done: {counted(taken_on(job.counts), 'message')} left out when the turn came."
     match job.state:
         case JobState.COLLECTING:
             return "Its messages are being collected. Nothing was sent."
@@ -132,13 +132,13 @@ def left_out(job: BulkJob) -> str:
 
 
 def overtaken(job: BulkJob) -> str:
-    """The messages somebody else acted on before their turn came; who that was stands beside it."""
+    """The messages somebody else acted on before their turn came, or that may not be sent any more; each says why."""
     number = job.counts.get(OVERTAKEN, 0)
-    return f"{number:,} left to others, who were faster." if number else ""
+    return f"{number:,} left out when {'its' if number == 1 else 'their'} turn came." if number else ""
 
 
 def is_nothing_done(job: BulkJob) -> bool:
-    """Whether a job came to its end with others having been faster with everything it was to act on."""
+    """Whether a job came to its end with everything left out that it was to act on."""
     number = job.counts.get(OVERTAKEN, 0)
     return bool(job.state == JobState.DONE and number and number == taken_on(job.counts))
 

@@ -199,7 +199,7 @@ def test_what_somebody_was_faster_with_is_apart_from_what_cannot_work(
     page = soup(analyst.get(url_of(counted(running))))
 
     assert text_of(page.h1) == "Move 9 messages to Junk"
-    assert "1 left to others, who were faster. 1 left out: it cannot be moved." in text_of(page.select_one(".told"))
+    assert "1 left out when its turn came. 1 left out: it cannot be moved." in text_of(page.select_one(".told"))
     (link,) = page.select("#progress > ul a")
     assert (text_of(link), link["href"]) == ("Ben's action", reverse("investigate:action", args=[single.pk]))
 
