@@ -13,15 +13,13 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
-from dashboard.access.scope import domain_of
+from dashboard.access.scope import spaced
 from dashboard.audit.chain import storable_text
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import Needed
 from investigate.models import Action, Approval, BulkJob, UpstreamJob
-
-_NOWHERE = "?"  # stands for a recipient without a domain: no scope covers it
 
 
 def ask(
@@ -44,7 +42,7 @@ def ask(
         why=storable_text(needed.why, limit=300),
         permissions=[permission.value for permission in needed.permissions],
         fingerprint=fingerprint_of(about),
-        domains=domains_in(recipients),
+        domains=spaced(recipients),
         created_at=Now(),
         expires_at=CombinedExpression(Now(), "+", hours),
     )
@@ -70,9 +68,3 @@ def subject(about: About) -> dict[str, About]:
             return {"job": about}
         case UpstreamJob():
             return {"upstream_job": about}
-
-
-def domains_in(recipients: Iterable[str]) -> str:
-    """As `access.scope.spaced`, but what has no domain is not forgotten."""
-    found = sorted({domain_of(recipient) or _NOWHERE for recipient in recipients})
-    return f" {' '.join(found)} " if found else ""

@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from investigate.models import Action, ActionItem, ActionState, BulkJob, UpstreamJob
 
 About = Action | BulkJob | UpstreamJob
+NEVER_ITS = Q(state=ActionState.SKIPPED, action=None)  # left out while it was collected, so not among what was asked
 
 
-def fingerprint_of(about: About) -> str:
-    """Of the row as it is in the database now: who asks, what is to be done, with exactly which messages and why."""
+def fingerprint_of(about: About, *, asked_by: int | None = None) -> str:
+    """Of the row as it is in the database now: who asks, what is to be done, with exactly which messages and why.
+
+    A job has the same one while it is carried out. `asked_by`: who asked, where somebody else may have taken it over.
+    """
     common = [
         type(about).__name__,
         str(about.pk),
-        about.actor_id,
+        asked_by or about.actor_id,
         about.kind,
         about.destination,
         about.reason,
@@ -27,7 +31,7 @@ def fingerprint_of(about: About) -> str:
         case Action():
             content = [about.expected_disposition, *_messages(about.items.all())]
         case BulkJob():
-            content = [about.expected_disposition, *_messages(about.items.filter(state=ActionState.QUEUED))]
+            content = [about.expected_disposition, *_messages(about.items.exclude(NEVER_ITS))]
         case UpstreamJob():
             content = [about.account_id, about.request, about.counted]
     whole = json.dumps([common, content], sort_keys=True, default=list)

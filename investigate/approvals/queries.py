@@ -24,7 +24,7 @@ from investigate.actions.feasibility import known_about, obstacle
 from investigate.approvals import services, words
 from investigate.approvals.fingerprints import About
 from investigate.approvals.needs import SPECIAL
-from investigate.approvals.rights import covers, why_not_decide
+from investigate.approvals.rights import why_not_decide
 from investigate.bulk import outlook
 from investigate.bulk.facts import message_of
 from investigate.bulk.progress import JobView
@@ -279,7 +279,3 @@ def rehearsed(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
 def acted_on_since(job: BulkJob) -> str:
     """Which of a job's messages were acted on since they were collected, as a sentence, or ""."""
     return outlook.why_acted_on(job).replace(" Collect again.", " What others have done is left out.")
-
-
-def may_see(member: Member, approval: Approval) -> bool:
-    return covers(member, approval)

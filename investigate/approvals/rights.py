@@ -5,10 +5,16 @@ Asked when somebody approves, and again by the worker before each call.
 
 from __future__ import annotations
 
+import datetime as dt
+import unicodedata
 from collections.abc import Iterable
+
+from django.conf import settings
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
+from dashboard.access.scope import domain_of
 from investigate.actions.words import lacks
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import SPECIAL, right_to_ask, takes_two
@@ -16,6 +22,8 @@ from investigate.models import Action, Approval, ApprovalState, BulkJob, Upstrea
 
 OWN = "You asked for this yourself: somebody else has to decide it."
 _LOST = "{who} no longer has the right to do this."
+_LAPSED = "{who} approved this more than {hours} hours ago, which counts no longer."
+_OTHER = "It is not what {who} approved."
 _NOBODY = "This takes a second person, and nobody has approved it."
 
 
@@ -39,13 +47,8 @@ def approved_rights(about: About) -> tuple[str, ...]:
     return tuple(approval.permissions) if approval is not None and approval.state == ApprovalState.APPROVED else ()
 
 
-def may_send(about: About, needed: Iterable[Permission]) -> bool:
-    """Whether this may go out now; `needed`: the rights of who does it all alone."""
-    return not why_not_sent(about, needed)
-
-
 def why_not_sent(about: About, needed: Iterable[Permission], *, alone: Iterable[Permission] = ()) -> str:
-    """Why this may not go out now, as a sentence, or "".
+    """Why this may not go out now, as a sentence, or ""; `needed`: the rights of who does it all alone.
 
     What takes two goes out because somebody who holds the special right, now, has approved it; who asked needs to hold
     no more, now, than the right to ask. `alone`: rights of who asked that nobody lends.
@@ -64,14 +67,30 @@ def why_not_sent(about: About, needed: Iterable[Permission], *, alone: Iterable[
     if approval.state != ApprovalState.APPROVED:
         return _NOBODY
     if not isinstance(about, BulkJob) and fingerprint_of(about) != approval.fingerprint:
-        return f"It is not what {approval.decided_by_name} approved."
-    return why_not_approved(approval, actor)
+        return _OTHER.format(who=approval.decided_by_name)
+    return why_lapsed(approval) or why_not_approved(approval, actor)
+
+
+def why_lapsed(approval: Approval | None) -> str:
+    """Why an approval that was given counts no longer, or "": it has an end, as the request had."""
+    if approval is None or approval.decided_at is None:
+        return ""
+    if timezone.now() - approval.decided_at <= dt.timedelta(hours=settings.APPROVAL_HOURS):
+        return ""
+    return _LAPSED.format(who=approval.decided_by_name, hours=settings.APPROVAL_HOURS)
+
+
+def why_another(job: BulkJob, approval: Approval | None) -> str:
+    """Why a job is not what was approved, or "". Reads all its messages: asked when it starts, and when it goes on."""
+    if approval is None or fingerprint_of(job, asked_by=approval.requested_by_id) == approval.fingerprint:
+        return ""
+    return _OTHER.format(who=approval.decided_by_name)
 
 
 def why_not_approved(approval: Approval, actor: Member) -> str:
     """Why an approval that was given does not count (any more) for what is done in the name of `actor`, or ""."""
     second = approval.decided_by
-    if second is None or _missing(second, approval) or not covers(second, approval):
+    if second is None or _missing(second, approval) or not second.scope.covers_domains(approval.domains):
         return f"{approval.decided_by_name} approved this and no longer has the right to."
     if is_same_person(second, actor) or is_requester(second, approval):
         return f"{approval.decided_by_name} approved this, and it is theirs now: it takes two people."
@@ -88,15 +107,9 @@ def why_not_decide(member: Member, approval: Approval, about: About) -> str:
     missing = _missing(member, approval)
     if missing:
         return lacks(missing[0])
-    if not covers(member, approval):
+    if not member.scope.covers_domains(approval.domains):
         return "Copies also go to domains outside yours: a colleague without that limit must decide."
     return ""
-
-
-def covers(member: Member, approval: Approval) -> bool:
-    """Whether every recipient of what is asked for is inside the member's domains."""
-    domains = set(approval.domains.split())
-    return member.scope.is_whole or (bool(domains) and domains <= member.scope.domains)
 
 
 def is_requester(member: Member, approval: Approval) -> bool:
@@ -118,5 +131,8 @@ def _missing(member: Member, approval: Approval) -> list[Permission]:
 
 
 def _mailbox(member: Member) -> str:
-    local, _, domain = member.email.strip().casefold().rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}" if local and domain else ""
+    """Where the member's mail arrives, in one spelling: of letters, of case, of the domain, without a `+tag`."""
+    address = unicodedata.normalize("NFKC", member.email).strip()
+    local, domain = address.rpartition("@")[0], domain_of(address)
+    local = unicodedata.normalize("NFKC", local.partition("+")[0].casefold())
+    return f"{local}@{domain}" if local and domain else ""

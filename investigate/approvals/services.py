@@ -21,12 +21,11 @@ from django.http import HttpRequest
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
-from dashboard.emailsec.types import Message
 from investigate.actions import services as actions
 from investigate.actions import transitions
-from investigate.actions.decision import Decision, permission_for
+from investigate.actions.decision import permission_for
 from investigate.approvals.fingerprints import About, fingerprint_of
-from investigate.approvals.needs import Needed, needed_for, right_to_ask
+from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import is_same_person, why_not_decide
 from investigate.bulk import jobs
 from investigate.bulk.upstream import services as upstream
@@ -61,12 +60,6 @@ class Conflict(Exception):
     def __init__(self, told: str, approval: Approval) -> None:
         super().__init__(told)
         self.approval = approval
-
-
-def needs_approval(decision: Decision, message: Message) -> Needed | None:
-    """Why a decision on one message takes a second person, or None."""
-    disposition = message.final_disposition or ""
-    return needed_for([permission_for(decision.kind, destination=decision.destination, disposition=disposition)])
 
 
 def approve(

@@ -37,7 +37,6 @@ HELD_SECONDS = 2.0  # until a job whose row another process holds is looked at a
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
 OWNER_LOST = "Somebody who has can resume the job, and takes it over."
-SECOND_LOST = "Cancel the rest, and ask for it anew."
 
 ON_ITS_WAY = Q(state=ActionState.SENDING) | Q(state=ActionState.UNKNOWN, needs_person=False)
 
@@ -142,7 +141,7 @@ def _why_held(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> str
     told = jobs.why_not_carried_on(job, messages)
     if not told:
         return ""
-    return f"{told} {SECOND_LOST if jobs.owner_may(job, messages) else OWNER_LOST}"
+    return f"{told} {jobs.ASK_ANEW if jobs.owner_may(job, messages) else OWNER_LOST}"
 
 
 def _is_due(chunk: Action) -> bool:
@@ -279,5 +278,5 @@ def _was_released_after_all(chunk: Action) -> str:
     if message.is_quarantined:
         return ""
     # It is left out, so that whoever looks into it and resumes the job gets on.
-    jobs.leave_out(item, "It had left the quarantine when Cloudflare refused the release.")
+    transitions.leave_out(item, "It had left the quarantine when Cloudflare refused the release.")
     return "Cloudflare refused a release, but a message of it has left the quarantine. Look before you resume."

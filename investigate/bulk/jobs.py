@@ -34,7 +34,14 @@ from investigate.actions.within import is_within
 from investigate.actions.words import counted
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import Needed, needed_for, right_to_ask
-from investigate.approvals.rights import approval_of, approved_rights, is_same_person, why_not_sent
+from investigate.approvals.rights import (
+    approval_of,
+    approved_rights,
+    is_same_person,
+    why_another,
+    why_lapsed,
+    why_not_sent,
+)
 from investigate.bulk import offers, outlook
 from investigate.bulk.tally import tally
 from investigate.models import (
@@ -63,6 +70,8 @@ _BELL_MARGIN = 0.3
 
 _USED = "This form was used already, for another job. Nothing was sent."
 _OLD = "These messages were collected more than 12 hours ago, and others may have acted on them since: collect again."
+_NEVER_BEGUN = "It was decided more than 12 hours ago and nothing of it was sent: cancel it, and collect again."
+ASK_ANEW = "Cancel the rest, and ask for it anew."
 _CANCELLABLE = (JobState.COLLECTING, JobState.REHEARSAL, JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 STOPS = {  # what a button stops, by what it says
     "rehearsal": (JobState.COLLECTING, JobState.REHEARSAL),
@@ -351,6 +360,7 @@ def resume(*, actor: Member, job: BulkJob, request: HttpRequest | None) -> BulkJ
     _check_rights(actor, job, _left(job))
     with transaction.atomic():
         held = _held(job)
+        _check_still_agreed(held)
         heir: dict[str, Any] = {}
         if not owner_may(held, _left(held)):
             _check_not_approver(actor, held)
@@ -388,6 +398,7 @@ def retry_failed(*, actor: Member, job: BulkJob, request: HttpRequest | None) ->
     _check_rights(actor, job, _left(job))
     with transaction.atomic():
         held = _held(job)
+        _check_still_agreed(held)
         if held.state == JobState.CANCELLED:  # a chunk that came back unsent stays cancelled, too
             transitions.cancel_unsent(held, actor=actor, request=request)
         again = failed.update(state=ActionState.QUEUED, action=None, explanation="")
@@ -585,15 +596,22 @@ def _collecting(job: BulkJob) -> Any:
 
 
 def start(job: BulkJob) -> bool:
-    """The undo window is over."""
+    """The undo window is over. What is not what was approved pauses instead."""
     due = BulkJob.objects.filter(pk=job.pk, state=JobState.WAITING, due_at__lte=Now())
+    if due.exists() and (told := why_another(job, approval_of(job))):
+        _pause_by_itself(job, JobState.WAITING, f"{told} {ASK_ANEW}")
+        return False
     return bool(due.update(state=JobState.RUNNING, started_at=Now(), version=F("version") + 1))
 
 
 def hold(job: BulkJob, explanation: str) -> bool:
     """Pause a job by itself, because it needs a person."""
+    return _pause_by_itself(job, JobState.RUNNING, explanation)
+
+
+def _pause_by_itself(job: BulkJob, leaves: JobState, explanation: str) -> bool:
     with transaction.atomic():
-        changed = _move(job, [JobState.RUNNING], JobState.PAUSED, due_at=None, explanation=storable_words(explanation))
+        changed = _move(job, [leaves], JobState.PAUSED, due_at=None, explanation=storable_words(explanation))
         if changed:
             _record(job, "job:pause", actor=None, detail={"explanation": explanation})
     return bool(changed)
@@ -619,16 +637,6 @@ def forget_halvings(job: BulkJob) -> None:
     with transaction.atomic():
         held = _held(job)
         BulkJob.objects.filter(pk=job.pk).update(progress={**held.progress, "halvings": 0})
-
-
-def leave_out(item: ActionItem, why: str) -> None:
-    """A message that waits to be sent is not sent."""
-    with transaction.atomic():
-        held = BulkJob.objects.select_for_update().get(pk=item.job_id)
-        ActionItem.objects.filter(pk=item.pk, state=ActionState.QUEUED).update(
-            state=ActionState.SKIPPED, explanation=storable_words(why)
-        )
-        _count(held)
 
 
 def cancel_leftovers(job: BulkJob) -> None:
@@ -718,6 +726,16 @@ def _check_not_approver(actor: Member, job: BulkJob) -> None:
     approval = approval_of(job)
     if approval is not None and approval.decided_by is not None and is_same_person(actor, approval.decided_by):
         raise Conflict("You approved this job: somebody else has to take it over.", job)
+
+
+def _check_still_agreed(job: BulkJob) -> None:
+    """Before a job goes on: it has not waited too long, nor has its approval, and it is what was approved."""
+    approval = approval_of(job)
+    looked_at = approval.decided_at if approval is not None else job.decided_at
+    if job.started_at is None and looked_at is not None and timezone.now() - looked_at > OLDEST_REHEARSAL:
+        raise Conflict(_NEVER_BEGUN, job)
+    if told := why_lapsed(approval) or why_another(job, approval):
+        raise Conflict(f"{told} {ASK_ANEW}", job)
 
 
 def _check_rehearsal(job: BulkJob, queued: int, expected: int) -> None:

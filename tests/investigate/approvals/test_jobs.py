@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
@@ -257,6 +259,87 @@ def test_who_approved_a_job_does_not_take_it_over_as_well(
     runs(large)
 
     assert (large.state, large.actor) == (JobState.DONE, carla)
+
+
+def approved_before(approval: Approval, **ago: float) -> None:
+    approval.refresh_from_db()
+    Approval.objects.filter(pk=approval.pk).update(decided_at=timezone.now() - dt.timedelta(**ago))
+
+
+def test_an_approval_has_an_end_also_for_a_job_under_way(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = asked(analyst, large)
+    decision(responder, approval)
+    half_done(large, monkeypatch)
+    sent = len(emailsec.ledger)
+    approved_before(approval, hours=25)
+
+    runs(large)
+
+    assert (large.state, large.explanation) == (
+        JobState.PAUSED,
+        "Ben approved this more than 24 hours ago, which counts no longer. Cancel the rest, and ask for it anew.",
+    )
+    for name in ("resume_job", "retry_job"):
+        answer = analyst.post(reverse(f"investigate:{name}", args=[large.pk]))
+        assert answer.status_code == 409
+        assert "which counts no longer" in answer.content.decode()
+    assert runs(large).state == JobState.PAUSED
+    assert len(emailsec.ledger) == sent
+
+
+def test_a_job_paused_before_it_began_is_not_resumed_the_next_day(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    approval = asked(analyst, large)
+    decision(responder, approval)
+    assert analyst.post(reverse("investigate:pause_job", args=[large.pk])).status_code == 303
+    approved_before(approval, hours=13)
+
+    answer = analyst.post(reverse("investigate:resume_job", args=[large.pk]))
+
+    assert answer.status_code == 409
+    assert "cancel it, and collect again" in answer.content.decode()
+    assert runs(large).state == JobState.PAUSED
+    assert len(emailsec.ledger) == 0
+
+
+def with_one_more(job: BulkJob) -> None:
+    extra = job.items.filter(state="queued")[0]
+    extra.pk, extra.action, extra.investigate_id = None, None, "one-more"
+    extra.save()
+
+
+def test_a_job_whose_messages_changed_after_its_approval_does_not_start(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any
+) -> None:
+    decision(responder, asked(analyst, large))
+    with_one_more(large)
+
+    runs(large)
+
+    told = "It is not what Ben approved. Cancel the rest, and ask for it anew."
+    assert (large.state, large.explanation) == (JobState.PAUSED, told)
+    assert analyst.post(reverse("investigate:resume_job", args=[large.pk])).status_code == 409
+    assert len(emailsec.ledger) == 0
+
+
+def test_a_job_whose_messages_changed_while_it_was_paused_does_not_go_on(
+    large: BulkJob, analyst: Client, responder: Client, emailsec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision(responder, asked(analyst, large))
+    half_done(large, monkeypatch)
+    pause, resume = (reverse(f"investigate:{name}_job", args=[large.pk]) for name in ("pause", "resume"))
+    analyst.post(pause)
+    assert analyst.post(resume).status_code == 303, "as it was approved"
+    analyst.post(pause)
+    with_one_more(large)
+
+    answer = analyst.post(resume)
+
+    assert answer.status_code == 409
+    assert "It is not what Ben approved." in answer.content.decode()
 
 
 def test_a_release_of_malicious_mail_in_a_job_takes_two(

@@ -18,6 +18,7 @@ from dashboard.access.roles import Role
 from dashboard.access.sessions import PROVED
 from dashboard.emailsec.types import Message
 from investigate.approvals import services
+from investigate.approvals.rights import is_same_person
 from investigate.models import Action, ActionItem, ActionState, Approval, ApprovalState
 from tests.investigate.approvals.conftest import all_is_due, asked, decision, signed_in
 
@@ -253,3 +254,17 @@ def test_the_database_refuses_that_somebody_decides_their_own(desk: Desk) -> Non
 
     with pytest.raises(services.NotYours):
         services.approve(actor=desk.ben, approval=own.get(), fingerprint=desk.approval.fingerprint, request=None)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "ben@corp.example.",
+        "ｂｅｎ@corp.example",  # letters of full width, as some keyboards write them  # noqa: RUF001
+        "Ben+sso@CORP.EXAMPLE",
+        "ben@corp．example",  # noqa: RUF001
+    ],
+)
+def test_one_mailbox_is_one_person_however_it_is_spelled(spelled: str) -> None:
+    assert is_same_person(Member(pk=1, email="ben@corp.example"), Member(pk=2, email=spelled))
+    assert not is_same_person(Member(pk=1, email="ana@corp.example"), Member(pk=2, email=spelled))
