@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
+from dashboard.access.decorators import OutsideScope
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
@@ -74,8 +75,8 @@ def accept_sender(
 
 def end(*, actor: Member, entry: Entry, reason: str = "", request: HttpRequest | None) -> Entry:
     """End a rule now: by its owner, or by anybody who may make one. One that was not sent yet is withdrawn."""
-    if entry.owner_id != actor.pk and not actor.may(Permission.POLICY_ACCEPT):
-        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    if not may_end(actor, entry):
+        _check_may_make(actor)
     begun = transitions.begin_removal(entry, actor=actor, reason=reason, request=request)
     if begun:
         ring(remove_entry.name, str(entry.pk), countdown=_BELL_MARGIN)
@@ -96,8 +97,8 @@ def withdraw(*, actor: Member, entry: Entry, request: HttpRequest | None) -> boo
 
 def look_now(*, actor: Member, entry: Entry, request: HttpRequest | None) -> bool:
     """Look an unknown outcome up now instead of later; True where a worker could be told."""
-    if not actor.may(Permission.POLICY_ACCEPT):
-        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    if not may_look(actor, entry):
+        _check_may_make(actor)
     with transaction.atomic():
         if not transitions.look_at_once(entry):
             raise Conflict("There is nothing to look up.", entry)
@@ -110,6 +111,26 @@ def look_now(*, actor: Member, entry: Entry, request: HttpRequest | None) -> boo
             request=request,
         )
     return ring(look_up_entry.name, str(entry.pk))
+
+
+def may_end(actor: Member, entry: Entry) -> bool:
+    return entry.owner_id == actor.pk or _may_make(actor)
+
+
+def may_look(actor: Member, entry: Entry) -> bool:
+    return _may_make(actor) or (entry.owner_id == actor.pk and actor.may(Permission.POLICY_ACCEPT))
+
+
+def _may_make(actor: Member) -> bool:
+    """Whether this member may make rules at all: each holds for the whole account."""
+    return actor.may(Permission.POLICY_ACCEPT) and actor.scope.is_whole
+
+
+def _check_may_make(actor: Member) -> None:
+    if not actor.may(Permission.POLICY_ACCEPT):
+        raise PermissionDenied(Permission.POLICY_ACCEPT.value)
+    if not actor.scope.is_whole:
+        raise OutsideScope(str(actor.scope))
 
 
 def why_not_accepted(actor: Member, address: str) -> str:

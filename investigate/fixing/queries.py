@@ -18,6 +18,7 @@ from investigate.fixing import services, words
 from investigate.fixing.advancing import ENDS, state_of
 from investigate.message.history import Event
 from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, FixStepState
+from settings_ui import services as rules
 from settings_ui import words as rule_words
 from settings_ui.models import Entry, EntryState
 
@@ -206,7 +207,6 @@ def _of_action(action: Action, member: Member) -> dict[str, object]:
 
 
 def _of_rule(entry: Entry, member: Member) -> dict[str, object]:
-    may = member.may(Permission.POLICY_ACCEPT)
     is_before = entry.state == EntryState.WAITING and not entry.attempt and entry.due_at is not None
     shown = {EntryState.ACTIVE: "done", EntryState.REMOVING: "sending", EntryState.REMOVED: "cancelled"}
     return {
@@ -216,8 +216,8 @@ def _of_rule(entry: Entry, member: Member) -> dict[str, object]:
         "sentence": rule_words.sentence(entry),
         "receipts": [(_copy_state(entry), entry.pattern, rule_words.until(entry))],
         "due_at": entry.due_at if is_before else None,
-        "may_look": may and entry.state == EntryState.UNKNOWN,
-        "may_end": entry.state == EntryState.ACTIVE and (may or entry.owner_id == member.pk),
+        "may_look": entry.state == EntryState.UNKNOWN and rules.may_look(member, entry),
+        "may_end": entry.state == EntryState.ACTIVE and rules.may_end(member, entry),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
+from dashboard.access.decorators import OutsideScope
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
@@ -363,6 +364,24 @@ def test_it_is_ended_by_its_owner_or_whoever_may_accept(
     assert services.end(actor=ana, entry=entry, request=None).state == EntryState.REMOVING
     assert services.end(actor=ben, entry=entry, request=None).state == EntryState.REMOVING
     assert trail(entry)[-1] == ("policy:end", "attempt", "Ana"), "ending twice is ending once"
+
+
+def test_who_is_limited_to_domains_changes_no_rule_of_the_account_but_their_own(
+    ana: Member, ben: Member, accept: Accept, emailsec: Simulator, time_: Time
+) -> None:
+    entry = time_.sent(accept(ana))
+    ben.domains = ["corp.example"]
+
+    with pytest.raises(OutsideScope, match=r"corp\.example"):
+        services.end(actor=ben, entry=entry, request=None)
+    emailsec.faults.next("allow_policies.create", lose_answer=True, applied=True)
+    unknown = time_.sent(accept(ana, "other@supplier.example"))
+    with pytest.raises(OutsideScope, match=r"corp\.example"):
+        services.look_now(actor=ben, entry=unknown, request=None)
+
+    ana.domains = ["corp.example"]
+    services.look_now(actor=ana, entry=unknown, request=None)
+    assert services.end(actor=ana, entry=entry, request=None).state == EntryState.REMOVING
 
 
 def test_what_is_not_known_yet_is_not_ended(ana: Member, accept: Accept, emailsec: Simulator, time_: Time) -> None:

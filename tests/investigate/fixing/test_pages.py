@@ -202,9 +202,16 @@ def test_a_failed_step_has_a_button_that_repeats_it(
     assert page.select_one("#fix .timeline a[href*='/actions/']:-soup-contains('Try 1')")
 
 
+def _limit(member: Member, message: Message) -> None:
+    """To the domains of this message's mailboxes, so that the member sees it and may act on it."""
+    member.domains = sorted({address.rpartition("@")[2] for address in message.mailboxes})
+    member.save(update_fields=["domains"])
+
+
 def test_a_rule_without_an_answer_is_looked_for_on_demand_and_ended_by_hand(
-    analyst: Client, ana: Member, held: Message, put_right: PutRight, worker: Worker, soup: Soup, emailsec: Any
-) -> None:
+    analyst: Client, responder: Client, ana: Member, ben: Member, held: Message, put_right: PutRight, worker: Worker,
+    soup: Soup, emailsec: Any,
+) -> None:  # fmt: skip
     emailsec.faults.next("allow_policies.create", lose_answer=True, applied=True)
     fix = worker.runs(put_right(ana, held, rule=True))
     url = f"/investigate/fixes/{fix.pk}/"
@@ -215,6 +222,11 @@ def test_a_rule_without_an_answer_is_looked_for_on_demand_and_ended_by_hand(
     assert analyst.post(f"{url}steps/3/look", headers=HTMX).status_code == 409
     page = soup(analyst.get(url))
     assert page.select_one("#end-3")
+    _limit(ben, held)
+    assert not soup(responder.get(url)).select("#end-3")
+    refused = responder.post(f"{url}steps/3/end")
+    assert (refused.status_code, "Your access is limited to" in refused.text) == (403, True)
+    assert Entry.objects.get().state == "active"
     assert analyst.post(f"{url}steps/3/end").status_code == 303
 
     assert Entry.objects.get().state == "removing"
