@@ -10,9 +10,12 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from kombu.exceptions import OperationalError
+from structlog.testing import capture_logs
 
 from dashboard.access import tasks
 from dashboard.access.models import Member
+from dashboard.celery import app
 from tests.dashboard.access.sign_in import NEW, PASSWORD, is_in, set_up_app, sign_in, without_tokens
 
 CAUSES = {
@@ -74,7 +77,7 @@ def test_every_refusal_costs_the_same_work(
 @pytest.fixture
 def sends_mail(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SENDS_MAIL, settings.ADDRESS = True, "https://desk.corp.example"
-    monkeypatch.setattr(tasks.send_password_reset, "delay", tasks.send_password_reset)
+    monkeypatch.setattr(tasks, "ring", lambda task, argument: app.tasks[task](argument) is None)
 
 
 @pytest.mark.parametrize("name", CAUSES)
@@ -86,6 +89,44 @@ def test_asking_for_a_new_password_tells_nothing(client: Client, people: None, s
     assert [message.to for message in mail.outbox] == (
         [[f"{name}@corp.example"]] if name in ("known", "withapp") else []
     )
+
+
+def _away(*_: object, **__: object) -> None:
+    raise OperationalError("connection refused")
+
+
+def test_a_broker_that_is_away_is_told_to_everybody_alike(
+    client: Client, people: None, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENDS_MAIL, settings.ADDRESS = True, "https://desk.corp.example"
+    monkeypatch.setattr(app, "send_task", _away)
+    known = client.post("/account/password/reset/", {"email": "known@corp.example"})
+    other = client.post("/account/password/reset/", {"email": "knowm@corp.example"})
+    assert known.status_code == other.status_code == 503
+    assert "No mail can be sent at the moment" in known.content.decode()
+    assert without_tokens(known).replace(b"known@", b"knowm@") == without_tokens(other)
+
+
+def test_the_broker_and_the_logs_never_see_an_address(
+    client: Client, people: None, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENDS_MAIL, settings.ADDRESS = True, "https://desk.corp.example"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody answers there
+    rung: list[str] = []
+    monkeypatch.setattr(tasks, "ring", lambda task, argument: rung.append(argument) is None)
+
+    with capture_logs() as logs:
+        for name in ("known", "nobody"):
+            client.post("/account/password/reset/", {"email": f"{name}@corp.example"})
+        for argument in rung:
+            tasks.send_password_reset(argument)
+
+    assert len(rung) == 2
+    assert [(one["event"], one.get("cause")) for one in logs if "reset" in one["event"]] == [
+        ("password_reset_not_sent", "ConnectionRefusedError")
+    ]
+    assert "corp.example" not in f"{rung}{logs}"
 
 
 def test_where_no_mail_is_set_up_the_page_says_whom_to_ask(client: Client, people: None) -> None:
