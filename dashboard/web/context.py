@@ -23,6 +23,7 @@ from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from dashboard.web.times import minutes
 from investigate.approvals import counting
+from investigate.desk import notes
 from investigate.models import LIVE_JOBS, OPEN_STATES, ActionState
 
 _OPEN = (
@@ -98,7 +99,7 @@ class Frame:
 
     @cached_property
     def menu(self) -> list[Room]:
-        """The rooms this member may open; badges count their own jobs that run, and their own actions that wait."""
+        """The rooms this member may open; badges count what is theirs: mentions, jobs that run, actions that wait."""
         member = self.member
         if member is None:
             return []
@@ -107,9 +108,10 @@ class Frame:
         queue, requests = reverse("investigate:queue"), reverse("investigate:approvals")
         known = (queue, jobs, requests, actions, search, team, audit)
         here = next((room for room in known if self.request.path.startswith(room)), "")
+        mentions = "mention of you" if self.mentions == 1 else "mentions of you"
         rooms = [
             (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
-            (Permission.MESSAGE_READ, Room("Queue", queue, "g q", here == queue)),
+            (Permission.MESSAGE_READ, Room("Queue", queue, "g q", here == queue, self.mentions, mentions)),
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             *(
                 [(Permission.MESSAGE_READ, Room("Approvals", requests, "g a", here == requests, self.requests_for_me))]
@@ -150,7 +152,9 @@ class Frame:
         try:
             mine = (self.member.pk, settings.CLOUDFLARE_ACCOUNT_ID)
             requests, values = counting.counts(self.member)
-            return dict(fetch(f"{_JOBS} UNION ALL {requests}", *mine, LIVE_JOBS, *mine, *values))
+            mentions, names = notes.count(self.member)
+            statement = f"{_JOBS} UNION ALL {requests} UNION ALL {mentions}"
+            return dict(fetch(statement, *mine, LIVE_JOBS, *mine, *values, *names))
         except DatabaseError:
             return {}
 
@@ -160,6 +164,16 @@ class Frame:
         return next((room for room in self.menu if room.key == "g j"), None)
 
     @property
+    def queue_room(self) -> Room | None:
+        """The same for the queue's."""
+        return next((room for room in self.menu if room.key == "g q"), None)
+
+    @property
+    def mentions(self) -> int:
+        """How many notes name the member who has not opened them yet."""
+        return self._jobs.get(notes.MENTIONS, 0)
+
+    @property
     def live_jobs(self) -> int:
         """How many of the member's own jobs are under way, those that pause and those at Cloudflare among them."""
         return sum(number for state, number in self._jobs.items() if state in LIVE_JOBS)
@@ -167,7 +181,7 @@ class Frame:
     @property
     def unseen_jobs(self) -> int:
         """How many of the member's own jobs ended without their having been told."""
-        others = (counting.FOR_ME, counting.MINE, counting.UNTOLD)
+        others = (counting.FOR_ME, counting.MINE, counting.UNTOLD, notes.MENTIONS)
         return sum(number for state, number in self._jobs.items() if state not in others) - self.live_jobs
 
     @property

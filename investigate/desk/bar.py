@@ -27,6 +27,7 @@ class Bar:
     is_held: bool
     is_overdue: bool
     notes: list[NoteView]  # newest first
+    names_me: bool  # in a note they have not opened yet
     note_form: NoteForm | None  # None for who may not write
     reports: list[str]  # who reported it, in sentences
     queue: str  # the list somebody came from, for forms without htmx
@@ -62,11 +63,9 @@ class Bar:
 
 
 def bar_for(member: Member, key: str, *, queue: str = "") -> Bar:
-    """The line for a message this member may see. Their being named in its notes counts as seen with that."""
+    """The line for a message this member may see. That they are named in its notes is seen when they open those."""
     case = cases_of(member).filter(key=key).select_related("holder").first()
     found = notes.notes_on(case) if case else []
-    if case and found:
-        notes.mark_seen(member, case)
     return Bar(
         key=key,
         case=case,
@@ -75,6 +74,7 @@ def bar_for(member: Member, key: str, *, queue: str = "") -> Bar:
         is_held=case is not None and held_now(case),
         is_overdue=case is not None and is_work(case) and is_overdue(case),
         notes=found,
+        names_me=bool(found) and notes.unseen_mentions(member).filter(note__case=case).exists(),
         note_form=note_form() if member.may(Permission.CASE_WORK) else None,
         reports=_reports(case, member) if case else [],
         queue=queue,

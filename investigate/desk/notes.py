@@ -27,13 +27,12 @@ MOST_SHOWN = 200
 _NAMED = re.compile(r"(?<![\w@.])@([\w.@+-]{1,150})")
 _ENDS_A_SENTENCE = ".-+@"  # may stand in a user name, and after one
 
-UNSEEN_MENTIONS = (
-    "SELECT count(*) FROM investigate_mention m JOIN investigate_note n ON n.id = m.note_id"
+MENTIONS = "mentions"
+_COUNT = (
+    "SELECT 'mentions', count(*) FROM investigate_mention m JOIN investigate_note n ON n.id = m.note_id"
     " JOIN investigate_case c ON c.id = n.case_id"
-    " WHERE m.member_id = %s AND m.seen_at IS NULL AND c.account_id = %s"
+    " WHERE m.member_id = %s AND m.seen_at IS NULL AND c.account_id = %s{inside}"
 )
-"""How often somebody is named and has not looked: parameters are the member and the account. Members limited to some
-domains may have lost sight of a case since: for them ask `unseen_mentions`."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,19 @@ def unseen_mentions(member: Member) -> QuerySet[Mention]:
     )
 
 
+def count(member: Member) -> tuple[str, list[object]]:
+    """The number of them as a statement for the frame of every page, and its parameters: one row of (name, number).
+
+    For `dashboard.sql.fetch`, alone or joined to others by UNION ALL.
+    """
+    names = [f" {domain} " for domain in sorted(member.scope.domains)]
+    inside = f" AND ({' OR '.join(['replace(c.domains, %s, %s) <> c.domains'] * len(names))})" if names else ""
+    values = [value for name in names for value in (name, "")]
+    return _COUNT.replace("{inside}", inside), [member.pk, settings.CLOUDFLARE_ACCOUNT_ID, *values]
+
+
 def mark_seen(member: Member, case: Case) -> int:
-    """They look at it now."""
+    """They have opened the notes."""
     return Mention.objects.filter(member=member, seen_at=None, note__case=case).update(seen_at=timezone.now())
 
 

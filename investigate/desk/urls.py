@@ -18,4 +18,5 @@ urlpatterns: list[URLPattern] = [
     path("<investigate_id:investigate_id>/verdict", desk.own_verdict, name="own_verdict"),
     path("<investigate_id:investigate_id>/done", desk.finish, name="finish"),
     path("<investigate_id:investigate_id>/notes", desk.notes_on, name="notes"),
+    path("<investigate_id:investigate_id>/notes/seen", desk.notes_seen, name="notes_seen"),
 ]

@@ -215,8 +215,11 @@ def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """GET shows the notes and a form for one more; POST writes it."""
     member = _member(request)
     if request.method != "POST":
-        if cases.cases_of(member).filter(key=investigate_id).first() is None:
+        existing = cases.cases_of(member).filter(key=investigate_id).first()
+        if existing is None:
             parts.read_message(investigate_id, scope=member.scope)  # what is not theirs to see is not here
+        else:
+            notes.mark_seen(member, existing)
         return _notes(request, investigate_id, None)
     found = _case_to_work_on(request, investigate_id)
     form = note_form(request.POST)
@@ -230,6 +233,18 @@ def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
         else:
             return _changed(request, found, told="Noted.", renews_notes=True)
     return _notes(request, investigate_id, form)
+
+
+@require_POST
+@requires(Permission.MESSAGE_READ)
+def notes_seen(request: HttpRequest, investigate_id: str) -> HttpResponse:
+    """The notes beside the message were opened: who is named in them knows it now."""
+    member = _member(request)
+    found = get_object_or_404(cases.cases_of(member), key=investigate_id)
+    notes.mark_seen(member, found)
+    if not wants_partial(request):
+        return _see_other(queues.address_of(found, _list_behind(request)))
+    return render(request, "investigate/desk/_notes_seen.html")
 
 
 # --- what all changes have in common ----------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ POSTED: dict[str, dict[str, str]] = {
     "look_upstream_job": {},
     "new_upstream_job": {},
     "notes": {"text": "seen", "version": "1"},
+    "notes_seen": {},
     "own_verdict": {"verdict": "true_positive", "version": "1"},
     "paste": {"text": "x", "act": "move:JunkEmail", "last": "30d"},
     "pause_job": {},

@@ -332,13 +332,47 @@ def test_who_is_named_finds_it_under_mine_until_they_look(
     assert listed(page) == [case.key]
     assert "names you" in one(page, "#rows .c-source").get_text()
 
-    responder.get(reverse("investigate:pane", args=[case.key]), headers=HTMX)
+    assert one(page, "[data-badge=queue]").get_text(" ", strip=True) == "1 mention of you"
 
+    pane = soup(responder.get(reverse("investigate:pane", args=[case.key]), headers=HTMX))
+    responder.get(at("case", case), headers=HTMX)  # as a live update asks
+
+    assert "names you" in one(pane, "#case-bar").get_text()
+    assert Mention.objects.get().seen_at is None, "nobody has opened the notes"
+    assert listed(soup(responder.get(QUEUE))) == [case.key]
+
+    answer = responder.post(str(one(pane, "#case-notes [hx-trigger='intersect once']")["hx-post"]), headers=HTMX)
+
+    assert one(soup(answer), "[hx-swap-oob='innerHTML:[data-badge=queue]']").get_text(strip=True) == ""
+    assert Mention.objects.get().seen_at is not None
     assert listed(soup(responder.get(QUEUE))) == []
+    pane = soup(responder.get(reverse("investigate:pane", args=[case.key]), headers=HTMX))
+    assert not pane.select("[hx-trigger='intersect once'], .casebar .mention")
+
+
+def test_the_notes_as_a_page_of_their_own_are_seen_by_who_opens_them(
+    responder: Client, ana: Member, case: Case, write: Write
+) -> None:
+    write(ana, case, "@ben can you?")
+
+    responder.get(at("notes", case))
+
     assert Mention.objects.get().seen_at is not None
 
 
-@pytest.mark.parametrize("name", ["take", "let_go", "case_state", "own_verdict", "finish", "notes", "hand_over"])
+def test_a_live_update_brings_the_number_of_mentions(
+    responder: Client, ana: Member, case: Case, write: Write, soup: Soup
+) -> None:
+    write(ana, case, "@ben can you?")
+
+    news = soup(responder.get(reverse("investigate:live"), {"since": 0}, headers=HTMX))
+
+    assert one(news, "[hx-swap-oob='innerHTML:[data-badge=queue]']").get_text(" ", strip=True) == "1 mention of you"
+
+
+@pytest.mark.parametrize(
+    "name", ["take", "let_go", "case_state", "own_verdict", "finish", "notes", "notes_seen", "hand_over"]
+)
 def test_a_foreign_case_is_like_one_that_does_not_exist(name: str, analyst: Client, ana: Member, case: Case) -> None:
     Member.objects.filter(pk=ana.pk).update(domains=["outside.example"])
     data = {"state": "done", "verdict": "graymail", "text": "hello", "operation_key": "k", "to": "1"}
