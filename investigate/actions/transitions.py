@@ -404,11 +404,15 @@ def drop(action: Action, explanation: str) -> bool:
 def cancel_unsent(job: BulkJob, *, actor: Member | None = None, request: HttpRequest | None = None) -> None:
     """Send nothing more of a job, whose row the caller holds: neither what is queued nor a chunk that waits.
 
-    The records come last: from the first of them on nobody else's can be written until the transaction ends.
+    The pages are told first and the records come last: from the first of them on nobody else's can be written until the
+    transaction ends.
     """
-    _leave_unsent(job.items.filter(state=ActionState.QUEUED, action=None))
+    waiting = Action.objects.filter(job=job, state=ActionState.WAITING)
+    unsent = job.items.filter(state=ActionState.QUEUED)
+    note_change(unsent.filter(Q(action=None) | Q(action__in=waiting)).values_list("investigate_id", flat=True))
+    _leave_unsent(unsent.filter(action=None))
     ended = []
-    for chunk in Action.objects.filter(job=job, state=ActionState.WAITING):
+    for chunk in waiting:
         if chunk.evidence:
             ended.append((chunk, ActionState.UNKNOWN, _park(chunk, job), None))
         else:
@@ -418,7 +422,7 @@ def cancel_unsent(job: BulkJob, *, actor: Member | None = None, request: HttpReq
         _count_chunk(chunk)
     tally(job.pk)
     for chunk, state, explanation, who in ended:
-        _record_end(chunk, state, explanation, actor=who, request=request)
+        _record(chunk, state, explanation, actor=who, request=request)
 
 
 def _park(chunk: Action, job: BulkJob) -> str:
@@ -624,7 +628,19 @@ def _record_end(
     actor: Member | None = None,
     request: HttpRequest | None = None,
 ) -> None:
+    """Tell colleagues' pages, and then the trail: whoever writes there waits for us from here on."""
     _tell_pages(action)
+    _record(action, state, explanation, actor=actor, request=request)
+
+
+def _record(
+    action: Action,
+    state: ActionState,
+    explanation: str,
+    *,
+    actor: Member | None = None,
+    request: HttpRequest | None = None,
+) -> None:
     copies = Receipt.objects.filter(item__action=action).values_list("is_done", flat=True)
     counts = {"done": 0, "failed": 0, "unknown": 0}
     for is_done in copies:

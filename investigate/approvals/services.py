@@ -29,7 +29,6 @@ from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import is_same_person, why_not_decide
 from investigate.bulk import jobs
 from investigate.bulk.upstream import services as upstream
-from investigate.desk.changes import note_change
 from investigate.models import Action, ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob
 
 log = structlog.get_logger("mailwarden.approvals")
@@ -85,7 +84,6 @@ def approve(
             raise Conflict(_CHANGED, approval)
         _record(approval, "approval:approve", actor=actor, comment=comment, request=request)
         _record_attempt(approval, about, actor, request)
-        note_change(_messages(about))
     _ring(about, seconds)
     return _fresh(approval)
 
@@ -103,7 +101,6 @@ def refuse(*, actor: Member, approval: Approval, comment: str, request: HttpRequ
         _decide(actor, approval, ApprovalState.REFUSED, comment)
         _drop(about, f"Refused by {actor.display_name}: {comment.strip().rstrip('.')}.")
         _record(approval, "approval:refuse", actor=actor, comment=comment, request=request)
-        note_change(_messages(about))
     return _fresh(approval)
 
 
@@ -121,7 +118,6 @@ def withdraw(*, actor: Member, approval: Approval, request: HttpRequest | None) 
             raise Conflict(_why_not_waiting(approval), approval)
         _drop(about, f"Withdrawn by {actor.display_name}.")
         _record(approval, "approval:withdraw", actor=actor, request=request)
-        note_change(_messages(about))
     return _fresh(approval)
 
 
@@ -182,7 +178,6 @@ def _expire(approval: Approval) -> None:
             return
         _drop(about, "Nobody approved it in time.")
         _record(approval, "approval:expire", actor=None)
-        note_change(_messages(about))
 
 
 # --- the rules --------------------------------------------------------------------------------------------------------
@@ -301,16 +296,6 @@ def _ring(about: About, seconds: float) -> None:
             upstream.ring_for(about, seconds=seconds)
 
 
-def _messages(about: About) -> list[str]:
-    """Ids of the messages whose rows look different now; those of a job do while it is under way."""
-    match about:
-        case Action():
-            return list(about.items.values_list("investigate_id", flat=True))
-        case BulkJob():
-            return list(about.items.filter(state=ActionState.QUEUED).values_list("investigate_id", flat=True))
-    return []
-
-
 def _record(
     approval: Approval,
     action: str,
@@ -344,7 +329,7 @@ def _record_attempt(approval: Approval, about: About, actor: Member, request: Ht
                 actor=actor,
                 action=f"message:{about.kind}",
                 phase="attempt",
-                targets=_messages(about),
+                targets=about.items.values_list("investigate_id", flat=True),
                 reason=about.reason,
                 detail={"action": about.pk, "destination": about.destination, **by},
                 request=request,

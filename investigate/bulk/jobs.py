@@ -44,6 +44,7 @@ from investigate.approvals.rights import (
 )
 from investigate.bulk import offers, outlook
 from investigate.bulk.tally import tally
+from investigate.desk.changes import note_change
 from investigate.models import (
     Action,
     ActionItem,
@@ -241,7 +242,10 @@ def recipients_of(job: BulkJob) -> Iterator[str]:
 
 def approve(job: BulkJob, *, seconds: float) -> bool:
     """A second person has agreed: the job waits out its undo window. The caller holds its row, and rings."""
-    return bool(_move(job, [JobState.AWAITING_APPROVAL], JobState.WAITING, due_at=seconds_from_now(seconds)))
+    if not _move(job, [JobState.AWAITING_APPROVAL], JobState.WAITING, due_at=seconds_from_now(seconds)):
+        return False
+    note_change(job.items.filter(state=ActionState.QUEUED).values_list("investigate_id", flat=True))
+    return True
 
 
 def record_decision(job: BulkJob, *, actor: Member, detail: Mapping[str, Any], request: HttpRequest | None) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,7 +24,8 @@ from dashboard.audit.models import AuditEvent
 from investigate import tasks
 from investigate.bulk import engine, jobs
 from investigate.bulk.upstream import sending as upstream
-from investigate.models import ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob
+from investigate.desk import changes
+from investigate.models import ActionState, Approval, ApprovalState, BulkJob, DeskChange, JobState, UpstreamJob
 from tests.conftest import HTMX
 from tests.investigate.approvals.conftest import decision, signed_in
 from tests.investigate.bulk.truth import delivered, held, rehearsed
@@ -451,3 +454,35 @@ def test_both_can_undo_it(
 
     assert worked(job).state == ActionState.CANCELLED
     assert calls(emailsec, "bulk.create") == 0
+
+
+# --- what colleagues see ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["approve", "refuse", "withdraw"])
+def test_pages_are_told_once_and_before_the_trail_is_held(
+    what: str, large: BulkJob, analyst: Client, responder: Client
+) -> None:
+    approval = asked(analyst, large)
+    known = changes.latest()
+
+    with CaptureQueriesContext(connection) as captured:
+        decision(analyst if what == "withdraw" else responder, approval, what, comment="too many")
+
+    told = [row.investigate_ids for row in DeskChange.objects.filter(pk__gt=known)]
+    assert [sorted(names) for names in told] == [sorted(large.items.values_list("investigate_id", flat=True))]
+    written = [query["sql"].split('"')[1] for query in captured if query["sql"].startswith("INSERT INTO")]
+    assert written.index("investigate_deskchange") < written.index("audit_auditevent")
+
+
+def test_pages_are_told_of_a_job_that_is_undone_before_any_of_it_was_packed(
+    large: BulkJob, analyst: Client, responder: Client
+) -> None:
+    approval = asked(analyst, large)
+    decision(responder, approval)
+    known = changes.latest()
+
+    decision(analyst, approval, "undo")
+
+    (row,) = DeskChange.objects.filter(pk__gt=known)
+    assert len(row.investigate_ids) == 5
