@@ -19,6 +19,15 @@ class EntryState(models.TextChoices):
     REMOVED = "removed"
 
 
+OPEN_STATES = (
+    EntryState.WAITING,
+    EntryState.SENDING,
+    EntryState.ACTIVE,
+    EntryState.UNKNOWN,
+    EntryState.REMOVING,
+)
+
+
 class Entry(models.Model):
     """One entry of a list at Cloudflare that was made here. A row before it is a call, as every action is."""
 
@@ -51,6 +60,11 @@ class Entry(models.Model):
                 fields=["account_id", "resource", "upstream_id"],
                 condition=~Q(upstream_id=""),
                 name="each_entry_there_is_one_of_ours",
+            ),
+            models.UniqueConstraint(
+                fields=["account_id", "resource", "pattern"],
+                condition=Q(state__in=[state.value for state in OPEN_STATES]),
+                name="one_open_entry_for_a_pattern",
             ),
         ]
 

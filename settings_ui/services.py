@@ -8,7 +8,7 @@ import uuid
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -22,7 +22,7 @@ from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
 from settings_ui import transitions, words
-from settings_ui.models import Entry, EntryState
+from settings_ui.models import OPEN_STATES, Entry, EntryState
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
 RESOURCE = "allow_policies"
@@ -65,10 +65,11 @@ def accept_sender(
     address = pattern.strip().casefold()
     if told := why_not_accepted(actor, address) or _why_not_until(expires_at):
         raise NotPossible(told)
-    again = _same(actor, operation_key, address)
+    reason = reason.strip()
+    again = _same(actor, operation_key, address, expires_at, reason)
     if again is not None:
         return again
-    entry = _write_down(actor, address, expires_at, reason.strip(), operation_key, undo_seconds, request)
+    entry = _write_down(actor, address, expires_at, reason, operation_key, undo_seconds, request)
     ring(send_entry.name, str(entry.pk), countdown=min(undo_seconds, _LONGEST_COUNTDOWN) + _BELL_MARGIN)
     return entry
 
@@ -144,7 +145,7 @@ def why_not_accepted(actor: Member, address: str) -> str:
 
 def rule_for(address: str) -> Entry | None:
     """The rule of ours that stands for an address, or is about to."""
-    open_ones = transitions.of_account().filter(resource=RESOURCE, state__in=transitions.OPEN_STATES)
+    open_ones = transitions.of_account().filter(resource=RESOURCE, state__in=OPEN_STATES)
     return open_ones.filter(pattern=address.strip().casefold()).first()
 
 
@@ -170,7 +171,9 @@ def _write_down(
     undo_seconds: float,
     request: HttpRequest | None,
 ) -> Entry:
-    """Entry and audit row in one transaction. The audit row comes first: its lock makes one of two wait."""
+    """Entry and audit row in one transaction; of two at once the database takes one. The audit row comes last: its
+    lock is every change's last one.
+    """
     key = uuid.uuid4()
     values = NewAllowPolicy(
         pattern=address,
@@ -179,42 +182,46 @@ def _write_down(
         verify_sender=True,
         comments=_comments(key, expires_at, reason),
     ).wire()
-    with transaction.atomic():
-        event = record(
-            actor=actor,
-            action=transitions.ACTION["made"],
-            phase="attempt",
-            targets=[address],
-            reason=reason,
-            request=request,
-            detail={
-                "entry": key,
-                "permission": Permission.POLICY_ACCEPT.value,
-                "until": expires_at.isoformat(),
-            },
-        )
-        again = _same(actor, operation_key, address)
-        if again is not None:
-            transaction.set_rollback(True)
+    try:
+        with transaction.atomic():
+            entry = Entry.objects.create(
+                id=key,
+                account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+                resource=RESOURCE,
+                operation_key=operation_key,
+                pattern=address,
+                values=values,
+                owner=actor,
+                owner_name=storable_text(actor.display_name, limit=300),
+                reason=_stored_reason(reason),
+                expires_at=expires_at,
+                created_at=Now(),
+                changed_at=Now(),
+                due_at=transitions.seconds_from_now(undo_seconds),
+            )
+            event = record(
+                actor=actor,
+                action=transitions.ACTION["made"],
+                phase="attempt",
+                targets=[address],
+                reason=reason,
+                request=request,
+                detail={
+                    "entry": key,
+                    "permission": Permission.POLICY_ACCEPT.value,
+                    "until": expires_at.isoformat(),
+                },
+            )
+            Entry.objects.filter(pk=key).update(audit_sequence=event.sequence)
+            entry.audit_sequence = event.sequence
+            return entry
+    except IntegrityError:  # by another transaction, which has ended: what it wrote can be read now
+        if again := _same(actor, operation_key, address, expires_at, reason):
             return again
         if stands := rule_for(address):
-            raise Conflict(f"{stands.owner_name} made a rule for this address already, {words.until(stands)}.", stands)
-        return Entry.objects.create(
-            id=key,
-            account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-            resource=RESOURCE,
-            operation_key=operation_key,
-            pattern=address,
-            values=values,
-            owner=actor,
-            owner_name=storable_text(actor.display_name, limit=300),
-            reason=storable_text(reason, limit=1000),
-            expires_at=expires_at,
-            created_at=Now(),
-            changed_at=Now(),
-            due_at=transitions.seconds_from_now(undo_seconds),
-            audit_sequence=event.sequence,
-        )
+            told = f"{stands.owner_name} made a rule for this address already, {words.until(stands)}."
+            raise Conflict(told, stands) from None
+        raise
 
 
 def _comments(key: uuid.UUID, expires_at: dt.datetime, reason: str) -> str:
@@ -222,9 +229,16 @@ def _comments(key: uuid.UUID, expires_at: dt.datetime, reason: str) -> str:
     return storable_text(f"Mailwarden {key}, ends {words.day(expires_at)}. {reason}".strip(), limit=1000)
 
 
-def _same(actor: Member, operation_key: str, address: str) -> Entry | None:
+def _stored_reason(reason: str) -> str:
+    return storable_text(reason, limit=1000)
+
+
+def _same(actor: Member, operation_key: str, address: str, expires_at: dt.datetime, reason: str) -> Entry | None:
     """The entry this form has made already, if it has; Conflict where the form's content is another one now."""
     entry = Entry.objects.filter(operation_key=operation_key).first()
-    if entry is not None and (entry.owner_id, entry.pattern) != (actor.pk, address):
+    if entry is None:
+        return None
+    made = (entry.owner_id, entry.pattern, entry.expires_at, entry.reason)
+    if made != (actor.pk, address, expires_at, _stored_reason(reason)):
         raise Conflict("This form was used already, for something else. Nothing was sent.", entry)
     return entry

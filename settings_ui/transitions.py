@@ -30,13 +30,6 @@ CLAIM_SECONDS = (
     2 * settings.CALL_SECONDS
 )  # longer than a look and the call after it: only a dead worker's claim expires
 LOOK_LEASE = REMOVAL_LEASE = 2 * settings.CALL_SECONDS
-OPEN_STATES = (
-    EntryState.WAITING,
-    EntryState.SENDING,
-    EntryState.ACTIVE,
-    EntryState.UNKNOWN,
-    EntryState.REMOVING,
-)
 ACTION = {"made": "policy:accept", "ended": "policy:end"}
 
 

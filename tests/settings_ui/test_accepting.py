@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.access.decorators import OutsideScope
@@ -98,12 +101,19 @@ def test_the_right_is_asked_again_before_it_is_sent(
 def test_the_same_form_twice_is_one_rule_and_another_content_is_refused(
     ana: Member, ben: Member, accept: Accept, emailsec: Simulator, time_: Time
 ) -> None:
-    entry = accept(ana, key="form-one-1")
+    form = {"key": "form-one-1", "expires_at": timezone.now() + dt.timedelta(days=3), "reason": "known supplier"}
+    entry = accept(ana, **form)
 
-    assert accept(ana, key="form-one-1") == entry
-    for actor, pattern in ((ana, "other@supplier.example"), (ben, ADDRESS)):
+    assert accept(ana, **{**form, "reason": " known supplier "}) == entry
+    later = form["expires_at"] + dt.timedelta(days=1)
+    for actor, pattern, changed in (
+        (ana, "other@supplier.example", {}),
+        (ben, ADDRESS, {}),
+        (ana, ADDRESS, {"expires_at": later}),
+        (ana, ADDRESS, {"reason": "another supplier"}),
+    ):
         with pytest.raises(Conflict, match="used already"):
-            accept(actor, pattern, key="form-one-1")
+            accept(actor, pattern, **{**form, **changed})
 
     time_.sent(entry)
     time_.sent(entry)
@@ -118,6 +128,26 @@ def test_a_second_rule_for_the_same_address_is_said(ana: Member, ben: Member, ac
 
     assert conflict.value.other == first
     assert AuditEvent.objects.count() == 1, "what was refused left no attempt behind"
+
+
+def test_the_database_takes_one_open_rule_for_an_address(ana: Member, accept: Accept) -> None:
+    entry = accept(ana)
+
+    entry.pk, entry.operation_key = uuid.uuid4(), "another-form"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        entry.save(force_insert=True)
+    entry.state = EntryState.REMOVED
+    entry.save(force_insert=True)
+
+
+def test_the_trail_is_locked_last(ana: Member, accept: Accept) -> None:
+    """Whoever holds its head waits for nothing else, so that nobody waits in a circle."""
+    with CaptureQueriesContext(connection) as asked:
+        accept(ana)
+
+    order = [query["sql"] for query in asked if "INSERT" in query["sql"] or "audit_chainhead" in query["sql"]]
+    assert "settings_ui_entry" in order[0]
+    assert "audit_chainhead" in order[1]
 
 
 def test_a_rule_made_elsewhere_is_said_and_not_doubled(
