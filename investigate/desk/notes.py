@@ -131,7 +131,7 @@ def _named(text: str, case: Case) -> list[Member]:
     names = {name for match in _NAMED.finditer(text) for name in _spellings(match.group(1))}
     if not names:
         return []
-    members = [member for member in Member.objects.filter(is_active=True) if member.username.casefold() in names]
+    members = [member for member in Member.objects.all() if member.username.casefold() in names]
     blind = [member.username for member in members if not _can_see(member, case)]
     if blind:
         raise NotPossible(words.cannot_see(blind))
@@ -141,7 +141,7 @@ def _named(text: str, case: Case) -> list[Member]:
 def _can_see(member: Member, case: Case) -> bool:
     scope = member.scope
     is_inside = scope.is_whole or any(f" {domain} " in case.domains for domain in scope.domains)
-    return member.may(Permission.MESSAGE_READ) and is_inside
+    return member.is_active and member.may(Permission.MESSAGE_READ) and is_inside
 
 
 def _spellings(name: str) -> tuple[str, str]:

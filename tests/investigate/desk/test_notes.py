@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -48,8 +49,11 @@ def test_a_name_stands_out_and_the_rest_stays_text(ana: Member, ben: Member, cas
     assert note.parts == [("ask ", False), ("@ben", True), (". <b>now</b>", False)]
 
 
-def test_nobody_is_named_who_cannot_see_the_message(ana: Member, ben: Member, case: Case, write: Write) -> None:
-    Member.objects.filter(pk=ben.pk).update(domains=["outside.example"])
+@pytest.mark.parametrize("flaw", [{"domains": ["outside.example"]}, {"is_active": False}, {"role": "no such role"}])
+def test_nobody_is_named_who_cannot_see_the_message(
+    flaw: dict[str, Any], ana: Member, ben: Member, case: Case, write: Write
+) -> None:
+    Member.objects.filter(pk=ben.pk).update(**flaw)
 
     with pytest.raises(NotPossible, match="@ben cannot see this message"):
         write(ana, case, "@ben look")
