@@ -81,6 +81,7 @@ class RemoveApp(Refusing, app_views.DeactivateTOTPView):  # type: ignore[misc]
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         _record(self.request, "factor_remove", Authenticator.Type.TOTP)
+        sessions.forget_factor(self.request)
         return cast(HttpResponse, super().form_valid(form))
 
 
@@ -121,6 +122,7 @@ class RemovePasskey(passkey_views.RemoveWebAuthnView):  # type: ignore[misc]
         if not get_adapter().can_delete_authenticator(self.object):
             return cast(HttpResponse, self.render_to_response(self.get_context_data(), status=409))
         _record(self.request, "factor_remove", Authenticator.Type.WEBAUTHN)
+        sessions.forget_factor(self.request)
         return cast(HttpResponse, super().form_valid(form))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from allauth.mfa.adapter import get_adapter
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -45,7 +44,7 @@ class SecondFactorMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponse | None:
         member = request.user
-        if not member.is_authenticated or not member.needs_second_factor or get_adapter().has_factor(member):
+        if not member.is_authenticated or not member.needs_second_factor or sessions.has_factor(request, member):
             return None
         if getattr(view, "is_public", None) or getattr(view, "opens_without_factor", False):
             return None

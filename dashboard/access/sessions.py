@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any
 
+from allauth.mfa.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import logout
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 # In the session, as whole seconds since 1970.
 SIGNED_IN, SEEN, PROVED = "signed_in_at", "seen_at", "proved_at"
+FACTOR = "factor_seen_at"
 FIRST_STEP = "first_step"  # in the session of somebody who is not signed in yet
 LONGEST = 12 * 3600
 _NOTE_EVERY = 60  # seconds; a session is not written at every request
 _FAMILIAR_DAYS = 90
 _CLOCKS_DIFFER = 60  # seconds
+_FACTOR_HOLDS = 600  # seconds
 
 
 def begin(request: HttpRequest, member: Member) -> None:
@@ -96,6 +99,34 @@ def has_proved(request: HttpRequest, *, seconds: int) -> bool:
     return isinstance(at, int) and 0 <= time.time() - at < seconds
 
 
+def has_factor(request: HttpRequest, member: Member) -> bool:
+    """Whether the member has a second factor: asked once in some minutes, and remembered only where there is one.
+
+    `forget_factor` when one is removed. Who removes it in another session has another one, or no duty to have any.
+    """
+    at = request.session.get(FACTOR)
+    if isinstance(at, int) and 0 <= time.time() - at < _FACTOR_HOLDS:
+        return True
+    found: bool = get_adapter().has_factor(member)
+    return found and _write(request, FACTOR, int(time.time()))
+
+
+def forget_factor(request: HttpRequest) -> None:
+    request.session.pop(FACTOR, None)
+
+
+def _write(request: HttpRequest, key: str, value: int) -> bool:
+    """Set one mark and save at once, so that no slow answer overwrites anything later; False where the session ended."""
+    request.session[key] = value
+    try:
+        request.session.save()
+    except UpdateError:  # ended elsewhere between two lines of ours
+        logout(request)
+        return False
+    request.session.modified = False
+    return True
+
+
 def why_over(session: SessionBase) -> str:
     """ "idle" or "long" for a session that must not go on, "" for one that may."""
     now = time.time()
@@ -110,15 +141,8 @@ def why_over(session: SessionBase) -> str:
 def note_activity(request: HttpRequest) -> None:
     """Push back the idle end; once a minute, and written at once so that no slow answer overwrites anything later."""
     session, now = request.session, int(time.time())
-    if now - session.get(SEEN, 0) < _NOTE_EVERY:
+    if now - session.get(SEEN, 0) < _NOTE_EVERY or not _write(request, SEEN, now):
         return
-    session[SEEN] = now
-    try:
-        session.save()
-    except UpdateError:  # ended elsewhere between two lines of ours
-        logout(request)
-        return
-    session.modified = False
     seen: dict[str, Any] = {"last_seen_at": timezone.now()}
     if address := request.META.get("REMOTE_ADDR"):
         seen["ip"] = address

@@ -114,7 +114,7 @@ def test_the_broker_and_the_logs_never_see_an_address(
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody answers there
     rung: list[str] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, argument: rung.append(argument) is None)
+    monkeypatch.setattr(tasks, "ring", lambda _task, argument: rung.append(argument) is None)
 
     with capture_logs() as logs:
         for name in ("known", "nobody"):

@@ -11,7 +11,9 @@ from allauth.mfa.models import Authenticator
 from bs4 import BeautifulSoup
 from django.conf import settings as real_settings
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from time_machine import Traveller as Clock
 
@@ -288,6 +290,26 @@ def test_without_the_factor_a_role_needs_nothing_opens(
 def test_with_the_factor_everything_opens(analyst: Client, ana: Member, emailsec: object, needed: None) -> None:
     set_up_app(ana)
     assert analyst.get("/investigate/").status_code == 200
+
+
+def test_a_factor_is_asked_for_once_and_forgotten_with_its_removal(
+    analyst: Client, ana: Member, settings, clock: Clock
+) -> None:
+    needed = settings.MFA_ROLES = frozenset({Role.ANALYST})
+    set_up_app(ana)
+    analyst.force_login(ana)  # a session of this moment
+    asked = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            assert analyst.get("/account/preferences/").status_code == 200
+            assert analyst.get("/audit/").status_code == 403
+        asked.append(sum("mfa_authenticator" in one["sql"] for one in queries))
+    assert asked == [1, 0]
+
+    settings.MFA_ROLES = frozenset()
+    analyst.post("/account/factors/app/remove/")
+    settings.MFA_ROLES = needed
+    assert analyst.get("/audit/")["Location"] == "/account/factors/"
 
 
 def test_recovery_codes_alone_are_no_factor(analyst: Client, ana: Member, needed: None) -> None:
