@@ -7,7 +7,41 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     event.target.form.requestSubmit();
   } else if (names(event.target)?.hidden === false) choose(event);
+  else if (event.key === "Escape") {
+    event.preventDefault();
+    (document.querySelector("#results [data-current] .open") ?? document.querySelector("[aria-controls=case-notes]"))?.focus();
+  }
 }, true); // before the keys of the page, which would leave the field
+
+/* --- drafts: what is typed stays with its message for as long as this page does, until it is saved --- */
+const drafts = new Map(); // by the address of the form
+const leaving = new Set(); // on their way to the server, which has the last word on them
+
+function keep(field) {
+  if (sends(field)) drafts.set(field.form.getAttribute("action"), field.value);
+}
+keep(document.activeElement); // somebody may have been faster than this script
+document.addEventListener("input", ({ target }) => keep(target));
+
+function restore() {
+  const field = document.querySelector("#case-notes textarea[data-sends]");
+  const address = field?.form.getAttribute("action");
+  const draft = drafts.get(address);
+  if (!draft || leaving.has(address) || field.value) return;
+  field.value = draft;
+  document.getElementById("case-notes").hidden = false;
+  document.querySelector("[aria-controls=case-notes]")?.setAttribute("aria-expanded", true);
+}
+
+document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig } }) => {
+  if (requestConfig.verb === "post" && drafts.has(requestConfig.path)) leaving.add(requestConfig.path);
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { successful, requestConfig } }) => {
+  if (!leaving.delete(requestConfig?.path)) return;
+  if (successful) drafts.delete(requestConfig.path);
+  else restore();
+});
+document.addEventListener("htmx:oobAfterSwap", ({ detail }) => detail.target.id === "case-notes" && restore());
 
 /* --- names --- */
 const AT = /(^|[^\w@.])@([\w.+-]*)$/;
@@ -51,6 +85,7 @@ function insert(field, option) {
   const end = field.selectionStart;
   const start = field.value.slice(0, end).lastIndexOf("@");
   field.setRangeText(`${option.textContent} `, start, end, "end");
+  keep(field);
   names(field).hidden = true;
   field.removeAttribute("aria-activedescendant");
 }
@@ -76,6 +111,7 @@ document.addEventListener("mousedown", (event) => {
 
 /* --- panels --- */
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.target?.id === "detail") restore();
   if (detail.target?.id !== "case-panel") return;
   (detail.target.querySelector("[data-focus]") ?? detail.target.querySelector("textarea, select, button"))?.focus();
 });

@@ -13,7 +13,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
-from investigate.desk import cases
+from investigate.desk import cases, notes
 from investigate.models import Case, CaseSource, CaseState, Mention, Note, OwnVerdict
 from tests.browser import live
 from tests.browser.conftest import PASSWORD
@@ -121,6 +121,24 @@ def test_a_case_is_worked_off_by_keyboard_alone_and_the_next_one_opens(
     assert Mention.objects.get().member == ben
 
 
+def test_who_is_named_is_told_in_the_frame_until_they_open_the_notes(
+    page: Page, waiting: list[Case], ben: Member
+) -> None:
+    notes.add_note(actor=ben, case=waiting[0], text="@ana can you?", operation_key="k", request=None)
+    badge = page.locator("nav.wide [data-badge=queue]")
+    expect(badge).to_contain_text("1 mention of you", timeout=10_000)  # with the next live update
+
+    page.keyboard.press("j")
+    bar = opened(page, waiting[0])
+    expect(bar).to_contain_text("names you")
+    assert not Mention.objects.exclude(seen_at=None).exists()
+
+    page.keyboard.press("m")
+    expect(badge).to_be_empty()
+    expect(bar).not_to_contain_text("names you")
+    assert Mention.objects.exclude(seen_at=None).exists()
+
+
 def test_keys_pressed_before_the_message_is_there_mean_that_message_and_no_other(
     page: Page, waiting: list[Case]
 ) -> None:
@@ -146,6 +164,50 @@ def test_what_is_typed_right_after_the_note_key_goes_into_the_note(page: Page, w
 
     expect(page.get_by_label("Note", exact=True)).to_have_value("ead")
     assert stored(waiting[0]).version == 1
+
+
+def test_a_note_somebody_has_begun_waits_with_its_message_until_it_is_saved(page: Page, waiting: list[Case]) -> None:
+    page.keyboard.press("j")
+    opened(page, waiting[0])
+    page.wait_for_load_state("networkidle")  # the line's script comes with the first line
+    page.keyboard.press("m")
+    page.keyboard.type("called the payee")
+
+    page.keyboard.press("Escape")
+    expect(row(page, waiting[0]).locator(".open")).to_be_focused()
+    page.keyboard.press("j")
+    opened(page, waiting[1])
+    note = page.get_by_label("Note", exact=True)
+    expect(note).to_have_value("")
+    page.keyboard.press("k")
+    opened(page, waiting[0])
+    expect(note).to_be_visible()
+    expect(note).to_have_value("called the payee")
+
+    note.press("Control+Enter")
+    expect(page.locator("#case-bar .newest")).to_contain_text("called the payee")
+    assert Note.objects.get().text == "called the payee"
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    opened(page, waiting[1])
+    page.keyboard.press("k")
+    opened(page, waiting[0])
+    expect(note).to_have_value("")
+
+
+def test_a_notice_moves_no_row(page: Page, waiting: list[Case], ben: Member) -> None:
+    page.keyboard.press("j")
+    opened(page, waiting[0])
+    cases.take(actor=ben, case=waiting[0], request=None)
+    before = row(page, waiting[0]).bounding_box()
+    page.watched.allowed_statuses.add(409)  # type: ignore[attr-defined]
+
+    page.keyboard.press("a")
+    expect(page.locator("#notice")).to_contain_text("Ben has this since")
+    assert row(page, waiting[0]).bounding_box() == before
+
+    page.locator("#notice").get_by_role("button", name="Close this notice").click()
+    expect(page.locator("#notice")).to_be_empty()
 
 
 def test_a_colleague_who_has_it_is_named_and_can_be_relieved(page: Page, waiting: list[Case], ben: Member) -> None:
