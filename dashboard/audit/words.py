@@ -141,6 +141,8 @@ def _named(event: AuditEvent) -> str:
     match event.action:
         case "access:refused":
             return f": {detail.get('path', '')}"
+        case _ if event.action.startswith("approval:") and detail.get("asked_by"):
+            return f" of {detail['asked_by']}"
         case "audit:export":
             return f" as {detail['format']}" if "format" in detail else ""
         case "job:begin" | "job:decide" if destination := detail.get("destination"):

@@ -247,7 +247,6 @@ def _write_down(
                     about=action,
                     needed=offer.takes_two,
                     recipients=affected_recipients(message, decision.kind),
-                    targets=[message.id],
                     detail=what,
                     request=request,
                 )

@@ -646,6 +646,8 @@ def _record(
     for is_done in copies:
         counts["unknown" if is_done is None else "done" if is_done else "failed"] += 1
     detail = {"action": action.pk, "attempt": action.attempt, "copies": counts, "explanation": explanation}
+    meant = {"destination": action.destination, "expected_disposition": action.expected_disposition}
+    detail |= {name: value for name, value in meant.items() if value}
     if action.job_id is None:  # a chunk's would be as long as the result of its job, which holds them
         detail |= _exchange(action)
     record(

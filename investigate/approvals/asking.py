@@ -28,7 +28,6 @@ def ask(
     about: About,
     needed: Needed,
     recipients: Iterable[str],
-    targets: Iterable[str] = (),
     detail: Mapping[str, Any] | None = None,
     request: HttpRequest | None,
 ) -> tuple[Approval, AuditEvent]:
@@ -49,7 +48,7 @@ def ask(
     event = record(
         actor=actor,
         action="approval:request",
-        targets=targets,
+        targets=targets_of(about),
         reason=about.reason,
         detail={"approval": approval.pk, "permissions": approval.permissions, "why": approval.why, **(detail or {})},
         request=request,
@@ -57,6 +56,13 @@ def ask(
     )
     Approval.objects.filter(pk=approval.pk).update(audit_sequence=event.sequence)
     return approval, event
+
+
+def targets_of(about: About) -> list[str]:
+    """What the trail names as the object of a request: the message, or the job."""
+    if isinstance(about, Action):
+        return list(about.items.values_list("investigate_id", flat=True))
+    return [str(about.pk)]
 
 
 def subject(about: About) -> dict[str, About]:

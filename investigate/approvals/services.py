@@ -24,6 +24,7 @@ from dashboard.audit.recorder import record
 from investigate.actions import services as actions
 from investigate.actions import transitions
 from investigate.actions.decision import permission_for
+from investigate.approvals.asking import targets_of
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import is_same_person, why_not_decide
@@ -308,6 +309,7 @@ def _record(
     record(
         actor=actor,
         action=action,
+        targets=targets_of(about_of(approval)),
         reason=comment.strip(),
         detail=detail,
         request=request,
@@ -329,7 +331,7 @@ def _record_attempt(approval: Approval, about: About, actor: Member, request: Ht
                 actor=actor,
                 action=f"message:{about.kind}",
                 phase="attempt",
-                targets=about.items.values_list("investigate_id", flat=True),
+                targets=targets_of(about),
                 reason=about.reason,
                 detail={"action": about.pk, "destination": about.destination, **by},
                 request=request,

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
+from dashboard.audit import words
 from dashboard.audit.models import AuditEvent
 from investigate import tasks
 from investigate.bulk import engine, jobs
@@ -27,7 +28,7 @@ from investigate.bulk.upstream import sending as upstream
 from investigate.desk import changes
 from investigate.models import ActionState, Approval, ApprovalState, BulkJob, DeskChange, JobState, UpstreamJob
 from tests.conftest import HTMX
-from tests.investigate.approvals.conftest import decision, signed_in
+from tests.investigate.approvals.conftest import all_is_due, decision, signed_in
 from tests.investigate.bulk.truth import delivered, held, rehearsed
 from tests.investigate.bulk.upstream_desk import SPAM, address, calls
 from tests.investigate.bulk.upstream_desk import form as upstream_form
@@ -486,3 +487,48 @@ def test_pages_are_told_of_a_job_that_is_undone_before_any_of_it_was_packed(
 
     (row,) = DeskChange.objects.filter(pk__gt=known)
     assert len(row.investigate_ids) == 5
+
+
+# --- what the trail says ----------------------------------------------------------------------------------------------
+
+
+def test_each_row_about_a_request_names_whose_it_is_and_about_what(
+    large: BulkJob, analyst: Client, responder: Client
+) -> None:
+    decision(responder, asked(analyst, large), "refuse", comment="too many")
+
+    asking, refusing = AuditEvent.objects.filter(action__startswith="approval:").order_by("sequence")
+    assert asking.targets == refusing.targets == [str(large.pk)]
+    assert words.sentence(refusing) == "Refuse a request of Ana"
+
+
+def test_a_purge_is_called_one_from_its_beginning_to_its_end(purge: Approval, responder: Client, emailsec: Any) -> None:
+    decision(responder, purge)
+    assert purge.action is not None
+    all_is_due(purge.action)
+
+    rows = AuditEvent.objects.filter(action="message:move").order_by("sequence")
+    assert [row.phase for row in rows] == ["attempt", "done"]
+    assert {words.sentence(row) for row in rows} == {"Move a message to the purged items (purge)"}
+
+
+def refusals() -> list[tuple[str, str]]:
+    rows = AuditEvent.objects.filter(action="access:refused").order_by("sequence")
+    return [(row.actor_name, row.detail["because"]) for row in rows]
+
+
+def test_what_was_refused_about_requests_and_jobs_is_written_down(
+    large: BulkJob, analyst: Client, responder: Client, ben: Member, emailsec: Any
+) -> None:
+    theirs = rehearsed(ben, "move", delivered(emailsec, 2))
+    number = {"reason": "ticket 4711", "decision_key": uuid.uuid4().hex, "expected_count": 2}
+    assert analyst.post(reverse("investigate:decide_job", args=[theirs.pk]), number).status_code == 403
+    assert analyst.post(reverse("investigate:cancel_job", args=[theirs.pk])).status_code == 403
+    own = rehearsed(ben, "move", delivered(emailsec, 4))
+    assert decision(responder, asked(responder, own)).status_code == 403
+
+    assert [who for who, _ in refusals()] == ["Ana", "Ana", "Ben"]
+    assert [why for _, why in refusals()][::2] == [
+        "Ben rehearses this and decides it.",
+        "You asked for this yourself: somebody else has to decide it.",
+    ]

@@ -174,6 +174,24 @@ def test_lists_show_what_waits_for_me_what_is_mine_and_all(
     assert [rows(viewer, show) for show in ("", "mine", "all")] == [0, 0, 1]
 
 
+def test_who_works_on_cases_always_finds_the_room_and_their_own_requests_in_it(
+    analyst: Client, responder: Client, viewer: Client, clean: Message, soup: Soup
+) -> None:
+    def room(client: Client) -> Any:
+        page = soup(client.get(reverse("investigate:search")))
+        return page.select_one('nav.wide a[href="/investigate/approvals/"]')
+
+    assert room(analyst)
+    assert room(responder)
+    assert not room(viewer)
+    asked(analyst, clean)
+
+    page = soup(analyst.get(reverse("investigate:approvals")))
+    assert text(page.select_one(".filterchips [aria-current]")) == "Mine"
+    assert len(page.select("table tbody tr")) == 1
+    assert not soup(analyst.get(reverse("investigate:approvals"), {"show": ""})).select("table tbody tr")
+
+
 def test_rows_about_one_message_each_are_told_apart(
     purge: Approval, clean: Message, malicious: Message, analyst: Client, responder: Client, soup: Soup
 ) -> None:
