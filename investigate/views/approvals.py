@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.access.decorators import recently_proved, requires
 from dashboard.access.roles import Permission
 from dashboard.access.sessions import has_proved
+from dashboard.audit.refusals import record_refusal
 from dashboard.web import errors
 from dashboard.web.errors import ErrorText
 from dashboard.web.htmx import wants_partial
@@ -33,12 +34,13 @@ PROOF_MINUTES = 10
 @require_safe
 @requires(Permission.MESSAGE_READ)
 def approvals(request: HttpRequest) -> HttpResponse:
-    """Requests for me, mine, and all."""
-    show, member = request.GET.get("show", ""), member_of(request)
+    """Requests for me, mine, and all; it opens with what the member can do something about."""
+    member = member_of(request)
+    may_decide = member.may(Permission.APPROVAL_DECIDE)
+    show = request.GET.get("show", "" if may_decide else "mine")
     views = queries.listed(member, show)
     if show == "mine":
         services.mark_seen(member, [view.approval for view in views])
-    may_decide = member.may(Permission.APPROVAL_DECIDE)
     context = {"views": views, "show": show, "shows": queries.SHOWS, "may_decide": may_decide}
     return render(request, "investigate/approvals/list.html", context)
 
@@ -126,6 +128,7 @@ def _changed(request: HttpRequest, change: Callable[[], Approval]) -> HttpRespon
     try:
         changed = change()
     except NotYours as problem:
+        record_refusal(request, str(problem))
         text = ErrorText("This is not yours to decide.", str(problem), "Nothing was sent.", 403)
         return errors.answer(request, text)
     except Conflict as problem:

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.access.decorators import polls, requires
 from dashboard.access.roles import Permission
 from dashboard.audit.exporting import record_export
+from dashboard.audit.refusals import record_refusal
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.bulk import jobs as services
@@ -265,6 +266,7 @@ def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., Bulk
         why = JobView(found, member).may_not
         if not why:
             raise  # names the right that is missing
+        record_refusal(request, why)
         return errors.answer(request, errors.ErrorText("This is not yours to do.", why, "Nothing was changed.", 403))
     if not wants_partial(request):
         return _see_other(changed.pk)

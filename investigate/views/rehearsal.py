@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
+from dashboard.audit.refusals import record_refusal
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import least_permission_for
@@ -78,6 +79,7 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     job, member = job_or_404(request, job_id), member_of(request)
     if job.actor_id != member.pk:
         told = f"{job.actor_name} rehearses this and decides it."
+        record_refusal(request, told)
         return errors.answer(request, errors.ErrorText("This is not yours to do.", told, "Nothing was sent.", 403))
     form = DecideForm(request.POST)
     if not form.is_valid():
