@@ -295,6 +295,7 @@ def _end(fix: Fix) -> bool:
     with transaction.atomic():
         ended = Fix.objects.filter(pk=fix.pk, finished_at=None).update(finished_at=Now(), due_at=None)
         if ended:
+            note_change([fix.investigate_id])
             record(
                 actor=None,
                 action="message:fix",
@@ -303,7 +304,6 @@ def _end(fix: Fix) -> bool:
                 refers_to=fix.audit_sequence,
                 detail={"fix": fix.pk, "steps": dict(fix.steps.values_list("kind", "state"))},
             )
-            note_change([fix.investigate_id])
     return True
 
 

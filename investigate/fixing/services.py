@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -105,34 +105,41 @@ def repeat(*, actor: Member, fix: Fix, number: int, request: HttpRequest | None)
     offered = {one.kind: one for one in _offered(plan(message, actor))}[FixStepKind(step.kind)]
     if not offered.is_possible:
         raise NotPossible(offered.why_not)
-    with transaction.atomic():
-        record(
-            actor=actor,
-            action="message:fix",
-            phase="attempt",
-            targets=[fix.investigate_id],
-            reason=fix.reason,
-            refers_to=fix.audit_sequence,
-            detail={"fix": fix.pk, "repeats": step.kind, "try": step.tries + 1},
-            request=request,
-        )
-        if of_account().filter(investigate_id=fix.investigate_id, finished_at=None).exclude(pk=fix.pk).exists():
-            raise Conflict("The message is being put right anew: nothing is repeated here.", fix)
-        former = str(step.action_id or step.entry_id or "")
-        changed = FixStep.objects.filter(pk=step.pk, state=step.state, tries=step.tries).update(
-            state=FixStepState.PLANNED,
-            action=None,
-            entry=None,
-            explanation="",
-            earlier=[*step.earlier, *([former] if former else [])],
-            values={**step.values, "by": actor.pk},
-        )
-        if not changed:
-            raise Conflict("Somebody repeats this already.", fix)
-        Fix.objects.filter(pk=fix.pk).update(finished_at=None, due_at=Now())
-        note_change([fix.investigate_id])
+    try:
+        with transaction.atomic():
+            _plan_again(actor, fix, step, request)
+    except IntegrityError:  # one fix of a message is open at a time
+        raise Conflict("The message is being put right anew: nothing is repeated here.", fix) from None
     advancing.advance(fix.pk, request=request)
     return of_account().get(pk=fix.pk)
+
+
+def _plan_again(actor: Member, fix: Fix, step: FixStep, request: HttpRequest | None) -> None:
+    """In the order in which the end of a fix locks: the fix, its step, the trail."""
+    of_account().select_for_update().get(pk=fix.pk)
+    former = str(step.action_id or step.entry_id or "")
+    changed = FixStep.objects.filter(pk=step.pk, state=step.state, tries=step.tries).update(
+        state=FixStepState.PLANNED,
+        action=None,
+        entry=None,
+        explanation="",
+        earlier=[*step.earlier, *([former] if former else [])],
+        values={**step.values, "by": actor.pk},
+    )
+    if not changed:
+        raise Conflict("Somebody repeats this already.", fix)
+    Fix.objects.filter(pk=fix.pk).update(finished_at=None, due_at=Now())
+    note_change([fix.investigate_id])
+    record(
+        actor=actor,
+        action="message:fix",
+        phase="attempt",
+        targets=[fix.investigate_id],
+        reason=fix.reason,
+        refers_to=fix.audit_sequence,
+        detail={"fix": fix.pk, "repeats": step.kind, "try": step.tries + 1},
+        request=request,
+    )
 
 
 def may_repeat(step: FixStep) -> bool:
@@ -179,42 +186,45 @@ def _write_down(
     fingerprint: str,
     request: HttpRequest | None,
 ) -> Fix:
-    """Fix, steps and audit row in one transaction. The audit row comes first: its lock makes one of two wait."""
+    """Fix, steps and audit row in one transaction; of two at once the database takes one. The audit row comes last:
+    its lock is every change's last one.
+    """
     key = uuid.uuid4()
-    with transaction.atomic():
-        event = record(
-            actor=actor,
-            action="message:fix",
-            phase="attempt",
-            targets=[message.id],
-            reason=wish.reason,
-            request=request,
-            detail={"fix": key, "steps": {step.kind: str(step.state) for step in steps}},
-        )
-        again = _same(operation_key, fingerprint)
-        if again is not None:
-            transaction.set_rollback(True)
+    try:
+        with transaction.atomic():
+            fix = Fix.objects.create(
+                id=key,
+                account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+                operation_key=operation_key,
+                fingerprint=fingerprint,
+                actor=actor,
+                actor_name=storable_text(actor.display_name, limit=300),
+                investigate_id=message.id,
+                subject=storable_text(message.subject or ""),
+                domains=spaced(message.mailboxes),
+                reason=storable_text(wish.reason, limit=1000),
+                created_at=Now(),
+                due_at=Now(),
+            )
+            for step in steps:
+                step.fix = fix
+            FixStep.objects.bulk_create(steps)
+            note_change([message.id])
+            event = record(
+                actor=actor,
+                action="message:fix",
+                phase="attempt",
+                targets=[message.id],
+                reason=wish.reason,
+                request=request,
+                detail={"fix": key, "steps": {step.kind: str(step.state) for step in steps}},
+            )
+            Fix.objects.filter(pk=key).update(audit_sequence=event.sequence)
+    except IntegrityError:  # by another transaction, which has ended: what it wrote can be read now
+        if again := _same(operation_key, fingerprint):
             return again
         _check_nobody_does(actor, message)
-        fix = Fix.objects.create(
-            id=key,
-            account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-            operation_key=operation_key,
-            fingerprint=fingerprint,
-            actor=actor,
-            actor_name=storable_text(actor.display_name, limit=300),
-            investigate_id=message.id,
-            subject=storable_text(message.subject or ""),
-            domains=spaced(message.mailboxes),
-            reason=storable_text(wish.reason, limit=1000),
-            created_at=Now(),
-            due_at=Now(),
-            audit_sequence=event.sequence,
-        )
-        for step in steps:
-            step.fix = fix
-        FixStep.objects.bulk_create(steps)
-        note_change([message.id])
+        raise
     ring_for_fix(fix.pk, seconds=actor.undo_seconds)
     return fix
 
@@ -235,5 +245,6 @@ def _same(operation_key: str, fingerprint: str) -> Fix | None:
 
 
 def _fingerprint(actor: Member, investigate_id: str, wish: Wish) -> str:
-    content = [actor.pk, investigate_id, wish.accept_until.isoformat() if wish.accept_until else ""]
+    until = wish.accept_until.isoformat() if wish.accept_until else ""
+    content = [actor.pk, investigate_id, wish.reason, until]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from investigate.models.actions import Action
 
@@ -47,6 +48,13 @@ class Fix(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["due_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account_id", "investigate_id"],
+                condition=Q(finished_at=None),
+                name="one_open_fix_of_a_message",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"fix {self.id} of {self.investigate_id}"
@@ -61,7 +69,7 @@ class FixStep(models.Model):
     state = models.CharField(max_length=12, choices=FixStepState, default=FixStepState.PLANNED)
     action = models.ForeignKey(Action, null=True, on_delete=models.SET_NULL, related_name="+")
     entry = models.ForeignKey("settings_ui.Entry", null=True, on_delete=models.SET_NULL, related_name="+")
-    values = models.JSONField(default=dict)  # of a rule: {"pattern": ..., "expires_on": "2026-12-21"}
+    values = models.JSONField(default=dict)  # of a rule: {"pattern": ..., "expires_at": "2026-12-22T00:00:00+00:00"}
     tries = models.PositiveSmallIntegerField(default=0)
     earlier = models.JSONField(default=list)  # ids of the actions or rules of former tries
     explanation = models.CharField(max_length=500, blank=True)

@@ -137,7 +137,7 @@ def _shown(request: HttpRequest, found: Fix) -> HttpResponse:
     if not wants_partial(request):
         return HttpResponse(status=303, headers={"Location": reverse("investigate:fix", args=[found.pk])})
     context = _context(request, found)
-    acted = _first_action(found)
+    acted = _newest_action(found)
     if acted is not None:
         context |= {"pieces": pieces_of(request, acted)}
     return render(request, "investigate/fixing/_started.html", context)
@@ -177,7 +177,7 @@ def _is_in_panel(request: HttpRequest, url: str) -> bool:
     return bool(htmx) and urlsplit(htmx.current_url_abs_path or "").path != url
 
 
-def _first_action(found: Fix) -> Action | None:
+def _newest_action(found: Fix) -> Action | None:
     """The newest action of its steps, which the row and the head of the message show."""
     step = found.steps.filter(action__isnull=False).select_related("action").order_by("-number").first()
     return step.action if step is not None else None

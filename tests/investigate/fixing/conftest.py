@@ -62,12 +62,20 @@ def held(find: Callable[..., Message]) -> Message:
 def put_right() -> Callable[..., Fix]:
     """Decide as the form does: `put_right(ana, message, rule=True)`."""
 
-    def decide(actor: Member, message: Message | str, *, rule: bool = False, key: str = "", days: int = 30) -> Fix:
+    def decide(
+        actor: Member,
+        message: Message | str,
+        *,
+        rule: bool = False,
+        key: str = "",
+        days: int = 30,
+        reason: str = "known supplier",
+    ) -> Fix:
         until = (timezone.now() + dt.timedelta(days=days)).date() if rule else None
         return services.put_right(
             actor=actor,
             investigate_id=message if isinstance(message, str) else message.id,
-            wish=services.Wish(reason="known supplier", accept_until=until),
+            wish=services.Wish(reason=reason, accept_until=until),
             operation_key=key or uuid.uuid4().hex,
             request=None,
         )

@@ -90,6 +90,27 @@ def test_undo_against_a_worker_is_all_or_nothing(
         assert effects(emailsec, held) == {"release": 0, "submission": 0, "rule": 0}
 
 
+@pytest.mark.matrix(59)
+def test_repeating_while_workers_end_it_never_waits_in_a_circle(
+    ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
+) -> None:
+    fix = put_right(ana, held)
+    for _ in range(6):
+        emailsec.faults.next("submit", status=422)
+        worker.runs(fix)
+        Fix.objects.filter(pk=fix.pk).update(finished_at=None)  # as if no worker had come to the end of it
+
+        repeated, *ends = together(
+            lambda: services.repeat(
+                actor=Member.objects.get(pk=ana.pk), fix=Fix.objects.get(pk=fix.pk), number=2, request=None
+            ),
+            *[lambda: advancing.advance(fix.pk)] * 2,
+        )
+
+        assert isinstance(repeated, Fix), repeated
+        assert ends == [None, None], ends
+
+
 def test_of_two_rules_for_one_address_one_is_made(ana: Member, ben: Member, emailsec: Any) -> None:
     def accept(actor: Member) -> Entry:
         return rules.accept_sender(

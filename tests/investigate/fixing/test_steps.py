@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from msgspec import structs
 
 from dashboard.access.models import Member
@@ -273,9 +277,21 @@ def test_the_same_form_twice_is_one_decision(ana: Member, ben: Member, held: Mes
     assert put_right(ana, held, key="the-same-form") == fix
     with pytest.raises(Conflict, match="used already"):
         put_right(ana, held, rule=True, key="the-same-form")
+    with pytest.raises(Conflict, match="used already"):
+        put_right(ana, held, key="the-same-form", reason="a newsletter")
     with pytest.raises(Conflict, match="Ana puts this message right already"):
         put_right(ben, held)
     assert Action.objects.count() == 1
+
+
+def test_the_database_takes_one_open_fix_of_a_message(ana: Member, held: Message, put_right: PutRight) -> None:
+    fix = put_right(ana, held)
+
+    fix.pk, fix.operation_key = uuid.uuid4(), "another-form"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        fix.save(force_insert=True)
+    fix.finished_at = timezone.now()
+    fix.save(force_insert=True)
 
 
 @pytest.mark.parametrize("kills", range(5))
@@ -527,6 +543,41 @@ def test_a_failed_step_is_repeated_alone_with_a_key_of_its_own(
     assert effects(emailsec, held)["release"] == len(held.client_recipients), "the release was not repeated"
     with pytest.raises(Conflict, match="nothing to repeat"):
         services.repeat(actor=ben, fix=fix, number=2, request=None)
+
+
+def test_an_old_fix_is_not_repeated_while_the_message_is_put_right_anew(
+    ana: Member, ben: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any
+) -> None:
+    emailsec.faults.next("submit", status=422)
+    old = worker.runs(put_right(ana, held))
+    emailsec.faults.next("submit", status=422)
+    new = worker.runs(put_right(ben, held))
+    Fix.objects.filter(pk=new.pk).update(finished_at=None)  # its other steps are still under way
+    before = AuditEvent.objects.count()
+
+    with pytest.raises(Conflict, match="being put right anew"):
+        services.repeat(actor=ana, fix=old, number=2, request=None)
+
+    assert states(old)["submit_clean"] == "failed"
+    assert AuditEvent.objects.count() == before
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_the_trail_is_locked_last(
+    ana: Member, held: Message, put_right: PutRight, worker: Worker, emailsec: Any, is_repeated: bool
+) -> None:
+    """Whoever holds its head waits for nothing else, so that nobody waits in a circle."""
+    emailsec.faults.next("submit", status=422)
+    fix = worker.runs(put_right(ana, held)) if is_repeated else None
+
+    with CaptureQueriesContext(connection) as asked:
+        services.repeat(actor=ana, fix=fix, number=2, request=None) if fix else put_right(ana, held)
+
+    asked_of_trail = next(n for n, query in enumerate(asked) if "audit_chainhead" in query["sql"])
+    before = [query["sql"] for query in asked.captured_queries[:asked_of_trail]]
+    written = [sql for sql in before if sql.startswith(("INSERT", "UPDATE"))]
+    assert any("investigate_fixstep" in sql for sql in written)
+    assert any('"investigate_fix"' in sql for sql in written)
 
 
 def test_undoing_a_repetition_takes_back_that_alone(
