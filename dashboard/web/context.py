@@ -115,7 +115,7 @@ class Frame:
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             *(
                 [(Permission.MESSAGE_READ, Room("Approvals", requests, "g a", here == requests, self.requests_for_me))]
-                if member.may(Permission.APPROVAL_DECIDE) or self.has_requests or here == requests
+                if member.may(Permission.APPROVAL_DECIDE) or member.may(Permission.CASE_WORK) or here == requests
                 else []
             ),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
@@ -188,11 +188,6 @@ class Frame:
     def requests_for_me(self) -> int:
         """How many requests wait for the member as the second person."""
         return self._jobs.get(counting.FOR_ME, 0)
-
-    @property
-    def has_requests(self) -> bool:
-        """Whether requests of the member's own wait, or ended without their having been told."""
-        return bool(self._jobs.get(counting.MINE) or self._jobs.get(counting.UNTOLD))
 
     @property
     def is_watching(self) -> bool:

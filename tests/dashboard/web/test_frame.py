@@ -83,7 +83,8 @@ def test_a_database_that_does_not_answer_leaves_gaps(ana: Member, monkeypatch: p
 
 def test_menu_shows_where_one_is(analyst: Client, soup: Soup) -> None:
     rooms = soup(analyst.get(PAGE)).select("nav.wide a")
-    assert [room.contents[0].strip() for room in rooms] == ["Investigate", "Queue", "Jobs", "Actions", "Team"]  # type: ignore[union-attr]
+    named = [room.contents[0].strip() for room in rooms]  # type: ignore[union-attr]
+    assert named == ["Investigate", "Queue", "Jobs", "Approvals", "Actions", "Team"]
 
 
 def test_preferences_reach_the_page(analyst: Client, ana: Member, soup: Soup) -> None:
