@@ -56,8 +56,12 @@ class Standing:
 class Plan:
     """What a change would do, and a mark of what it was worked out from."""
 
-    sentences: list[str]
+    meanings: list[str | words.Meaning]
     seen: str
+
+    @property
+    def sentences(self) -> list[str]:
+        return [str(one) for one in self.meanings]
 
 
 def _mark(*parts: Any) -> str:
@@ -84,11 +88,11 @@ def plan_member(*, actor: Member, member: Member, wanted: Standing) -> Plan:
         if "domains" in fixed and wanted.domains != before.domains:
             raise Refused("The domains follow from groups at the identity provider; change them there.")
     check_reach(actor, role_rights(before.role) | role_rights(wanted.role), before.scope, wanted.scope)
-    sentences = words.gains_and_losses(member.display_name, before.access, wanted.access)
+    meanings = words.gains_and_losses(member.display_name, before.access, wanted.access)
     if before.is_active and not wanted.is_active:
-        sentences.append(f"{member.display_name} cannot sign in any more, and open sessions end.")
+        meanings.insert(0, f"Access ended: {member.display_name} cannot sign in any more, and open sessions end.")
     return Plan(
-        sentences,
+        meanings,
         _mark(
             before.as_detail(), sorted(before.access.permissions), wanted.as_detail(), sorted(wanted.access.permissions)
         ),
@@ -196,13 +200,13 @@ def plan_role(*, actor: Member, role: TeamRole | None, draft: RoleDraft) -> Plan
     who = (
         f"Everybody with this role ({words.named([one.display_name for one in holders])})" if holders else "Who gets it"
     )
-    sentences = words.gains_and_losses(who, Access(old), Access(draft.granted))
+    meanings = words.gains_and_losses(who, Access(old), Access(draft.granted))
     if draft.label != role.label:
-        sentences.append(f"{role.label} is called {draft.label} from then on.")
+        meanings.append(f"{role.label} is called {draft.label} from then on.")
     if draft.needs_second_factor != role.needs_second_factor:
-        sentences.append(f"{who} {'needs' if draft.needs_second_factor else 'no longer needs'} a second factor.")
+        meanings.append(f"{who} {'needs' if draft.needs_second_factor else 'no longer needs'} a second factor.")
     mark = _mark(draft.as_detail(), _detail(role), [one.pk for one in holders])
-    return Plan(sentences, mark)
+    return Plan(meanings, mark)
 
 
 def holders_of(role: TeamRole) -> list[Member]:

@@ -22,6 +22,21 @@ class Access:
 NO_ACCESS = Access()
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """A sentence about rights that pages show as a list where there are several."""
+
+    lead: str  # "Ana loses the right to"
+    rights: tuple[str, ...]
+
+    @classmethod
+    def of(cls, lead: str, permissions: Iterable[Permission]) -> Meaning:
+        return cls(lead, tuple(RIGHTS[one] for one in sorted(permissions)))
+
+    def __str__(self) -> str:
+        return f"{self.lead} {joined(self.rights, before='to ')}."
+
+
 def rights(permissions: Iterable[Permission]) -> str:
     """ "purge messages, to move messages and to manage the team", in the order of the table."""
     return joined([RIGHTS[one] for one in sorted(permissions)], before="to ")
@@ -40,14 +55,14 @@ def named(names: Sequence[str]) -> str:
     return joined(names)
 
 
-def gains_and_losses(name: str, before: Access, after: Access) -> list[str]:
+def gains_and_losses(name: str, before: Access, after: Access) -> list[str | Meaning]:
     """What changes for one person; empty where nothing does."""
     gained, lost = after.permissions - before.permissions, before.permissions - after.permissions
-    said = []
+    said: list[str | Meaning] = []
     if gained:
-        said.append(f"{name} gains the right to {rights(gained)}.")
+        said.append(Meaning.of(f"{name} gains the right to", gained))
     if lost:
-        said.append(f"{name} loses the right to {rights(lost)}.")
+        said.append(Meaning.of(f"{name} loses the right to", lost))
     if after.permissions:
         said += _domains(name, before, after)
     return said

@@ -121,6 +121,7 @@ def test_a_change_is_read_as_sentences_before_it_is_saved(admin: Client, ana: Me
 
     first, *_ = said = means(soup(answer))
     assert first.startswith("Ana loses the right to take messages")
+    assert len(said) > 3, "each right is a line of its own"
     assert "Ana loses mail to all domains but corp.example." in said
     assert (now(ana).role, now(ana).domains) == ("analyst", [])
     assert not AuditEvent.objects.filter(action="team:change_member").exists()
@@ -148,6 +149,17 @@ def test_what_is_no_domain_is_refused(admin: Client, ana: Member, soup: Soup, do
 
     assert answer.status_code == 422
     assert "is not a domain name" in soup(answer).select_one(".errors").text  # type: ignore[union-attr]
+
+
+def test_the_end_of_access_is_the_first_that_is_read_and_stands_beside_the_name(
+    admin: Client, ana: Member, soup: Soup
+) -> None:
+    first, *_ = means(soup(admin.post(url_of(ana), form(ana, is_active=None))))
+    assert first == "Access ended: Ana cannot sign in any more, and open sessions end."
+
+    save(admin, ana, soup, is_active=None)
+
+    assert "Ended" in soup(admin.get(url_of(ana))).select_one("h1").text  # type: ignore[union-attr]
 
 
 def test_an_ended_member_cannot_sign_in_and_can_be_let_in_again(
