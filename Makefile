@@ -25,9 +25,10 @@ test: setup-dev ## run all tests: real PostgreSQL, real Redis, real browser (T=p
 	@$(PY) -m pytest -n 2 --dist loadfile -q $(T)
 ifndef T
 	@echo "the same on PostgreSQL, where the database matters"
-	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 2 --dist loadfile -q tests/dashboard/access tests/dashboard/audit \
+	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 2 --dist loadfile -q tests/dashboard/access/team \
+	  tests/dashboard/access/test_throttle.py tests/dashboard/access/test_sessions.py tests/dashboard/audit \
 	  tests/dashboard/upstream tests/investigate/actions tests/investigate/approvals tests/investigate/bulk \
-	  tests/investigate/desk tests/investigate/fixing tests/investigate/search tests/scope tests/settings_ui
+	  tests/investigate/desk tests/investigate/fixing tests/investigate/search tests/settings_ui
 endif
 
 check: setup-dev ## lint, format, types, templates, deployment settings, migrations
