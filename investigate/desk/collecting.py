@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -41,7 +40,7 @@ log = structlog.get_logger("mailwarden.desk")
 TASK = "investigate.tasks.collect_queue"
 SOURCES = (CaseSource.DETECTION, CaseSource.SUBMISSION, CaseSource.PHISHGUARD)
 EVERY = dt.timedelta(seconds=55)  # a sweep comes more often, and the next one after a minute shall find it due
-CLAIM = dt.timedelta(minutes=4)  # longer than all calls of a round
+CLAIM = dt.timedelta(minutes=8)  # longer than all calls of a round, each as slow as it may be
 OVERLAP = {
     CaseSource.DETECTION: dt.timedelta(minutes=15),
     CaseSource.SUBMISSION: dt.timedelta(hours=1),
@@ -56,6 +55,7 @@ CALL_SECONDS = 10.0
 PATIENCE_WITH_A_REPORT = dt.timedelta(minutes=10)  # whose message is searched slowly; then it stands alone
 BEFORE_A_REPORT, AFTER_A_REPORT = dt.timedelta(days=3), dt.timedelta(hours=1)  # where its message is searched
 KEPT = dt.timedelta(days=90)
+AT_ONCE = 500  # cases a statement deletes, so that nobody waits for a lock
 
 
 @dataclass
@@ -150,7 +150,9 @@ def forget_old() -> None:
     before = timezone.now() - KEPT
     is_done = Q(state=CaseState.DONE, done_at__lt=before)
     is_untouched = Q(source=CaseSource.PERSON, version=1, changed_at__lt=before)
-    Case.objects.filter(is_done | is_untouched, verdict="", notes=None).delete()
+    old = Case.objects.filter(is_done | is_untouched, verdict="", notes=None)
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
+        old.filter(pk__in=ids).delete()
 
 
 def _is_due(now: dt.datetime) -> Q:
@@ -329,8 +331,14 @@ def _read_reports(began: Round, page: Callable[[int], tuple[list[Report], bool]]
     for _ in range(PAGES_A_ROUND):
         reports, is_last = page(began.reading.page)
         for report in _unknown(began.mark, reports):
-            with suppress(AnswersLater):  # as long as it waits, the overlap reads it again
+            try:
                 _take_in(began, report)
+            except AnswersLater:
+                continue  # as long as it waits, the overlap reads it again
+            except (AskedEnough, errors.EmailSecurityError, OperationalError):
+                raise  # not about this report
+            except Exception as problem:  # noqa: BLE001  what one report holds must not keep others from the desk
+                log.error("report_not_taken_in", id=report.upstream_id, error=type(problem).__name__)
         if is_last:
             return True
         began.reading.page += 1
@@ -383,18 +391,23 @@ def _message_of(began: Round, report: Report) -> Message | None:
             return get_client().message(name, submission=submission, budget=CALL_SECONDS, priority=Priority.REFRESH)
         except (errors.NotFound, errors.Rejected):  # an id that cannot be one is refused by some servers
             continue
+        except (errors.Unavailable, errors.UnexpectedReply):  # for this message, or for all: the search will tell
+            continue
     _spend(began)
-    answer = get_client().search(
-        SearchQuery(
-            start=report.reported_at - BEFORE_A_REPORT,
-            end=report.reported_at + AFTER_A_REPORT,
-            detections_only=False,
-            subject=None if report.source == CaseSource.PHISHGUARD else report.title,
-            sender=report.sender,
-        ),
-        budget=CALL_SECONDS,
-        priority=Priority.REFRESH,
-    )
+    try:
+        answer = get_client().search(
+            SearchQuery(
+                start=report.reported_at - BEFORE_A_REPORT,
+                end=report.reported_at + AFTER_A_REPORT,
+                detections_only=False,
+                subject=None if report.source == CaseSource.PHISHGUARD else report.title,
+                sender=report.sender,
+            ),
+            budget=CALL_SECONDS,
+            priority=Priority.REFRESH,
+        )
+    except errors.Rejected:  # it cannot be searched by what this report holds
+        return None
     if isinstance(answer, SlowSearch):
         if timezone.now() - report.reported_at < PATIENCE_WITH_A_REPORT:
             raise AnswersLater

@@ -8,7 +8,10 @@ import time
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from dashboard.access.models import Member
 from dashboard.upstream.connection import get_client
@@ -180,7 +183,7 @@ def test_a_round_whose_worker_died_is_taken_over_later_and_not_before(emailsec: 
     collecting.collect(CaseSource.DETECTION)
     assert not emailsec.calls
 
-    QueueMark.objects.update(claimed_at=timezone.now() - dt.timedelta(minutes=5))
+    QueueMark.objects.update(claimed_at=timezone.now() - collecting.CLAIM - dt.timedelta(minutes=1))
     read(CaseSource.DETECTION)
     assert Case.objects.count() == len(wanted_ids(emailsec))
 
@@ -262,6 +265,50 @@ def test_a_report_whose_message_is_searched_slowly_holds_up_no_other(emailsec: A
     assert CaseReport.objects.get(upstream_id=slow.submission_id).case.investigate_id == record.id
 
 
+@pytest.mark.matrix(72)
+def test_a_report_that_cannot_be_taken_in_is_logged_by_its_id_and_holds_up_no_other(
+    emailsec: Any, reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, *others = sorted(reports, key=lambda name: reports[name].requested_at)
+    shown = emailsec.submissions.shown
+    del emailsec.store._by_key[reports[bad].record.postfix_id]  # so that it is searched for, days before year one
+    monkeypatch.setattr(
+        emailsec.submissions,
+        "shown",
+        lambda entry, now: (
+            shown(entry, now) | ({"requested_at": "0001-01-01T00:00:00Z"} if entry.submission_id == bad else {})
+        ),
+    )
+
+    with capture_logs() as logged:
+        mark = read(CaseSource.SUBMISSION)
+
+    assert set(CaseReport.objects.values_list("upstream_id", flat=True)) == set(others)
+    assert mark.explanation == ""
+    told = [line for line in logged if line["event"] == "report_not_taken_in"]
+    assert told == [{"event": "report_not_taken_in", "log_level": "error", "id": bad, "error": "OverflowError"}]
+
+
+@pytest.mark.matrix(72)
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_message_that_cannot_be_looked_for_leaves_its_report_alone_on_the_desk(
+    status: int, emailsec: Any, reports: dict[str, Any]
+) -> None:
+    bad = min(reports, key=lambda name: reports[name].requested_at)
+    del emailsec.store._by_key[reports[bad].record.postfix_id]
+    emailsec.faults.next("message" if status == 500 else "search", status=status, times=20 if status == 500 else 1)
+
+    read(CaseSource.SUBMISSION)
+
+    assert set(CaseReport.objects.values_list("upstream_id", flat=True)) == set(reports)
+
+
+def test_a_claim_outlasts_the_slowest_round() -> None:
+    calls_of_a_round = collecting.PAGES_A_ROUND + collecting.LOOKUPS_A_ROUND
+
+    assert dt.timedelta(seconds=1.5 * calls_of_a_round * collecting.CALL_SECONDS) < collecting.CLAIM
+
+
 def test_reading_reports_again_asks_for_no_message_twice(emailsec: Any, reports: dict[str, Any]) -> None:
     read(CaseSource.SUBMISSION)
     before = len(emailsec.calls)
@@ -309,3 +356,19 @@ def test_old_cases_that_hold_nothing_are_forgotten(keeps: str, ana: Member, case
     collecting.forget_old()
 
     assert Case.objects.exists() == (keeps != "nothing")
+
+
+def test_many_old_cases_are_forgotten_in_pieces(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "AT_ONCE", 10)
+    Case.objects.update(state=CaseState.DONE, done_at=timezone.now() - dt.timedelta(days=91))
+    old = Case.objects.get()
+    for number in range(24):
+        old.pk, old.key = None, f"old-{number}"
+        old.save()
+
+    with CaptureQueriesContext(connection) as asked:
+        collecting.forget_old()
+
+    deletes = [query["sql"] for query in asked if query["sql"].startswith('DELETE FROM "investigate_case"')]
+    assert len(deletes) == 3
+    assert not Case.objects.exists()
