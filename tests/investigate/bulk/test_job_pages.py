@@ -721,7 +721,7 @@ def test_the_button_counts_what_is_really_retried(
 ) -> None:
     job = job_of(ana, "done", kind=kind, destination="JunkEmail" if kind == "move" else "")
     for name, state in (("a", "failed"), ("b", "partly_done"), ("c", "done")):
-        item_of(job, name, state)
+        item_of(job, name, state, disposition="SPAM")
     assert text_of(button(soup(analyst.get(url_of(counted(job)))), "Retry")) == label
 
     analyst.post(url_of(job, "retry_job"))
