@@ -9,7 +9,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from dashboard.access import sessions
+from dashboard.access import browsers, sessions
 from dashboard.access.decorators import leave_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -25,7 +25,10 @@ class SessionEndMiddleware:
         if request.user.is_authenticated and (why := sessions.why_over(request.session)):
             logout(request)
             request.session_ended = why  # type: ignore[attr-defined]
-        return self.get_response(request)
+        response = self.get_response(request)
+        if name := getattr(request, "signed_in_now", ""):  # by `sessions.begin`
+            browsers.remember(request, response, name)
+        return response
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         polls = getattr(view, "polls", None)

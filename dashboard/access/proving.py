@@ -25,7 +25,7 @@ from django.contrib.auth import authenticate
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
-from dashboard.access import throttle
+from dashboard.access import browsers, throttle
 from dashboard.access.models import Member
 from dashboard.access.oidc import may_sign_in_locally
 
@@ -45,7 +45,9 @@ class Counted:
         return throttle.spelled(self.retry_after or 0)
 
     def begin(self, what: str, name: str) -> throttle.Attempt:
-        tried = throttle.attempt(what, name, str(context.request.META.get("REMOTE_ADDR", "")))
+        request = context.request
+        browser = browsers.familiar(request, name) if name else ""
+        tried = throttle.attempt(what, name, str(request.META.get("REMOTE_ADDR", "")), browser=browser)
         if tried.wait:
             self.retry_after, self.is_first_refused = tried.wait, tried.is_first_refused
             raise ValidationError(throttle.words(tried.wait), code="throttled")

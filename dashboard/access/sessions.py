@@ -38,6 +38,7 @@ def begin(request: HttpRequest, member: Member) -> None:
     """What a new session starts with, whichever way its owner came in."""
     now = int(time.time())
     proved_at = getattr(request, "proved_at", now)  # a provider may have asked for a password long before
+    request.signed_in_now = member.username  # type: ignore[attr-defined]
     request.session.update({SIGNED_IN: now, SEEN: now, PROVED: min(now, proved_at)})
     address = str(request.META.get("REMOTE_ADDR") or "")
     UserSession.objects.update_or_create(
@@ -116,7 +117,7 @@ def forget_factor(request: HttpRequest) -> None:
 
 
 def _write(request: HttpRequest, key: str, value: int) -> bool:
-    """Set one mark and save at once, so that no slow answer overwrites anything later; False where the session ended."""
+    """Set one mark and save at once: no slow answer overwrites anything later. False where the session has ended."""
     request.session[key] = value
     try:
         request.session.save()

@@ -2,7 +2,8 @@
 
 A stranger who guesses at a colleague's name must not keep the colleague out. So wrong attempts count for the name at
 one address, for the address, and for the name at all addresses its owner never signed in from; an address that is
-familiar is not touched by what happens elsewhere.
+familiar is not touched by what happens elsewhere. A browser its owner signed in with (`dashboard.access.browsers`) is
+counted for itself alone, so that nobody at the same address keeps it out either.
 
 An attempt is counted before anybody knows whether it is right, so that many at once gain nothing, and given back when
 it was right.
@@ -62,15 +63,19 @@ class Attempt:
         Attempts.objects.filter(key__in=self.shared, number__gt=0).update(number=Greatest(F("number") - 1, 0))
 
 
-def attempt(what: str, name: str, address: str) -> Attempt:
+def attempt(what: str, name: str, address: str, *, browser: str = "") -> Attempt:
     """Count one attempt at `what` ("password", "factor", "reset") for a name, which need not exist.
 
-    Without a name nothing can be guessed, as with a passkey alone, and only the address counts.
+    Without a name nothing can be guessed, as with a passkey alone, and only the address counts. `browser` names one
+    that is familiar for this name.
     """
     name, address = plain(name), network(address)
     at_once, longer = f"{what}|{name}|{address}|now", f"{what}|{name}|{address}"
     counted = [(f"address|{address}", PER_ADDRESS)]
-    if name:
+    if name and browser:
+        at_once, longer = f"{what}|{name}|browser|{browser}|now", f"{what}|{name}|browser|{browser}"
+        counted = [(at_once, AT_ONCE), (longer, LONGER)]
+    elif name:
         counted = [(at_once, AT_ONCE), (longer, LONGER), *counted]
         if not is_familiar(name, address):
             counted += [(f"{what}|{name}", PER_NAME), ("everywhere", EVERYWHERE)]

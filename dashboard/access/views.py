@@ -260,7 +260,7 @@ class PasswordReset(Refusing, allauth_views.PasswordResetView):  # type: ignore[
     def form_valid(self, form: Any) -> HttpResponse:
         if not tasks.ask_for_reset(form.cleaned_data["email"]):
             form.add_error(None, "No mail can be sent at the moment. Try again in some minutes.")
-            return self.render_to_response(self.get_context_data(form=form), status=503)
+            return cast(HttpResponse, self.render_to_response(self.get_context_data(form=form), status=503))
         return HttpResponseRedirect(reverse("account_reset_password_done"))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

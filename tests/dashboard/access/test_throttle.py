@@ -98,6 +98,38 @@ def test_a_stranger_cannot_lock_a_colleague_out(clock: Clock, ana: Member) -> No
 
 
 @pytest.mark.matrix(67)
+def test_a_browser_that_was_here_before_is_kept_out_by_nobody(clock: Clock, ana: Member) -> None:
+    """Neither from the same address nor from everywhere, though it comes from somewhere new."""
+    own, neighbour = Client(REMOTE_ADDR="192.0.2.10"), Client(REMOTE_ADDR="203.0.113.5")
+    sign_in(own)
+    own.post("/account/logout/")
+    for _ in range(6):
+        guess(neighbour, 5)
+        clock.shift(61)
+    guess(neighbour, 31, "somebody")
+    for number in range(30):
+        guess(Client(REMOTE_ADDR=f"198.51.100.{number}"), 2)
+
+    assert sign_in(neighbour).status_code == 429
+    assert sign_in(own, REMOTE_ADDR="203.0.113.5").status_code == 302
+
+
+def test_a_stolen_mark_of_a_browser_guesses_no_faster_and_not_at_others(clock: Clock, ana: Member, ben: Member) -> None:
+    own, thief = Client(), Client(REMOTE_ADDR="203.0.113.5")
+    sign_in(own)
+    thief.cookies["familiar"] = own.cookies["familiar"].value
+    guess(thief, 5)
+    assert sign_in(thief).status_code == 429
+
+    guess(thief, 5, "ben")
+    clean = Client(REMOTE_ADDR="203.0.113.5")
+    assert sign_in(clean, "ben").status_code == 429, "counted for the address as everybody's"
+
+    thief.cookies["familiar"] = "invented:1abcde:signature"
+    assert sign_in(thief, "ben").status_code == 429
+
+
+@pytest.mark.matrix(67)
 def test_one_address_cannot_try_many_names(clock: Clock, client: Client, db: None) -> None:
     for number in range(30):
         guess(client, 1, f"name{number}")

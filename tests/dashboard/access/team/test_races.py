@@ -94,7 +94,6 @@ def _send_first_password(client: Client, ana: Member) -> tuple[str, dict[str, st
     return form, {"new_password1": NEW, "new_password2": NEW}
 
 
-@pytest.mark.matrix(8)
 @pytest.mark.parametrize("send", [_send_preferences, _send_password, _send_first_password])
 @pytest.mark.parametrize("is_active", [True, False])
 def test_a_request_that_is_under_way_gives_no_rights_back(
@@ -116,7 +115,6 @@ def test_a_member_is_never_saved_whole(ana: Member) -> None:
         ana.save()
 
 
-@pytest.mark.matrix(52)
 def test_a_new_password_locks_in_the_order_of_every_change_of_rights(analyst: Client, ana: Member) -> None:
     """The member first and the head of the trail last: else two of them wait for each other."""
     url, fields = _send_password(analyst, ana)
