@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db.models import Max, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from dashboard.audit.chain import NO_HASH, first_break, read_line
@@ -82,8 +83,7 @@ def _walk_on(check: ChainCheck, until: float) -> None:
             _keep(check, reached, problem, is_walk=True)
             return
         if time.monotonic() >= until and reached[0] < head[0]:
-            check.walk_sequence, check.walk_hash = reached
-            check.save(update_fields=["walk_sequence", "walk_hash"])
+            _unchanged(check).update(walk_sequence=reached[0], walk_hash=reached[1])
             return
     _keep(check, head, _past_the_end() or _lost_since(check, head), is_walk=True)
 
@@ -127,18 +127,34 @@ def _lost_since(check: ChainCheck, head: Link) -> str | None:
 
 
 def _keep(check: ChainCheck, reached: Link, problem: str | None, *, is_walk: bool = False) -> None:
-    """Remember what a walk found; `is_walk`: it began with the first row and has ended."""
-    check.checked_at = timezone.now()
-    if is_walk:
-        check.walk_sequence, check.walk_hash = START
-        check.walk_ended_at = check.checked_at
+    """Remember what a walk found; `is_walk`: it began with the first row and has ended.
+
+    Others may have found something since `check` was read. "Whole" takes a problem back only from a walk over every
+    row, and only the problem it began with.
+    """
+    now, row = timezone.now(), ChainCheck.objects.filter(pk=check.pk)
+    walk = {"walk_sequence": START[0], "walk_hash": START[1], **({"walk_ended_at": now} if is_walk else {})}
     if problem:
-        check.problem, check.broken_at = problem, check.broken_at or check.checked_at
         log.error("audit_chain_broken", problem=problem)
-    else:
-        check.problem, check.broken_at = "", None
-        check.sequence, check.hash = reached
-    check.save()
+        told = row if is_walk else row.filter(problem="")
+        # A walk that is half way may have passed the broken link while it was whole: it begins anew.
+        told.update(problem=problem, broken_at=Coalesce("broken_at", now), checked_at=now, **walk)
+        check.refresh_from_db()
+        return
+    if is_walk:
+        if check.problem:
+            _unchanged(check).filter(checked_at=check.checked_at).update(problem="", broken_at=None)
+        row.update(checked_at=now, **walk)
+    good = row.filter(problem="", sequence__lte=reached[0])
+    if good.update(checked_at=now, sequence=reached[0], hash=reached[1]):
+        check.checked_at, check.sequence, check.hash = now, *reached
+
+
+def _unchanged(check: ChainCheck) -> QuerySet[ChainCheck]:
+    """The row, if nobody else walked on, or found something, since it was read."""
+    return ChainCheck.objects.filter(
+        pk=check.pk, walk_sequence=check.walk_sequence, problem=check.problem, broken_at=check.broken_at
+    )
 
 
 def _check() -> ChainCheck:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -122,6 +124,61 @@ def test_a_broken_chain_stays_broken_until_every_row_is_whole_again(trail: list[
         clock.shift(dt.timedelta(hours=23))
         verifying.verify_new()
         assert (check().problem, check().sequence) == ("", 5)
+
+
+@contextmanager
+def once_at_the_end_of_a_look(happens: Callable[[], None]) -> Iterator[None]:
+    """While one looks, after the last row and before it keeps what it found, something else happens."""
+    waiting = [happens]
+
+    def ask(execute: Callable, statement: str, *rest: Any) -> Any:
+        if waiting and "MAX(" in statement and "audit_auditevent" in statement:
+            waiting.pop()()
+        return execute(statement, *rest)
+
+    with connection.execute_wrapper(ask):
+        yield
+    assert not waiting
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["whole before", "broken before"])
+@pytest.mark.parametrize("look", [verifying.verify_all, verifying.verify_new], ids=["command", "worker"])
+@pytest.mark.matrix(73)
+def test_who_began_to_look_earlier_does_not_wipe_what_another_found(
+    trail: list[AuditEvent], unguarded: None, look: Callable[[], object], is_known: bool
+) -> None:
+    with time_machine.travel(dt.datetime.now(dt.UTC), tick=False) as clock:
+        if is_known:
+            edit()
+        verifying.verify_new()
+        sql("UPDATE audit_auditevent SET actor_name = 'Ana' WHERE sequence = 3")
+        clock.shift(dt.timedelta(hours=25))
+
+        def found_by_another() -> None:
+            clock.shift(1)
+            edit()
+            verifying.verify_all()
+
+        with once_at_the_end_of_a_look(found_by_another):
+            look()
+
+    assert check().problem == "Row 3 was changed after it was written."
+    assert check().broken_at is not None
+
+
+def test_a_walk_that_passed_the_broken_link_before_begins_anew(
+    trail: list[AuditEvent], unguarded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "STEP", 2)
+    for _ in range(4):
+        verifying.verify_new(seconds=0)
+    assert (check().walk_sequence, check().walk_ended_at) == (4, None)
+
+    edit()
+    verifying.verify_all()
+    verifying.verify_new(seconds=0)
+
+    assert check().problem == "Row 3 was changed after it was written."
 
 
 def test_a_long_trail_is_walked_in_steps(trail: list[AuditEvent], monkeypatch: pytest.MonkeyPatch) -> None:
