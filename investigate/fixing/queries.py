@@ -64,6 +64,7 @@ class FixView:
     fix: Fix
     steps: list[StepView]
     is_own: bool
+    may_finish: bool  # end the work on the message, which is what comes next
 
     @property
     def url(self) -> str:
@@ -138,7 +139,10 @@ def of_member(member: Member) -> QuerySet[Fix]:
 
 def view_of(fix: Fix, member: Member) -> FixView:
     steps = fix.steps.select_related("action", "action__actor", "action__approval", "entry")
-    return FixView(fix, [_step(step, member) for step in steps], is_own=fix.actor_id == member.pk)
+    may_finish = member.may(Permission.CASE_WORK)
+    return FixView(
+        fix, [_step(step, member) for step in steps], is_own=fix.actor_id == member.pk, may_finish=may_finish
+    )
 
 
 def of_message(investigate_id: str, member: Member) -> list[FixView]:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
+from dashboard.upstream.models import Copy
 from investigate.models import Action, Fix
 from settings_ui.models import Entry
 from tests.conftest import HTMX
@@ -157,6 +158,27 @@ def test_the_button_leads_to_what_runs_already(
     assert answer.status_code == 409
     assert "Ana puts this message right already." in said(soup(answer))
     assert Action.objects.count() == 1
+
+
+def test_what_is_put_right_leads_on_and_is_not_offered_again_while_it_stays_so(
+    analyst: Client, ana: Member, held: Message, put_right: PutRight, worker: Worker, soup: Soup, emailsec: Any
+) -> None:
+    fix = put_right(ana, held)
+    worker.runs(fix)
+
+    in_panel = {**HTMX, "HX-Current-URL": f"http://testserver/investigate/{held.id}/"}
+    panel = soup(analyst.get(f"/investigate/fixes/{fix.pk}/", {"n": 1}, headers=in_panel))
+    assert panel.select_one("#fix form[action$='/done'] button").text == "Done e"
+    button = soup(analyst.get(f"/investigate/{held.id}/")).select_one("[data-key=w]")
+    assert button["href"] == f"/investigate/fixes/{fix.pk}/"
+    assert said(button).startswith("Put right by Ana")
+
+    record = next(one for one in emailsec.world.store.records if one.id == held.id)
+    for copy in emailsec.world.store.touched(record).copies:
+        copy.status, copy.folder = "quarantined", None
+    Copy.objects.all().delete()
+    button = soup(analyst.get(f"/investigate/{held.id}/")).select_one("[data-key=w]")
+    assert button["href"] == url_of(held), "it is held back again"
 
 
 def test_undo_on_the_page_takes_back_all_of_it(
