@@ -296,7 +296,22 @@ def test_more_calls_than_the_budget_take_as_long_as_it_needs_to_come_back(ana):
     assert cost.seconds >= 300
 
 
+def test_a_release_that_reads_each_verdict_again_says_what_that_costs(ana: Member, ben: Member, settings: Any) -> None:
+    mine, bens = filled(ana, 5, "release"), filled(ben, 5, "release")
+    assert [rehearsal_of(job, job.actor).cost.calls for job in (mine, bens)] == [6, 1]
+
+    settings.SECOND_PERSON = frozenset({"release_malicious"})
+    assert rehearsal_of(bens, ben).cost.calls == 6, "not even Ben may do it alone"
+    assert rehearsal_of(filled(ben, 5, "release", disposition="MALICIOUS"), ben).cost.calls == 1, "asked for"
+
+
 # --- dangers and rights ---
+
+
+def test_mail_without_a_clear_verdict_is_told_as_a_danger(ben, responder: Client, soup: Soup):
+    page = soup(responder.get(url(filled(ben, 3, "release", disposition="UNKNOWN"))))
+
+    assert "No clear verdict on 3 of them: they count as Malicious." in page.select_one(".dangers").get_text()
 
 
 def test_malicious_mail_and_purges_are_told_as_dangers(ben, responder: Client, soup: Soup):
