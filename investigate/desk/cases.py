@@ -104,11 +104,10 @@ def can_work_on(member: Member, case: Case) -> bool:
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def ensure(message: Message, source: str = CaseSource.PERSON, *, arrived_at: dt.datetime | None = None) -> Case:
+def ensure(message: Message, source: str = CaseSource.PERSON) -> Case:
     """The case of a message, made now where there is none. Runs in the caller's transaction.
 
     Takes the message with all its copies, as `parts.read_message` gives it: the columns are for everybody.
-    `arrived_at`: when it came to us, where that is not when it was scanned.
     """
     now = timezone.now()
     case, is_new = Case.objects.get_or_create(
@@ -119,7 +118,7 @@ def ensure(message: Message, source: str = CaseSource.PERSON, *, arrived_at: dt.
             "created_at": now,
             "changed_at": now,
             **facts_of(message),
-            "due_at": due_at(message, arrived_at or message.scanned_at or now),
+            "due_at": due_at(message, now),
         },
     )
     if not is_new and source != CaseSource.PERSON:
@@ -135,7 +134,7 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     found = {message.id: message for message in messages}
     with transaction.atomic():
         known = dict(all_cases().filter(key__in=list(found)).values_list("key", "source"))
-        missing = [message for name, message in found.items() if name not in known]
+        missing = sorted((found[name] for name in found.keys() - known.keys()), key=_scanned)  # older ones come first
         Case.objects.bulk_create(
             (unwritten(message, source) for message in missing),
             batch_size=200,
@@ -149,6 +148,10 @@ def ensure_many(messages: Iterable[Message], source: str) -> list[str]:
     return new
 
 
+def _scanned(message: Message) -> tuple[bool, dt.datetime | None]:
+    return message.scanned_at is not None, message.scanned_at
+
+
 def unwritten(message: Message, source: str = CaseSource.PERSON) -> Case:
     """The case as it would be; also for a page that only asks what to do with it."""
     now = timezone.now()
@@ -158,7 +161,7 @@ def unwritten(message: Message, source: str = CaseSource.PERSON) -> Case:
         source=source,
         created_at=now,
         changed_at=now,
-        due_at=due_at(message, message.scanned_at or now),
+        due_at=due_at(message, now),
         **facts_of(message),
     )
 
@@ -181,12 +184,15 @@ def facts_of(message: Message) -> Changes:
     }
 
 
-def due_at(message: Message, arrived_at: dt.datetime) -> dt.datetime:
-    """When it is overdue: sooner where somebody has Malicious mail in front of them."""
+def due_at(message: Message, created_at: dt.datetime) -> dt.datetime:
+    """When it is overdue: sooner where somebody has Malicious mail in front of them.
+
+    Counted from when it came onto the desk: what was scanned before there was a desk is late for nobody.
+    """
     hours: int = settings.OVERDUE_HOURS
     if is_malicious(message.final_disposition) and not message.is_quarantined:
         hours = min(hours, HOURS_FOR_DELIVERED_MALICIOUS)
-    return arrived_at + dt.timedelta(hours=hours)
+    return created_at + dt.timedelta(hours=hours)
 
 
 def is_malicious(disposition: str | None) -> bool:

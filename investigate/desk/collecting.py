@@ -358,7 +358,7 @@ def _take_in(began: Round, report: Report) -> None:
     message = _message_of(began, report)
     with transaction.atomic():
         if message is not None:
-            case = ensure(message, report.source, arrived_at=report.reported_at)
+            case = ensure(message, report.source)
         else:
             case = _case_with_fingerprint(report) or _case_of_its_own(report)
         _, is_new = CaseReport.objects.get_or_create(
@@ -449,7 +449,7 @@ def _case_of_its_own(report: Report) -> Case:
             "source": report.source,
             "created_at": now,
             "changed_at": now,
-            "due_at": report.reported_at + dt.timedelta(hours=settings.OVERDUE_HOURS),
+            "due_at": now + dt.timedelta(hours=settings.OVERDUE_HOURS),
             "subject": report.title,
             "sender": sender,
             "sender_domain": storable_text(split_address(sender)[1], limit=255),

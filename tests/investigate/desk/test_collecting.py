@@ -82,6 +82,16 @@ def test_the_first_reading_goes_back_as_far_as_is_set(emailsec: Any, settings: A
     assert oldest > timezone.now() - dt.timedelta(days=15, minutes=16)
 
 
+def test_nothing_the_first_reading_finds_is_overdue_already(emailsec: Any, reports: dict[str, Any]) -> None:
+    read(CaseSource.DETECTION)
+    read(CaseSource.SUBMISSION)
+
+    assert Case.objects.filter(scanned_at__lt=timezone.now() - dt.timedelta(days=2)).exists()
+    assert not [case.key for case in Case.objects.all() if cases.is_overdue(case)]
+    alike = Case.objects.filter(source=CaseSource.DETECTION, disposition="SUSPICIOUS")
+    assert list(alike.order_by("due_at")) == list(alike.order_by("scanned_at", "due_at")), "older ones come first"
+
+
 def test_reading_again_finds_what_is_new_and_doubles_nothing(emailsec: Any) -> None:
     read(CaseSource.DETECTION)
     emailsec.arrive(20)
