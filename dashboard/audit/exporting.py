@@ -17,7 +17,7 @@ from dashboard.access.models import Member
 from dashboard.audit import words
 from dashboard.audit.chain import line
 from dashboard.audit.models import AuditEvent, ChainHead
-from dashboard.audit.queries import Filters, export_steps
+from dashboard.audit.queries import Filters, export_steps, first_since
 from dashboard.audit.recorder import record
 from dashboard.web import csv_cells
 
@@ -47,17 +47,28 @@ def record_export(
     phase: str = "done",
     refers_to: int | None = None,
 ) -> AuditEvent:
-    """Write down that a file leaves. Raises TooManyExports; counted and written in one step, so nobody is faster."""
+    """Write down that a file leaves. Raises TooManyExports; counted and written in one step, so nobody is faster.
+
+    The hour is looked through before the trail is locked; behind the lock, only what was written meanwhile.
+    """
+    hour_ago = timezone.now() - HOUR
+    head = ChainHead.objects.get_or_create(pk=1)[0].sequence
+    taken = _exports_of(actor, after=first_since(hour_ago, head) - 1, until=head)
     with transaction.atomic():
-        ChainHead.objects.get_or_create(pk=1)
-        ChainHead.objects.select_for_update().get(pk=1)
+        now_at = ChainHead.objects.select_for_update().get(pk=1).sequence
+        taken += _exports_of(actor, after=head, until=now_at)
         now = timezone.now()
-        kinds = Q(action="job:export") | Q(action="audit:export", phase="attempt")
-        taken = AuditEvent.objects.filter(kinds, actor_id=actor.pk, at__gt=now - HOUR).order_by("-sequence")
-        times = list(taken.values_list("at", flat=True)[: settings.EXPORTS_PER_HOUR])
+        times = sorted((at for at in taken if at > now - HOUR), reverse=True)[: settings.EXPORTS_PER_HOUR]
         if len(times) >= settings.EXPORTS_PER_HOUR:
             raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
         return record(actor=actor, action=action, detail=detail, request=request, phase=phase, refers_to=refers_to)
+
+
+def _exports_of(actor: Member, *, after: int, until: int) -> list[dt.datetime]:
+    """When the member took files, of these rows of the trail."""
+    kinds = Q(action="job:export") | Q(action="audit:export", phase="attempt")
+    rows = AuditEvent.objects.filter(kinds, actor_id=actor.pk, sequence__gt=after, sequence__lte=until)
+    return list(rows.values_list("at", flat=True))
 
 
 def export(

@@ -150,10 +150,10 @@ class Page:
 def page(filters: Filters, *, before: int | None = None) -> Page:
     found = filters.rows().order_by("-sequence")
     head = ChainHead.objects.filter(pk=1).values_list("sequence", flat=True).first() or 0
-    first = _first_since(filters.start, head) if filters.start else 1
+    first = first_since(filters.start, head) if filters.start else 1
     top = min(before, head + 1) if before else head + 1
     if filters.end:
-        top = min(top, _first_since(filters.end + 2 * CLOCKS_DIFFER, head))
+        top = min(top, first_since(filters.end + 2 * CLOCKS_DIFFER, head))
     floor = max(first, top - MOST_LOOKED_AT) if filters.needs_looking else first
     events = list(found.filter(sequence__lt=top, sequence__gte=floor)[: PAGE + 1])
     rows = [Row(event) for event in events[:PAGE]]
@@ -183,9 +183,9 @@ def opened(sequence: int) -> Opened | None:
 def export_steps(filters: Filters, *, until: int) -> Iterator[list[AuditEvent]]:
     """Every row that fits, oldest first, in steps that cost the same however long the trail is."""
     found = filters.rows().order_by("sequence")
-    last = _first_since(filters.start, until) - 1 if filters.start else 0
+    last = first_since(filters.start, until) - 1 if filters.start else 0
     if filters.end:
-        until = min(until, _first_since(filters.end + 2 * CLOCKS_DIFFER, until))
+        until = min(until, first_since(filters.end + 2 * CLOCKS_DIFFER, until))
     while last < until:
         reach = min(last + STEP, until)
         if events := list(found.filter(sequence__gt=last, sequence__lte=reach)):
@@ -211,7 +211,7 @@ def chain() -> Chain:
     return Chain(check, is_silent)
 
 
-def _first_since(moment: dt.datetime, head: int) -> int:
+def first_since(moment: dt.datetime, head: int) -> int:
     """The first row that may be of this moment or later, found by halving: rows follow each other in time.
 
     An index over the time would do the same at the price of one more page written with each row.

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 import time_machine
 from bs4 import BeautifulSoup
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -385,6 +388,22 @@ def test_one_member_takes_so_many_files_an_hour(
 
         clock.shift(int(refused["Retry-After"]))
         assert body_of(auditor.get("/audit/export.csv"))
+
+
+def test_how_many_files_an_hour_is_asked_of_that_hour_and_before_the_trail_is_locked(
+    auditor: Client, ana: Member, settings: Any
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(30):
+            record(actor=ana, action="message:read")
+        clock.shift(dt.timedelta(hours=2))
+        record(actor=ana, action="message:read")
+        with CaptureQueriesContext(connection) as asked:
+            body_of(auditor.get("/audit/export.csv"))
+
+    counts = [query["sql"] for query in asked if "job:export" in query["sql"]]
+    bounds = [re.findall(r'"sequence" (>|<=) (\d+)', sql) for sql in counts]
+    assert bounds == [[(">", "30"), ("<=", "31")], [(">", "31"), ("<=", "31")]]
 
 
 def test_a_filter_that_cannot_be_read_exports_nothing(auditor: Client, trail: list[AuditEvent]) -> None:
