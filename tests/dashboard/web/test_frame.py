@@ -87,6 +87,23 @@ def test_menu_shows_where_one_is(analyst: Client, soup: Soup) -> None:
     assert named == ["Investigate", "Queue", "Jobs", "Approvals", "Actions", "Team"]
 
 
+def test_the_menu_of_the_person_leads_to_their_sign_in_and_names_their_limits(
+    analyst: Client, ana: Member, soup: Soup
+) -> None:
+    menu = soup(analyst.get(PAGE)).select_one(".person .menu-list")
+    assert menu is not None
+    links = [link.text for link in menu.select("a")]
+    assert links[-3:] == ["Change password", "Second factors", "Sessions"]
+    assert "mail to" not in menu.text
+
+    ana.domains = ["corp.example"]
+    ana.save(update_fields=["domains"])
+
+    menu = soup(analyst.get(PAGE)).select_one(".person .menu-list")
+    assert menu is not None
+    assert "mail to corp.example" in menu.text
+
+
 def test_preferences_reach_the_page(analyst: Client, ana: Member, soup: Soup) -> None:
     ana.theme, ana.density, ana.text_size, ana.has_single_keys = "dark", "compact", 16, False
     ana.save(update_fields=["theme", "density", "text_size", "has_single_keys"])
