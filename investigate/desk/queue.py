@@ -22,6 +22,7 @@ from investigate.models import Case, CaseReport, CaseSource, CaseState, Mention,
 
 PER_PAGE = 100
 _PLAIN_IN_PATHS = ":@+"
+NOT_DONE = (CaseState.NEW, CaseState.IN_WORK, CaseState.WAITING)  # named, so that an index leads to them
 
 
 class Tab(StrEnum):
@@ -114,9 +115,11 @@ def page(member: Member, filters: Filters, *, after: str = "") -> Page:
 
 def counts(member: Member) -> dict[Tab, int]:
     """How many cases each list holds for this member; what is done is not counted."""
-    tabs = [tab for tab in Tab if tab != Tab.DONE]
-    numbers = _visible(member).aggregate(**{tab.value: Count("pk", filter=_is_on(tab, member)) for tab in tabs})
-    return {tab: numbers[tab.value] for tab in tabs}
+    tabs = [Tab.UNCLAIMED, Tab.ALL, Tab.WAITING]
+    is_open = _visible(member).filter(state__in=NOT_DONE)
+    numbers = is_open.aggregate(**{tab.value: Count("pk", filter=_is_on(tab, member)) for tab in tabs})
+    mine = _visible(member).filter(_is_on(Tab.MINE, member)).count()
+    return {Tab.MINE: mine, **{tab: numbers[tab.value] for tab in tabs}}
 
 
 def next_case(member: Member, filters: Filters, case: Case) -> Case | None:
@@ -157,12 +160,12 @@ def _filtered(member: Member, filters: Filters) -> QuerySet[Case]:
 def _is_on(tab: Tab, member: Member) -> Q:
     match tab:
         case Tab.MINE:
-            names_me = Mention.objects.filter(note__case=OuterRef("pk"), member=member, seen_at=None)
-            return Q(Exists(names_me)) | (Q(holder=member) & ~Q(state=CaseState.DONE))
+            names_me = Mention.objects.filter(member=member, seen_at=None).values("note__case")
+            return Q(pk__in=names_me) | Q(holder=member, state__in=NOT_DONE)
         case Tab.UNCLAIMED:
             return Q(state__in=AT_WORK) & (Q(holder=None) | idle(timezone.now()))
         case Tab.ALL:
-            return ~Q(state=CaseState.DONE)
+            return Q(state__in=NOT_DONE)
         case Tab.WAITING:
             return Q(state=CaseState.WAITING)
         case Tab.DONE:

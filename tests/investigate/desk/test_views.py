@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -85,6 +87,24 @@ def test_each_list_holds_what_it_says_in_the_order_of_urgency(
     ]
     overdue = [bool(row.select_one(".overdue")) for row in page.select("#rows tr[data-id]")]
     assert overdue == [True, True, False]
+
+
+def test_the_numbers_of_the_lists_are_taken_from_what_is_open_and_what_names_one(
+    ana: Member, ben: Member, several: list[Case], write: Write
+) -> None:
+    write(ben, several[0], "@ana done, have a look")
+    cases.finish(actor=ben, case=several[0], request=None)
+    cases.finish(actor=ben, case=several[1], request=None)
+    cases.take(actor=ana, case=several[2], request=None)
+
+    with CaptureQueriesContext(connection) as asked:
+        counts = queue.counts(ana)
+
+    assert counts == {"mine": 2, "unclaimed": 1, "all": 2, "waiting": 0}
+    assert len(asked) == 2
+    for query in asked:
+        assert "EXISTS" not in query["sql"], "a question for each case of the whole history"
+        assert '"state" IN' in query["sql"]
 
 
 def test_what_an_absent_colleague_had_is_unclaimed(
