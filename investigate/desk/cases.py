@@ -202,9 +202,7 @@ def is_malicious(disposition: str | None) -> bool:
 # --- changing ---------------------------------------------------------------------------------------------------------
 
 
-def take(
-    *, actor: Member, case: Case, version: int | None = None, take_over: bool = False, request: HttpRequest | None
-) -> Case:
+def take(*, actor: Member, case: Case, take_over: bool = False, request: HttpRequest | None) -> Case:
     """Have it. Where a colleague has it, Conflict says since when; `take_over` insists, and is recorded as such."""
 
     def decide(now_case: Case, now: dt.datetime) -> Changes | None:
@@ -216,7 +214,7 @@ def take(
     def told(before: Case) -> Changes:
         return {"taken_over_from": before.holder_name} if before.holder_id and before.holder_id != actor.pk else {}
 
-    return _change(actor, case, decide, action="case:take", version=version, told=told, request=request)
+    return _change(actor, case, decide, action="case:take", told=told, request=request)
 
 
 def hand_over(
@@ -224,7 +222,6 @@ def hand_over(
     actor: Member,
     case: Case,
     to: Member,
-    version: int | None = None,
     take_over: bool = False,
     request: HttpRequest | None,
 ) -> Case:
@@ -241,10 +238,10 @@ def hand_over(
     def told(before: Case) -> Changes:
         return {"to": to.display_name, "to_id": to.pk, "from": before.holder_name}
 
-    return _change(actor, case, decide, action="case:hand_over", version=version, told=told, request=request)
+    return _change(actor, case, decide, action="case:hand_over", told=told, request=request)
 
 
-def let_go(*, actor: Member, case: Case, version: int | None = None, request: HttpRequest | None) -> Case:
+def let_go(*, actor: Member, case: Case, request: HttpRequest | None) -> Case:
     """Have it no longer: it is there for everybody again."""
 
     def decide(now_case: Case, now: dt.datetime) -> Changes | None:
@@ -253,12 +250,10 @@ def let_go(*, actor: Member, case: Case, version: int | None = None, request: Ht
         _check_free(now_case, actor, now)
         return _let_go(now_case)
 
-    return _change(actor, case, decide, action="case:let_go", version=version, request=request)
+    return _change(actor, case, decide, action="case:let_go", request=request)
 
 
-def set_state(
-    *, actor: Member, case: Case, state: str, version: int | None = None, request: HttpRequest | None
-) -> Case:
+def set_state(*, actor: Member, case: Case, state: str, request: HttpRequest | None) -> Case:
     """Say how far it is. In work means that the actor has it; out of *done* is the way to reopen it."""
 
     def decide(now_case: Case, now: dt.datetime) -> Changes | None:
@@ -279,7 +274,7 @@ def set_state(
     def told(before: Case) -> Changes:
         return {"state": str(state), "was": before.state}
 
-    return _change(actor, case, decide, action="case:state", version=version, told=told, request=request)
+    return _change(actor, case, decide, action="case:state", told=told, request=request)
 
 
 def set_verdict(
@@ -288,7 +283,6 @@ def set_verdict(
     case: Case,
     verdict: str,
     was: str | None = None,
-    version: int | None = None,
     request: HttpRequest | None,
 ) -> Case:
     """What the team says; "" takes it back. `was`: the verdict the person saw, which another one must not follow."""
@@ -304,30 +298,22 @@ def set_verdict(
     def told(before: Case) -> Changes:
         return {"verdict": str(verdict), "was": before.verdict}
 
-    return _change(actor, case, decide, action="case:verdict", version=version, told=told, request=request)
+    return _change(actor, case, decide, action="case:verdict", told=told, request=request)
 
 
-def finish(
-    *,
-    actor: Member,
-    case: Case,
-    verdict: str | None = None,
-    version: int | None = None,
-    request: HttpRequest | None,
-) -> Case:
-    """Done with it, with a verdict where one is given."""
+def finish(*, actor: Member, case: Case, request: HttpRequest | None) -> Case:
+    """Done with it."""
 
     def decide(now_case: Case, now: dt.datetime) -> Changes | None:
-        is_said = verdict is None or now_case.verdict == verdict
-        if now_case.state == CaseState.DONE and is_said:
+        if now_case.state == CaseState.DONE:
             return None
         _check_free(now_case, actor, now)
-        return _done(now_case, actor, now) | ({} if is_said else _verdict(actor, str(verdict), now))
+        return _done(now_case, actor, now)
 
     def told(before: Case) -> Changes:
-        return {"verdict": str(before.verdict if verdict is None else verdict), "was": before.state}
+        return {"verdict": str(before.verdict), "was": before.state}
 
-    return _change(actor, case, decide, action="case:done", version=version, told=told, request=request)
+    return _change(actor, case, decide, action="case:done", told=told, request=request)
 
 
 def seen(member: Member, key: str) -> None:
@@ -375,7 +361,6 @@ def _change(
     decide: Callable[[Case, dt.datetime], Changes | None],
     *,
     action: str,
-    version: int | None,
     request: HttpRequest | None,
     told: Callable[[Case], Changes] = lambda _: {},
 ) -> Case:
@@ -388,8 +373,6 @@ def _change(
         values = decide(before, now)
         if values is None:
             return before
-        if version is not None and before.version != version:
-            raise Conflict(words.changed_meanwhile(before), before)
         if before.holder_id == actor.pk and "holder" not in values:
             values["holder_seen_at"] = now
         unchanged = all_cases().filter(pk=before.pk, version=before.version)

@@ -172,7 +172,8 @@ def test_a_case_goes_to_nobody_who_could_not_work_on_it(
 
 def test_done_ends_the_claim_and_can_be_opened_again(ana: Member, case: Case) -> None:
     cases.take(actor=ana, case=case, request=None)
-    done = cases.finish(actor=ana, case=case, verdict=OwnVerdict.FALSE_POSITIVE, request=None)
+    cases.set_verdict(actor=ana, case=case, verdict=OwnVerdict.FALSE_POSITIVE, request=None)
+    done = cases.finish(actor=ana, case=case, request=None)
     assert (done.state, done.verdict, done.verdict_by, done.done_by) == ("done", "false_positive", "Ana", "Ana")
     assert done.holder is None
 
@@ -186,7 +187,7 @@ def test_who_decided_by_an_older_sight_of_it_is_told_how_it_stands(ana: Member, 
     cases.set_verdict(actor=ben, case=case, verdict=OwnVerdict.TRUE_POSITIVE, request=None)
 
     with pytest.raises(Conflict, match="true positive by Ben"):
-        cases.set_verdict(actor=ana, case=case, verdict=OwnVerdict.GRAYMAIL, version=case.version, request=None)
+        cases.set_verdict(actor=ana, case=case, verdict=OwnVerdict.GRAYMAIL, was=case.verdict, request=None)
     assert Case.objects.get().verdict == OwnVerdict.TRUE_POSITIVE
 
 

@@ -105,7 +105,8 @@ def test_reading_again_finds_what_is_new_and_doubles_nothing(emailsec: Any) -> N
 def test_what_was_worked_on_stays_as_it_is_when_it_is_read_again(emailsec: Any, ana: Member) -> None:
     read(CaseSource.DETECTION)
     newest = Case.objects.order_by("-scanned_at")[0]
-    cases.finish(actor=ana, case=newest, verdict=OwnVerdict.GRAYMAIL, request=None)
+    cases.set_verdict(actor=ana, case=newest, verdict=OwnVerdict.GRAYMAIL, request=None)
+    cases.finish(actor=ana, case=newest, request=None)
     QueueMark.objects.update(read_until=timezone.now() - dt.timedelta(days=30))
 
     read(CaseSource.DETECTION)
@@ -345,7 +346,9 @@ def test_looking_for_messages_is_bounded_in_a_round(
 
 def test_a_report_of_what_was_done_opens_it_again(reports: dict[str, Any], ana: Member) -> None:
     message = get_client().message(next(iter(reports.values())).record.id)
-    done = cases.finish(actor=ana, case=cases.ensure(message), verdict=OwnVerdict.FALSE_POSITIVE, request=None)
+    case = cases.ensure(message)
+    cases.set_verdict(actor=ana, case=case, verdict=OwnVerdict.FALSE_POSITIVE, request=None)
+    done = cases.finish(actor=ana, case=case, request=None)
 
     read(CaseSource.SUBMISSION)
 
@@ -355,7 +358,9 @@ def test_a_report_of_what_was_done_opens_it_again(reports: dict[str, Any], ana: 
 
 @pytest.mark.parametrize("keeps", ["nothing", "verdict", "note", "open", "recent"])
 def test_old_cases_that_hold_nothing_are_forgotten(keeps: str, ana: Member, case: Case, write: Any) -> None:
-    cases.finish(actor=ana, case=case, verdict=OwnVerdict.UNSURE if keeps == "verdict" else None, request=None)
+    if keeps == "verdict":
+        cases.set_verdict(actor=ana, case=case, verdict=OwnVerdict.UNSURE, request=None)
+    cases.finish(actor=ana, case=case, request=None)
     if keeps == "note":
         write(ana, case, "the user called")
     age = dt.timedelta(days=89 if keeps == "recent" else 91)
