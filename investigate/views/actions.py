@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.conf import settings
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import polls, recently_proved, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError
@@ -26,11 +27,12 @@ from dashboard.web.htmx import HtmxRequest, wants_partial
 from dashboard.web.text import dom_id
 from investigate import undoing
 from investigate.actions import queries, services, words
-from investigate.actions.decision import Decision
+from investigate.actions.decision import Decision, least_permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients
 from investigate.actions.forms import ActionForm, ReasonForm, SettleForm
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
 from investigate.actions.within import is_within, theirs
+from investigate.approvals.needs import takes_two
 from investigate.bulk import jobs
 from investigate.bulk.progress import JobView, chunk_views
 from investigate.bulk.upstream import presenting
@@ -45,13 +47,25 @@ FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def act(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def act(request: HttpRequest, investigate_id: str) -> HttpResponseBase:
     """POST decides; GET shows the panel that asks for a reason, or for the message as a file."""
     if request.method != "POST":
         return _ask(request, investigate_id)
     form = ActionForm(request.POST, request.FILES)
     if not form.is_valid():
         return _invalid(request, investigate_id, form)
+    if _purges_alone(form):
+        return recently_proved()(_act)(request, investigate_id, form)
+    return _act(request, investigate_id, form)
+
+
+def _purges_alone(form: ActionForm) -> bool:
+    """Nobody else looks at it, so whoever does it proves first who they are: before the panel asks for a reason."""
+    permission = least_permission_for(form.cleaned_data["kind"], destination=form.cleaned_data["destination"])
+    return permission == Permission.MESSAGE_PURGE and not takes_two(permission)
+
+
+def _act(request: HttpRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
     try:
         decision = form.decision(investigate_id)
         action = services.act(

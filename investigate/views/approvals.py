@@ -22,6 +22,7 @@ from dashboard.web.htmx import wants_partial
 from investigate.approvals import queries, services
 from investigate.approvals.forms import DecisionForm
 from investigate.approvals.queries import ApprovalView
+from investigate.approvals.rights import special
 from investigate.approvals.services import Conflict, NotPossible, NotYours
 from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import presenting
@@ -95,8 +96,8 @@ def undo_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponse:
 def _decided(
     request: HttpRequest, found: Approval, decide: Callable[[HttpRequest, Approval], HttpResponse]
 ) -> HttpResponseBase:
-    """A purge is decided by somebody who has just proved who they are."""
-    if Permission.MESSAGE_PURGE in found.permissions:
+    """Who lends a special right has just proved who they are."""
+    if special(found.permissions):
         return recently_proved(PROOF_MINUTES)(decide)(request, found)
     return decide(request, found)
 
@@ -141,14 +142,13 @@ def _page(request: HttpRequest, found: Approval, form: DecisionForm, *, status: 
     member = member_of(request)
     view = queries.view_of(found, member)
     may_decide = view.is_pending and not view.why_not
-    takes_proof = Permission.MESSAGE_PURGE in found.permissions
     context: dict[str, Any] = {
         "view": view,
         "approval": found,
         "stamp": _stamp(view),
         "form": form,
         "may_decide": may_decide,
-        "needs_proof": may_decide and takes_proof and not _is_proved(request),
+        "needs_proof": may_decide and special(found.permissions) and not _is_proved(request),
     }
     match view.about:
         case Action():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.sessions import PROVED
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import Message
 from dashboard.upstream.models import Heartbeat
@@ -297,6 +299,21 @@ def test_danger_asks_first_in_a_panel_that_names_the_copies(responder: Client, f
     done = responder.post(url(message), {**hidden, "reason": "known supplier"}, headers=on_search(message))
     assert done.status_code == 200
     assert Action.objects.get().reason == "known supplier"
+
+
+def test_who_purges_alone_proves_first_who_they_are(responder: Client, clean: Message, emailsec: Any) -> None:
+    session = responder.session
+    session[PROVED] = int(time.time()) - 11 * 60
+    session.save()
+
+    purge = form("move", destination="RecoverableItemsPurges", confirmed="on", reason="It is a virus.")
+    asked = responder.post(url(clean), purge, headers=on_search(clean))
+    assert (asked.status_code, len(emailsec.ledger)) == (401, 0)
+    assert asked["HX-Redirect"].startswith("/account/prove/?next=%2Finvestigate%2F")
+    assert not Action.objects.exists()
+
+    trash = responder.post(url(clean), form("move", destination="DeletedItems"), headers=on_search(clean))
+    assert trash.status_code == 200, "what can be undone takes one click"
 
 
 def test_the_panel_of_a_purge_names_it(responder: Client, clean: Message, soup: Soup) -> None:

@@ -210,6 +210,21 @@ def test_no_way_around_the_second_person(attempt: Callable[[Desk], Any], desk: D
     assert len(emailsec.ledger) == 0
 
 
+@pytest.mark.parametrize("right", ["message:purge", "message:release_malicious", "job:run_large"])
+def test_who_lends_a_special_right_proves_who_they_are(right: str, desk: Desk) -> None:
+    Approval.objects.filter(pk=desk.approval.pk).update(permissions=[right])
+    client = desk.second
+    session = client.session
+    session[PROVED] = int(time.time()) - 11 * 60
+    session.save()
+
+    page = client.get(reverse("investigate:approval", args=[desk.approval.pk])).content.decode()
+    answer = decision(client, desk.approval)
+
+    assert "proves first who they are" in page
+    assert answer["Location"].startswith("/account/prove/")
+
+
 def test_the_desk_of_these_attempts_works(desk: Desk, emailsec: Any) -> None:
     """They are refused for what they do, not because nothing ever goes out there."""
     assert decision(desk.second, desk.approval).status_code == 303
