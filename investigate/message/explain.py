@@ -8,7 +8,7 @@ template makes them visible and isolates them; a sentence itself holds only our 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -83,7 +83,7 @@ def _masking(message: Message, detections: Detections | None) -> Callable[[str |
     The sender's own domains stay: they stand in the head of the message as well. Where the detections are not known,
     everything goes that could be a file or a host.
     """
-    senders = {split_address(address)[1].casefold() for address in (message.from_, message.envelope_from)} - {""}
+    senders = domains_of(message.from_, message.envelope_from)
     spelled = {spelling for text in _quotable(message, detections) for spelling in (text, defang(text))}
     secrets = sorted((text for text in spelled if not _is_within(text, senders)), key=len, reverse=True)
 
@@ -92,11 +92,19 @@ def _masking(message: Message, detections: Detections | None) -> Callable[[str |
         for secret in secrets:
             if secret.casefold() in words.casefold():
                 words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, words, flags=re.IGNORECASE)
-        if detections is None:
-            words = _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else _HIDDEN, words)
-        return words
+        return words if detections is not None else without_quotes(words, senders)
 
     return masked
+
+
+def without_quotes(reason: str, senders: Collection[str]) -> str:
+    """A reason of a message whose body nobody looked at, without what could be a link, a host or a file name."""
+    reason = _URL.sub(_HIDDEN, reason)
+    return _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else _HIDDEN, reason)
+
+
+def domains_of(*addresses: str | None) -> set[str]:
+    return {split_address(address)[1].casefold() for address in addresses} - {""}
 
 
 def _quotable(message: Message, detections: Detections | None) -> set[str]:
@@ -110,7 +118,7 @@ def _quotable(message: Message, detections: Detections | None) -> set[str]:
     return {text.strip() for text in told if text and len(text.strip()) > _TELLS_NOTHING}
 
 
-def _is_within(name: str, domains: Iterable[str]) -> bool:
+def _is_within(name: str, domains: Collection[str]) -> bool:
     """Whether a host, or that of an address, is one of these or below it."""
     host = name.casefold().rpartition("@")[2]
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)

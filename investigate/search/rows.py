@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
+from django.conf import settings
+
 from dashboard.emailsec.enums import DeliveryStatus, Disposition, Operation
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.times import parse_time
 from dashboard.web.text import punycode, split_address, visible
+from investigate.message.explain import domains_of, without_quotes
 from investigate.message.links import registrable
 
 MOST_SUBJECT = 200
@@ -76,12 +79,17 @@ def row_of(message: MessageRow, zone: dt.tzinfo) -> Row:
         name=visible(message.from_name, limit=MOST_NAME) if message.from_name else "",
         mark=mismatch(message, domain),
         subject=visible(message.subject, limit=MOST_SUBJECT).strip(),
-        why=visible(reasons[0], limit=MOST_REASON) if reasons else "",
+        why=visible(_said(reasons[0], message), limit=MOST_REASON) if reasons else "",
         more_reasons=max(0, len(reasons) - 1),
         to=_recipient(recipients[0]) if recipients else "",
         more_recipients=max(0, len(recipients) - 1),
         where=where(message),
     )
+
+
+def _said(reason: str, message: MessageRow) -> str:
+    """A reason in the words of the list; in privacy mode without what it may quote of a body."""
+    return without_quotes(reason, domains_of(message.from_, message.envelope_from)) if settings.PRIVACY else reason
 
 
 def _path(investigate_id: str) -> str:

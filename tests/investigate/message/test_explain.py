@@ -92,16 +92,18 @@ def test_without_the_body_no_reason_quotes_a_link_or_a_file():
 
 
 def test_without_the_body_and_the_detections_nothing_that_may_be_a_link_or_a_file_is_quoted():
-    reasons = (
+    quoting = (
         "Link to login.evil.test found",
         "File a.pdf.exe of pay-pal.example.evil.test",
-        "From pay-pal.example. Odd",
+        "Program Our Invoice.exe inside",
     )
+    known = (Finding(attachment="Our Invoice.exe"),)
 
-    told = said(mail(detection_reasons=reasons), None)
+    told = said(mail(detection_reasons=(*quoting, "From pay-pal.example. Odd"), findings=known), None)
 
     assert "Link to (hidden) found." in told
     assert "File (hidden) of (hidden)." in told
+    assert "Program (hidden) inside." in told
     assert "From pay-pal.example. Odd." in told
 
 

@@ -13,9 +13,11 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
+from dashboard.emailsec.rows import MessageRow
 from dashboard.simulator.mail.record import MailRecord
 from investigate.message import parts, privacy
 from investigate.models import BodyGrant
+from investigate.search.rows import row_of
 from tests.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +184,16 @@ def test_a_message_that_is_gone_says_so(analyst: Client, emailsec: object) -> No
     fragment = analyst.post("/investigate/no:such/uncover", REPORTED, headers=HTMX)
 
     assert (plain.status_code, fragment.status_code) == (404, 404)
+
+
+def test_the_list_names_no_file_and_no_link(settings: Any) -> None:
+    message = MessageRow(
+        id="m1", from_="a@shop.example", wire_reasons=("invoice.pdf.exe links to evil.test; from shop.example",)
+    )
+    assert row_of(message, dt.UTC).why == "(hidden) links to (hidden); from shop.example"
+
+    settings.PRIVACY = False
+    assert row_of(message, dt.UTC).why == "invoice.pdf.exe links to evil.test; from shop.example"
 
 
 def test_without_privacy_mode_nothing_is_covered(
