@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
 from dashboard.access.models import Member
@@ -137,6 +139,27 @@ def test_who_is_named_is_told_in_the_frame_until_they_open_the_notes(
     expect(badge).to_be_empty()
     expect(bar).not_to_contain_text("names you")
     assert Mention.objects.exclude(seen_at=None).exists()
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+def test_how_late_a_case_is_and_what_we_say_of_it_is_never_cut(
+    width: int, page: Page, waiting: list[Case], ben: Member
+) -> None:
+    case = waiting[0]
+    cases.take(actor=ben, case=case, request=None)
+    cases.set_verdict(actor=ben, case=case, verdict=OwnVerdict.TRUE_POSITIVE, request=None)
+    notes.add_note(actor=ben, case=case, text="sure", operation_key="k", request=None)
+    long_ago = timezone.now() - dt.timedelta(days=29)
+    Case.objects.filter(pk=case.pk).update(scanned_at=long_ago, due_at=long_ago)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(QUEUE.replace("unclaimed", "all"))
+
+    expect(row(page, case).locator(".c-time")).to_have_text("29 days overdue")
+    for place in (".c-time", ".c-us .ours"):
+        told = row(page, case).locator(place)
+        assert told.evaluate("(cell) => cell.scrollWidth <= cell.clientWidth"), f"{place} is cut"
+    fits = "(cell) => cell.querySelector('.ours').getBoundingClientRect().right <= cell.getBoundingClientRect().right"
+    assert row(page, case).locator(".c-us").evaluate(fits)
 
 
 def test_keys_pressed_before_the_message_is_there_mean_that_message_and_no_other(
