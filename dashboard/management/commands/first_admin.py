@@ -39,9 +39,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def _make(self) -> Member:
-        role, _ = TeamRole.objects.get_or_create(
-            name=OWNER, defaults={"label": "Owner", "permissions": [EVERYTHING]}
-        )
+        role, _ = TeamRole.objects.get_or_create(name=OWNER, defaults={"label": "Owner", "permissions": [EVERYTHING]})
         first = Member(username=NAME, role=role.pk)
         first.set_unusable_password()
         first.save()
