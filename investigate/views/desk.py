@@ -319,7 +319,7 @@ def _line(
         context |= {"cell": cell(request, acted, mark), "investigate_id": key}
         context |= {"closes_panel": closes_panel, "renews_notes": renews_notes}
         return render(request, "investigate/desk/_answer.html", context)
-    return render(request, "investigate/desk/_case_bar.html", context)
+    return render(request, "investigate/desk/_line.html", context)
 
 
 def _notes(request: HttpRequest, key: str, form: NoteForm | None) -> HttpResponse:

@@ -355,13 +355,18 @@ def test_who_is_named_finds_it_under_mine_until_they_look(
     assert one(page, "[data-badge=queue]").get_text(" ", strip=True) == "1 mention of you"
 
     pane = soup(responder.get(reverse("investigate:pane", args=[case.key]), headers=HTMX))
-    responder.get(at("case", case), headers=HTMX)  # as a live update asks
+    live = soup(responder.get(at("case", case), headers=HTMX))  # as a live update asks
 
     assert "names you" in one(pane, "#case-bar").get_text()
     assert Mention.objects.get().seen_at is None, "nobody has opened the notes"
     assert listed(soup(responder.get(QUEUE))) == [case.key]
 
-    answer = responder.post(str(one(pane, "#case-notes [hx-trigger='intersect once']")["hx-post"]), headers=HTMX)
+    assert "can you?" in one(live, "#notes-written[hx-swap-oob]").get_text(), "who has it open gets the note, too"
+    assert not live.select("form textarea"), "what is typed stays"
+
+    opening = "#notes-written [hx-trigger='intersect once']"
+    assert one(live, opening)["hx-post"] == one(pane, opening)["hx-post"]
+    answer = responder.post(str(one(pane, opening)["hx-post"]), headers=HTMX)
 
     assert one(soup(answer), "[hx-swap-oob='innerHTML:[data-badge=queue]']").get_text(strip=True) == ""
     assert Mention.objects.get().seen_at is not None
