@@ -124,7 +124,7 @@ for _name, _read, _value in (
 if AUDIT_WEBHOOK and len(AUDIT_WEBHOOK_SECRET) < SHORTEST_SECRET:
     _refuse(f"MAILWARDEN_AUDIT_WEBHOOK_SECRET must be set to at least {SHORTEST_SECRET} random characters.")
 CLAIM_MINUTES = number("MAILWARDEN_CLAIM_MINUTES", 15, least=1)  # away for so long, a member's claim on a case ends
-OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # from arrival until a case is overdue
+OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # a case, from when it came onto the desk
 QUEUE_DAYS = number("MAILWARDEN_QUEUE_DAYS", 2, least=1, most=30)  # how far back the queue reads when it first starts
 QUEUE_DISPOSITIONS = [
     name.upper()
