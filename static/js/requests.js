@@ -64,6 +64,16 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   detail.serverResponse = answer.innerHTML;
 });
 
+/* What asked may have been replaced before the answer came, as a cell is when the live updates are faster. htmx would
+   then look for the other pieces in what is not on the page any more. */
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { requestConfig: { elt }, serverResponse, shouldSwap, swapOverride, target, xhr } = detail;
+  if (elt.isConnected || !shouldSwap) return;
+  detail.shouldSwap = false;
+  const style = swapOverride || xhr.getResponseHeader("HX-Reswap") || elt.getAttribute("hx-swap") || "innerHTML";
+  window.htmx.swap(target.isConnected ? target : "#status", serverResponse, { swapStyle: target.isConnected ? style : "none", swapDelay: 0, settleDelay: 0 });
+});
+
 /* Without a connection the page says so, and says since when; what is on the screen stays. */
 function offline() {
   if (!banner.hidden) return;
