@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
-from dashboard.upstream.connection import get_client
+from dashboard.simulator import Simulator
+from dashboard.upstream.connection import build_client, get_client, use_client
 from investigate.actions import reconciling, sending
 from investigate.fixing import advancing, services
 from investigate.models import Action, ActionState, Fix, FixStep
@@ -22,6 +25,16 @@ from settings_ui.models import Entry, EntryState
 
 # The mail of a supplier whom everything proves, held back by mistake.
 GOOD = {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
+
+
+@pytest.fixture
+def emailsec(db: None) -> Iterator[Simulator]:
+    """More mail than elsewhere: some of these tests want rare messages, and which there are depends on the hour."""
+    simulator = Simulator(
+        messages=1200, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN
+    )
+    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+        yield simulator
 
 
 @pytest.fixture

@@ -107,7 +107,8 @@ def test_repeating_while_workers_end_it_never_waits_in_a_circle(
             *[lambda: advancing.advance(fix.pk)] * 2,
         )
 
-        assert isinstance(repeated, Fix), repeated
+        # A worker may have been faster, and then there is nothing to repeat; nobody is killed by the other's locks.
+        assert isinstance(repeated, Fix | services.Conflict), repeated
         assert ends == [None, None], ends
 
 
