@@ -2,7 +2,7 @@
 const reveal = (root) => root.querySelectorAll?.("[data-reveal][hidden], [data-open][hidden]").forEach((one) => { one.hidden = false; });
 
 /* A script that only some pieces need comes with the first of them. */
-const bring = () => document.querySelectorAll("[data-script]").forEach((one) => import(one.dataset.script));
+const bring = () => document.querySelectorAll("[data-script]").forEach((one) => import(one.dataset.script).catch(() => {})); // without a connection it comes with the next message
 
 let opener = null; // what was focused before a panel took the focus
 
