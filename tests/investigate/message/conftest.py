@@ -19,9 +19,9 @@ def threat(emailsec: Simulator) -> MailRecord:
 
 
 @pytest.fixture
-def enclosed(emailsec: Simulator) -> MailRecord:
-    """A message with a detection and an attachment."""
-    return next(r for r in emailsec.store.records if r.is_detection and r.attachments())
+def enclosed(emailsec: Simulator, threat: MailRecord) -> MailRecord:
+    """Another message, with a detection and an attachment."""
+    return next(r for r in emailsec.store.records if r.is_detection and r.attachments() and r is not threat)
 
 
 @pytest.fixture
