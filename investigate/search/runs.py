@@ -171,7 +171,10 @@ def await_holder(run: SearchRun) -> SearchRun:
     while run.state == SearchState.RUNNING and time.monotonic() < give_up:
         time.sleep(pause)
         pause = min(0.4, pause * 1.5)
-        run.refresh_from_db()
+        try:
+            run.refresh_from_db()
+        except SearchRun.DoesNotExist:  # it was given up for one that had finished in the same instant
+            return _newest(run.key) or run
     return run
 
 
