@@ -279,7 +279,7 @@ def test_each_kind_needs_the_right_for_its_danger() -> None:
     assert "message:purge" not in {right.value for right in services.needed_rights("move", "JunkEmail")}
 
 
-@pytest.mark.parametrize("url", [LIST, address()])
+@pytest.mark.parametrize("url", [LIST, address()], ids=["list", "new"])
 def test_the_older_generation_has_none_and_is_asked_once(ben: Member, db: None, soup: Soup, url: str) -> None:
     simulator = Simulator(
         messages=60, seed=7, profile="seed", account_id=settings.CLOUDFLARE_ACCOUNT_ID,
