@@ -20,7 +20,7 @@ from django.shortcuts import resolve_url
 from dashboard.access import sessions
 from dashboard.access.destinations import safe_path
 from dashboard.access.models import Member
-from dashboard.access.oidc import told_of_sign_in
+from dashboard.access.oidc_admission import told_of_sign_in
 from dashboard.access.sealing import seal, unseal
 from dashboard.audit.recorder import record
 

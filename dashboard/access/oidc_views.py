@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import oidc
 from dashboard.access.decorators import public
+from dashboard.access.oidc_refusals import Refusal
 
 
 @public("begins a sign-in")
@@ -23,7 +24,7 @@ def start(request: HttpRequest) -> HttpResponse:
         raise Http404
     try:
         leaving = oidc.SocialAdapter(request).get_provider(request, oidc.PROVIDER).redirect_from_request(request)
-    except oidc.Refusal as refusal:
+    except Refusal as refusal:
         return oidc.refuse(request, refusal)
     assert isinstance(leaving, HttpResponseRedirect)  # noqa: S101  what allauth answers where nothing was refused
     response = render(request, "account/sso_leaving.html", {"sso": settings.SINGLE_SIGN_ON, "address": leaving.url})
@@ -38,6 +39,6 @@ def callback(request: HttpRequest) -> HttpResponse:
         raise Http404
     try:
         response: HttpResponse = oidc.Callback.adapter_view(oidc.Conversation(request))(request)
-    except oidc.Refusal as refusal:  # from before allauth begins to catch them
+    except Refusal as refusal:  # from before allauth begins to catch them
         return oidc.refuse(request, refusal)
     return response

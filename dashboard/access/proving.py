@@ -27,7 +27,7 @@ from django.core.exceptions import ValidationError
 
 from dashboard.access import browsers, throttle
 from dashboard.access.models import Member
-from dashboard.access.oidc import may_sign_in_locally
+from dashboard.access.oidc_admission import may_sign_in_locally
 
 NO_PASSKEY = "The passkey was not accepted. Try again."
 WRONG = "User name or password is not right."

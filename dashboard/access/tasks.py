@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from dashboard.access.models import Member
-from dashboard.access.oidc import may_sign_in_locally
+from dashboard.access.oidc_admission import may_sign_in_locally
 from dashboard.upstream.ring import ring
 
 log = structlog.get_logger("mailwarden.access")

@@ -27,7 +27,7 @@ from dashboard.access.decorators import public, requires
 from dashboard.access.destinations import safe_path
 from dashboard.access.forms import PreferencesForm
 from dashboard.access.models import Member, Theme
-from dashboard.access.oidc import may_sign_in_locally
+from dashboard.access.oidc_admission import may_sign_in_locally
 from dashboard.access.roles import Permission
 from dashboard.access.sessions import LONGEST
 from dashboard.audit.recorder import record

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.text import slugify
 
 from dashboard.access.models import Member, TeamRole
-from dashboard.access.oidc import is_managed_by_sso, may_sign_in_locally
+from dashboard.access.oidc_admission import is_managed_by_sso, may_sign_in_locally
 from dashboard.access.roles import Permission, Role, known_permissions
 from dashboard.access.scope import Scope
 from dashboard.access.sessions import end_sessions

@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from dashboard.access.models import Member, TeamRole
-from dashboard.access.oidc import is_managed_by_sso
+from dashboard.access.oidc_admission import is_managed_by_sso
 from dashboard.access.oidc_settings import Grant, SingleSignOn
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
