@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, allowed
-from dashboard.emailsec import NewAllowPolicy, Priority, errors, every
+from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
@@ -92,7 +92,7 @@ def remove(entry_id: uuid.UUID | str) -> None:
     if entry is None:
         return
     try:
-        get_client().delete_allow_policy(entry.upstream_id, budget=CALL_SECONDS)
+        get_client().delete_entry(entry.resource, entry.upstream_id, budget=CALL_SECONDS)
     except errors.NotFound:
         is_gone = _is_gone(entry)
     except errors.EmailSecurityError as problem:
@@ -113,7 +113,7 @@ def remove(entry_id: uuid.UUID | str) -> None:
 def _is_gone(entry: Entry) -> bool:
     """Whether the service itself says so: a delete may have been answered by something in between."""
     try:
-        get_client().allow_policy(entry.upstream_id, budget=CALL_SECONDS)
+        get_client().entry(entry.resource, entry.upstream_id, budget=CALL_SECONDS)
     except errors.NotFound:
         return True
     except errors.EmailSecurityError:
@@ -123,7 +123,7 @@ def _is_gone(entry: Entry) -> bool:
 
 def _create(entry: Entry) -> None:
     try:
-        made = get_client().create_allow_policy(_policy(entry), budget=CALL_SECONDS)
+        made = get_client().create_entry(entry.resource, entry.values, budget=CALL_SECONDS)
     except (errors.RateLimited, errors.Unavailable) as problem:
         transitions.give_back(entry, after=_pause(problem, entry.attempt), explanation=words.pause(problem))
     except _REFUSED as problem:
@@ -137,18 +137,15 @@ def _create(entry: Entry) -> None:
         transitions.store_active(entry, made.id)
 
 
-def _policy(entry: Entry) -> NewAllowPolicy:
-    return NewAllowPolicy(**entry.values | {"pattern_type": PatternType(entry.values["pattern_type"])})
-
-
 def _find(entry: Entry) -> AllowPolicy | None:
     """The rule for this pattern that stands at Cloudflare: ours, else anybody's."""
     client = get_client()
     found = [
         policy
         for policy in every(
-            lambda page: client.allow_policies(
-                pattern=entry.pattern,
+            lambda page: client.entries(
+                entry.resource,
+                filters={"pattern": entry.pattern},
                 page=page,
                 per_page=_PER_PAGE,
                 budget=CALL_SECONDS,

@@ -9,14 +9,14 @@ from dashboard.emailsec.core import Caller
 from dashboard.emailsec.credentials import Credentials
 from dashboard.emailsec.features import MissingFeatures, RememberedHere
 from dashboard.emailsec.investigate import InvestigateGroup
-from dashboard.emailsec.policies import PoliciesGroup
+from dashboard.emailsec.settings import SettingsGroup
 from dashboard.emailsec.submissions import SubmissionsGroup
 from dashboard.emailsec.transport import Meter, RetryTransport
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
 
 
-class EmailSecurityClient(InvestigateGroup, SubmissionsGroup, BulkGroup, PoliciesGroup):
+class EmailSecurityClient(InvestigateGroup, SubmissionsGroup, BulkGroup, SettingsGroup):
     """The API of one account; make one and share it between threads.
 
     Every method takes `budget` (seconds for the call with all its repeats) and `priority` (for the meter). GETs are

@@ -165,9 +165,65 @@ class PatternType(OpenEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class PolicyOrder(OpenEnum):
-    PATTERN = "pattern"
-    CREATED_AT = "created_at"
+class ContentTarget(OpenEnum):
+    SUBJECT = "SUBJECT"
+    BODY = "BODY"
+
+
+class Provenance(OpenEnum):
+    """Who keeps an entry of the registry. Those that a directory keeps cannot be edited."""
+
+    HERE = "A1S_INTERNAL"
+    OFFICE_365_CASB = "SNOOPY-CASB_OFFICE_365"
+    OFFICE_365 = "SNOOPY-OFFICE_365"
+    GOOGLE_DIRECTORY = "SNOOPY-GOOGLE_DIRECTORY"
+
+
+class DomainStatus(OpenEnum):
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+
+
+class DomainDeliveryMode(OpenEnum):
+    DIRECT = "DIRECT"
+    BCC = "BCC"
+    JOURNAL = "JOURNAL"
+    API = "API"
+    RETRO_SCAN = "RETRO_SCAN"
+
+
+class Region(OpenEnum):
+    GLOBAL = "GLOBAL"
+    AU = "AU"
+    DE = "DE"
+    IN = "IN"
+    US = "US"
+
+
+class ScanFolder(OpenEnum):
+    ALL_ITEMS = "AllItems"
+    INBOX = "Inbox"
+
+
+class InboxProvider(OpenEnum):
+    MICROSOFT = "Microsoft"
+    GOOGLE = "Google"
+
+
+class DmarcStatus(OpenEnum):
+    NONE = "none"
+    GOOD = "good"
+    INVALID = "invalid"
+
+
+class SpfStatus(OpenEnum):
+    NONE = "none"
+    GOOD = "good"
+    NEUTRAL = "neutral"
+    OPEN = "open"
+    INVALID = "invalid"
 
 
 class SortDirection(OpenEnum):

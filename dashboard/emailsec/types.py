@@ -7,7 +7,7 @@ Attributes that begin with `legacy_` exist to read the older form and are not fo
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec import field
@@ -17,22 +17,30 @@ from dashboard.emailsec.enums import (
     BulkAction,
     BulkJobStatus,
     BulkMessageStatus,
+    ContentTarget,
     CustomerStatus,
     DeliveryStatus,
     Disposition,
+    DmarcStatus,
+    DomainDeliveryMode,
+    DomainStatus,
+    InboxProvider,
     MailboxDestination,
     MessageActionFilter,
     MessageDeliveryMode,
     OpenEnum,
     Operation,
     PatternType,
-    PolicyOrder,
+    Provenance,
+    Region,
+    ScanFolder,
     SortDirection,
+    SpfStatus,
     SubmissionOrder,
     SubmitterType,
     ValidationStatus,
 )
-from dashboard.emailsec.times import as_utc, parse_time
+from dashboard.emailsec.times import as_utc, parse_time, wire_time
 
 __all__ = [
     "SHORT_DISPOSITIONS",
@@ -41,18 +49,29 @@ __all__ = [
     "AllowPolicy",
     "Answer",
     "Attachment",
+    "BatchResult",
+    "BlockSender",
     "BulkAction",
     "BulkActionParams",
     "BulkJob",
     "BulkJobStatus",
     "BulkMessage",
     "BulkMessageStatus",
+    "ContentPolicy",
+    "ContentTarget",
     "CustomerStatus",
     "DeliveryStatus",
     "Detections",
     "Disposition",
+    "DmarcStatus",
+    "DomainAuthorization",
+    "DomainDeliveryMode",
+    "DomainStatus",
+    "EmailsProcessed",
     "Finding",
     "Header",
+    "ImpersonationEntry",
+    "InboxProvider",
     "Link",
     "MailboxDestination",
     "Message",
@@ -67,13 +86,19 @@ __all__ = [
     "PhishGuardFields",
     "PhishGuardReport",
     "PhishGuardTag",
-    "PolicyOrder",
+    "ProtectedDomain",
+    "Provenance",
     "RawSearchPage",
+    "Region",
     "ReleaseResult",
+    "ScanFolder",
     "SearchPage",
     "SenderInfo",
+    "SendingDomainRestriction",
+    "SettingsEntry",
     "SlowSearch",
     "SortDirection",
+    "SpfStatus",
     "Submission",
     "SubmissionOrder",
     "SubmissionReceipt",
@@ -82,8 +107,11 @@ __all__ = [
     "Trace",
     "TraceLine",
     "TraceSide",
+    "TrustedDomain",
+    "UrlIgnorePattern",
     "Validation",
     "ValidationStatus",
+    "Verification",
 ]
 
 T = TypeVar("T")
@@ -515,26 +543,75 @@ class PhishGuardReport(Answer, frozen=True):
 # Settings ------------------------------------------------------------------------------------------------------------
 
 
-class AllowPolicy(Answer, frozen=True):
-    """Whose mail detection leaves alone. A flag is None where the answer says nothing about it."""
+class SettingsEntry(Answer, frozen=True):
+    """One entry of the account's settings.
+
+    What the answer says nothing about is None, lists too: an entry may be written back, and a list that was only not
+    told must not be emptied by that.
+    """
 
     times = (("created_at",), ("modified_at", "legacy_modified"))
+    writable: ClassVar[tuple[str, ...]] = ()
+    """What a create takes, by wire name; the rest is the service's to say."""
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Which of these cannot be changed later."""
 
     id: str
+    created_at: dt.datetime | None = None
+    modified_at: dt.datetime | None = None
+    legacy_modified: str | None = field(name="last_modified", default=None)
+
+    def values(self) -> dict[str, Any]:
+        """All fields a person can see or send, by wire name, as JSON data: no id, none of the entry's own times."""
+        return {
+            spec.encode_name: _plain(getattr(self, spec.name))
+            for spec in msgspec.structs.fields(type(self))
+            if spec.name not in _OF_EVERY_ENTRY and not spec.name.startswith("legacy_")
+        }
+
+
+_OF_EVERY_ENTRY = frozenset(SettingsEntry.__struct_fields__)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dt.datetime):
+        return wire_time(value)
+    return str(value) if isinstance(value, str) else value
+
+
+class AllowPolicy(SettingsEntry, frozen=True):
+    """Whose mail detection leaves alone."""
+
+    writable = (
+        "pattern",
+        "pattern_type",
+        "is_regex",
+        "is_acceptable_sender",
+        "is_trusted_sender",
+        "is_exempt_recipient",
+        "verify_sender",
+        "comments",
+    )
+
     pattern: str | None = None
     pattern_type: PatternType | None = None
     is_regex: bool | None = None
     is_acceptable_sender: bool | None = None
+    """Spares the sender Spam, Spoof and Bulk; Malicious and Suspicious still apply."""
     is_trusted_sender: bool | None = None
+    """Skips all detections, and following links, for this sender."""
     is_exempt_recipient: bool | None = None
+    """Skips all detections for this recipient."""
     verify_sender: bool | None = None
+    """The rule counts only for mail that passes DMARC, SPF or DKIM."""
     comments: str | None = None
-    created_at: dt.datetime | None = None
-    modified_at: dt.datetime | None = None
     legacy_acceptable: bool | None = field(name="is_spoof", default=None)
     legacy_trusted: bool | None = field(name="is_sender", default=None)
     legacy_exempt: bool | None = field(name="is_recipient", default=None)
-    legacy_modified: str | None = field(name="last_modified", default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -545,6 +622,170 @@ class AllowPolicy(Answer, frozen=True):
         ):
             if getattr(self, name) is None and stand_in is not None:
                 msgspec.structs.force_setattr(self, name, stand_in)
+
+
+class BlockSender(SettingsEntry, frozen=True):
+    """Whose mail is refused."""
+
+    writable = ("pattern", "pattern_type", "is_regex", "comments")
+
+    pattern: str | None = None
+    pattern_type: PatternType | None = None
+    is_regex: bool | None = None
+    comments: str | None = None
+
+
+class TrustedDomain(SettingsEntry, frozen=True):
+    """A domain whose youth or likeness to one of ours is no reason for suspicion."""
+
+    writable = ("pattern", "is_regex", "is_recent", "is_similarity", "comments")
+
+    pattern: str | None = None
+    is_regex: bool | None = None
+    is_recent: bool | None = None
+    """A young domain does not count as suspicious."""
+    is_similarity: bool | None = None
+    """A look-alike of a connected domain does not count as spoof."""
+    comments: str | None = None
+
+
+class ImpersonationEntry(SettingsEntry, frozen=True):
+    """A person whose name others may try to use."""
+
+    writable = (
+        "name",
+        "email",
+        "is_email_regex",
+        "comments",
+        "directory_id",
+        "directory_node_id",
+        "external_directory_node_id",
+        "provenance",
+    )
+
+    name: str | None = None
+    email: str | None = None
+    is_email_regex: bool | None = None
+    comments: str | None = None
+    provenance: Provenance | None = None
+    directory_id: int | None = None
+    directory_node_id: int | None = None
+    external_directory_node_id: str | None = None
+
+    @property
+    def is_editable(self) -> bool:
+        """The service refuses to edit what a directory keeps."""
+        return self.provenance in (None, Provenance.HERE)
+
+
+class SendingDomainRestriction(SettingsEntry, frozen=True):
+    """A domain whose mail is taken over TLS only, all others of its mail is dropped."""
+
+    writable = ("domain", "exclude", "comments")
+
+    domain: str | None = None
+    exclude: tuple[str, ...] | None = None
+    """Subdomains to which this does not apply."""
+    comments: str | None = None
+
+
+class DomainAuthorization(Answer, frozen=True):
+    """Whether the mailbox provider grants access."""
+
+    times = (("timestamp",),)
+
+    authorized: bool | None = None
+    timestamp: dt.datetime | None = None
+    status_message: str | None = None
+
+
+class EmailsProcessed(Answer, frozen=True):
+    times = (("timestamp",),)
+
+    timestamp: dt.datetime | None = None
+    total_emails_processed: int | None = None
+    total_emails_processed_previous: int | None = None
+
+
+class ProtectedDomain(SettingsEntry, frozen=True):
+    """A domain whose mail is looked at."""
+
+    writable = (
+        "domain",
+        "allowed_delivery_modes",
+        "drop_dispositions",
+        "regions",
+        "ip_restrictions",
+        "lookback_hops",
+        "transport",
+        "folder",
+        "integration_id",
+        "require_tls_inbound",
+        "require_tls_outbound",
+    )
+    fixed = ("domain",)
+
+    domain: str | None = None
+    status: DomainStatus | None = None
+    allowed_delivery_modes: tuple[DomainDeliveryMode, ...] | None = None
+    drop_dispositions: tuple[Disposition, ...] | None = None
+    regions: tuple[Region, ...] | None = None
+    ip_restrictions: tuple[str, ...] | None = None
+    lookback_hops: int | None = None
+    transport: str | None = None
+    folder: ScanFolder | None = None
+    integration_id: str | None = None
+    inbox_provider: InboxProvider | None = None
+    o365_tenant_id: str | None = None
+    require_tls_inbound: bool | None = None
+    require_tls_outbound: bool | None = None
+    dmarc_status: DmarcStatus | None = None
+    spf_status: SpfStatus | None = None
+    authorization: DomainAuthorization | None = None
+    emails_processed: EmailsProcessed | None = None
+
+
+class ContentPolicy(SettingsEntry, frozen=True):
+    """A pattern in subject or body that blocks a message. Its remark is called `notes`."""
+
+    writable = ("name", "pattern", "targets", "enabled", "notes")
+
+    name: str | None = None
+    pattern: str | None = None
+    targets: tuple[ContentTarget, ...] | None = None
+    enabled: bool | None = None
+    notes: str | None = None
+
+
+class UrlIgnorePattern(SettingsEntry, frozen=True):
+    """Links that are not rewritten."""
+
+    writable = ("pattern", "comments")
+
+    pattern: str | None = None
+    comments: str | None = None
+
+
+class Verification(Answer, frozen=True):
+    """How far the proof that a domain is ours has come, and the DNS record that gives it."""
+
+    times = (("last_checked_at",),)
+
+    status: DomainStatus | None = None
+    txt_record_name: str | None = None
+    txt_record_value: str | None = None
+    last_checked_at: dt.datetime | None = None
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch made of its items, each list in the order it was sent in."""
+
+    deletes: tuple[str, ...] = ()
+    """The ids of what is gone."""
+    patches: tuple[SettingsEntry, ...] = ()
+    puts: tuple[SettingsEntry, ...] = ()
+    posts: tuple[SettingsEntry, ...] = ()
+    ray_id: str | None = None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

@@ -16,7 +16,6 @@ from dashboard.emailsec import (
     BulkSearch,
     EmailSecurityClient,
     MissedDetection,
-    NewAllowPolicy,
     Reclassification,
     RetryTransport,
     SearchQuery,
@@ -142,14 +141,35 @@ def test_every_method_works_in_every_generation(account):
         client.poll_search(slow.location)
 
     jobs(account, old=old)
-    policy = client.create_allow_policy(NewAllowPolicy(pattern="a@b.example", is_acceptable_sender=True))
-    assert client.edit_allow_policy(policy.id, {"comments": "x"}) == client.allow_policy(policy.id)
-    assert [known.id for known in client.allow_policies(pattern="a@b.example").items] == [policy.id]
-    client.delete_allow_policy(policy.id)
+    entries(account, old=old)
     with pytest.raises((errors.NotFound, errors.Rejected)):
         client.render_preview(held.id)
     public = {name for name, _ in inspect.getmembers(EmailSecurityClient, inspect.isfunction) if name[0] != "_"}
     assert public - {"close"} == account.used, "a method was left out"
+
+
+def entries(account: Account, *, old: bool) -> None:
+    client = account.client
+    sender = {"pattern": "a@b.example", "pattern_type": "EMAIL", "is_regex": False}
+    made = client.create_entry("block_senders", sender)
+    assert client.edit_entry("block_senders", made.id, {"comments": "x"}) == client.entry("block_senders", made.id)
+    assert [known.id for known in client.entries("block_senders", filters={"pattern": "a@b.example"}).items] == [made.id]
+    domain = client.entries("domains").items[0]
+    if old:
+        for call in (
+            lambda: client.replace_entry("block_senders", made.id, sender),
+            lambda: client.change_entries("block_senders", deletes=[made.id]),
+            lambda: client.domain_verification(domain.id),
+        ):
+            with pytest.raises(errors.NotOnThisServer):
+                call()
+    else:
+        assert client.replace_entry("block_senders", made.id, sender).comments is None
+        posts = [sender | {"pattern": "c@b.example"}]
+        assert [one.pattern for one in client.change_entries("block_senders", posts=posts).posts] == ["c@b.example"]
+        assert client.domain_verification(domain.id).status == domain.status
+    assert client.offers("block_senders", "batch") is not old
+    client.delete_entry("block_senders", made.id)
 
 
 def jobs(account: Account, *, old: bool) -> None:
