@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("dashboard.access.team.urls")),
     path("account/", include("dashboard.access.urls")),
     path("audit/", include("dashboard.audit.urls")),
+    path("settings/", include("settings_ui.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]

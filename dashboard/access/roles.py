@@ -24,6 +24,8 @@ class Permission(StrEnum):
     APPROVAL_DECIDE = "approval:decide"  # be the second person; what is approved needs its own right as well
     AUDIT_READ = "audit:read"
     CASE_WORK = "case:work"  # take messages, hand them over, give the team's own verdict, write notes
+    DOMAIN_UNPROTECT = "domain:unprotect"  # end the protection of a domain, or approve that somebody else does
+    DOMAIN_WRITE = "domain:write"  # protect domains and change how; ask for the end of it
     JOB_RUN = "job:run"  # act on many messages at once
     JOB_RUN_LARGE = "job:run_large"  # on more than MAILWARDEN_LARGE_JOB of them, and stop or mend anybody's job
     MESSAGE_MOVE = "message:move"
@@ -34,6 +36,9 @@ class Permission(StrEnum):
     MESSAGE_RELEASE = "message:release"
     MESSAGE_RELEASE_MALICIOUS = "message:release_malicious"
     POLICY_ACCEPT = "policy:accept"  # a narrow rule for one sender, verified and with an end
+    POLICY_BLOCK = "policy:block"  # block the sender of a message, or its domain
+    POLICY_READ = "policy:read"  # the account's settings, as lists
+    POLICY_WRITE = "policy:write"  # every other list of the account's settings
     TEAM_GRANT = "team:grant"  # give rights one does not hold oneself
     TEAM_MANAGE = "team:manage"  # invite, change and end members, compose roles out of one's own rights
     TEAM_READ = "team:read"  # who is in the team, and what each role may do
@@ -44,6 +49,8 @@ RIGHTS: Mapping[Permission, str] = {
     Permission.APPROVAL_DECIDE: "approve what others ask for",
     Permission.AUDIT_READ: "read the audit trail",
     Permission.CASE_WORK: "take messages, give the team's verdict and write notes",
+    Permission.DOMAIN_UNPROTECT: "end the protection of a domain",
+    Permission.DOMAIN_WRITE: "protect domains and change how",
     Permission.JOB_RUN: "act on many messages at once",
     Permission.JOB_RUN_LARGE: "act on very many messages at once, and stop or mend anybody's jobs",
     Permission.MESSAGE_MOVE: "move messages",
@@ -54,6 +61,9 @@ RIGHTS: Mapping[Permission, str] = {
     Permission.MESSAGE_RELEASE: "release messages",
     Permission.MESSAGE_RELEASE_MALICIOUS: "release Malicious messages",
     Permission.POLICY_ACCEPT: "accept one sender for a time",
+    Permission.POLICY_BLOCK: "block the sender of a message",
+    Permission.POLICY_READ: "see the account's settings",
+    Permission.POLICY_WRITE: "change the account's settings",
     Permission.TEAM_GRANT: "give rights beyond one's own",
     Permission.TEAM_MANAGE: "manage the team",
     Permission.TEAM_READ: "see who is in the team",
@@ -83,6 +93,8 @@ _TRIAGE = _SEE | {
     Permission.MESSAGE_RECLASSIFY,
     Permission.MESSAGE_RELEASE,
     Permission.POLICY_ACCEPT,
+    Permission.POLICY_BLOCK,
+    Permission.POLICY_READ,
 }
 
 ROLES: dict[Role, frozenset[Permission]] = {
@@ -95,9 +107,18 @@ ROLES: dict[Role, frozenset[Permission]] = {
         Permission.MESSAGE_PURGE,
         Permission.MESSAGE_RELEASE_MALICIOUS,
     },
-    Role.POLICY_MANAGER: _SEE | {Permission.POLICY_ACCEPT},
-    Role.AUDITOR: _SEE | {Permission.AUDIT_READ},
-    Role.ADMIN: _SEE | {Permission.AUDIT_READ, Permission.TEAM_GRANT, Permission.TEAM_MANAGE},
+    Role.POLICY_MANAGER: _SEE
+    | {
+        Permission.APPROVAL_DECIDE,
+        Permission.DOMAIN_UNPROTECT,
+        Permission.DOMAIN_WRITE,
+        Permission.POLICY_ACCEPT,
+        Permission.POLICY_BLOCK,
+        Permission.POLICY_READ,
+        Permission.POLICY_WRITE,
+    },
+    Role.AUDITOR: _SEE | {Permission.AUDIT_READ, Permission.POLICY_READ},
+    Role.ADMIN: _SEE | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.TEAM_GRANT, Permission.TEAM_MANAGE},
 }
 
 

@@ -1,4 +1,4 @@
-"""What only we know about the account's settings: who wanted an entry, why, until when, and how it came to be."""
+"""The life of an entry: who wanted it, why, until when, and how it came to be."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ OPEN_STATES = (
 )
 
 
+class Origin(models.TextChoices):
+    ACCEPT = "accept"  # a rule for one sender, made for a time and sent by a worker
+    CHANGE = "change"  # made in the settings rooms; the change that made it is a row of its own
+    NOTED = "noted"  # made elsewhere; somebody here said whose it is and until when
+
+
 class Entry(models.Model):
-    """One entry of a list at Cloudflare that was made here. A row before it is a call, as every action is."""
+    """One entry of a list at Cloudflare whose life is kept here. One that is made here is a row before it is a call."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account_id = models.CharField(max_length=64)
@@ -40,6 +46,9 @@ class Entry(models.Model):
     values = models.JSONField(default=dict)  # exactly what is sent
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     owner_name = models.CharField(max_length=300)
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.ACCEPT, db_default=Origin.ACCEPT)
+    ticket = models.CharField(max_length=100, blank=True, default="", db_default="")
+    announced_at = models.DateTimeField(null=True)  # when its owner was told that it ends soon
     reason = models.CharField(max_length=1000, blank=True)
     expires_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, choices=EntryState, default=EntryState.WAITING)
@@ -63,8 +72,8 @@ class Entry(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["account_id", "resource", "pattern"],
-                condition=Q(state__in=[state.value for state in OPEN_STATES]),
-                name="one_open_entry_for_a_pattern",
+                condition=Q(state__in=[state.value for state in OPEN_STATES], origin=Origin.ACCEPT.value),
+                name="one_open_rule_for_a_sender",
             ),
         ]
 

@@ -1,0 +1,1 @@
+"""Help with patterns before they are saved."""
