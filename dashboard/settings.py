@@ -103,8 +103,8 @@ SECOND_PERSON = names_of(
 APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, least=1, most=24 * 30)  # until a request expires
 BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
 ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the longest life of a rule for one sender
-LISTS_MINUTES = number("MAILWARDEN_LISTS_MINUTES", 60, least=5, most=24 * 60)  # between readings of the account's lists
-END_NOTICE_DAYS = number("MAILWARDEN_END_NOTICE_DAYS", 7, least=1, most=60)  # an entry's end is announced so long before
+LISTS_MINUTES = number("MAILWARDEN_LISTS_MINUTES", 60, least=5, most=24 * 60)  # between readings of whole lists
+END_NOTICE_DAYS = number("MAILWARDEN_END_NOTICE_DAYS", 7, least=1, most=60)  # an end is announced so long before
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
 BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
 
