@@ -260,8 +260,7 @@ class SettingsGroup(Group):
         try:
             reply = self._api.send(endpoint, {"entry_id": entry_id}, json=body, budget=budget, priority=priority)
         except errors.NotOnThisServer as problem:
-            if problem.status == 405:  # unlike a 404 on a path with an id in it, this is about the operation
-                self._api.missing.remember(sort.part("put"))
+            self._learn(sort.part("put"), problem)
             raise
         return self._api.result(reply, lambda raw: read(raw, sort.entry))
 
@@ -287,13 +286,23 @@ class SettingsGroup(Group):
         """Many changes in one call, run in the order of the arguments; patches and puts hold their entry's `id`.
 
         All of it happens or nothing, except for domains, where the API does not say so. A pointer in an error begins
-        with the array and the place in it: `/posts/3/pattern`.
+        with the array and the place in it: `/posts/3/pattern`, `/deletes/0/id` in a NotFound.
         """
         sort = _kind(kind)
         body = _batch(sort, {"deletes": deletes, "patches": patches, "puts": puts, "posts": posts})
-        endpoint = Endpoint("POST", sort.path + "/batch", writes=True, feature=sort.part("batch"), collection=True)
+        # Not called a collection: a 404 may be about one of the entries in it.
+        endpoint = Endpoint("POST", sort.path + "/batch", writes=True, feature=sort.part("batch"))
         self._refuse_if_absent(sort, endpoint)
-        reply = self._api.send(endpoint, json=body, budget=budget, priority=priority)
+        try:
+            reply = self._api.send(endpoint, json=body, budget=budget, priority=priority)
+        except errors.NotOnThisServer as problem:
+            self._learn(sort.part("batch"), problem)
+            raise
+        except errors.NotFound as problem:
+            if NO_SUCH_ROUTE not in problem.codes:
+                raise
+            self._api.missing.remember(sort.part("batch"))
+            raise errors.NotOnThisServer(operation=endpoint.name, status=404, ray_id=problem.ray_id) from None
         return self._api.result(reply, lambda raw: _batch_result(sort, body, raw, reply))
 
     def domain_verification(
@@ -321,6 +330,11 @@ class SettingsGroup(Group):
         if not sort.has(what) or self._is_absent(sort):
             return False
         return not what or not self._api.missing.is_missing(sort.part(what))
+
+    def _learn(self, feature: str, problem: errors.NotOnThisServer) -> None:
+        """A 405 is about the operation even where the path has an id in it, unlike a 404."""
+        if problem.status == 405:
+            self._api.missing.remember(feature)
 
     def _is_absent(self, sort: Kind) -> bool:
         return sort.feature is not None and self._api.missing.is_missing(sort.feature)

@@ -153,7 +153,9 @@ def entries(account: Account, *, old: bool) -> None:
     sender = {"pattern": "a@b.example", "pattern_type": "EMAIL", "is_regex": False}
     made = client.create_entry("block_senders", sender)
     assert client.edit_entry("block_senders", made.id, {"comments": "x"}) == client.entry("block_senders", made.id)
-    assert [known.id for known in client.entries("block_senders", filters={"pattern": "a@b.example"}).items] == [made.id]
+    assert [known.id for known in client.entries("block_senders", filters={"pattern": "a@b.example"}).items] == [
+        made.id
+    ]
     domain = client.entries("domains").items[0]
     if old:
         for call in (
