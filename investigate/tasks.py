@@ -23,7 +23,7 @@ from investigate.desk import cases, changes, collecting
 from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
 from investigate.search import runs
-from settings_ui.sweep import sweep_entries
+from settings_ui.entries.sweep import sweep_entries
 
 
 @shared_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from settings_ui import sending
+from settings_ui.entries import sending
 
 
 @shared_task(name="settings_ui.tasks.send_entry")

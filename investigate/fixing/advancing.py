@@ -42,7 +42,7 @@ from investigate.models import (
     FixStepState,
     OwnVerdict,
 )
-from settings_ui import services as rules
+from settings_ui.entries import services as rules
 from settings_ui.models import Entry, EntryState
 
 log = structlog.get_logger("mailwarden.fixing")

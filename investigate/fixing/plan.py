@@ -17,8 +17,8 @@ from investigate.actions.feasibility import ActionOffer, affected_recipients, po
 from investigate.approvals.needs import Needed
 from investigate.fixing import words
 from investigate.models import ActionKind, FixStepKind
-from settings_ui import services as rules
-from settings_ui.words import until
+from settings_ui.entries import services as rules
+from settings_ui.entries.words import until
 
 USUAL_DAYS = 30
 CLEAN = Disposition.NONE.value

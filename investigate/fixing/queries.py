@@ -18,8 +18,8 @@ from investigate.fixing import services, words
 from investigate.fixing.advancing import ENDS, state_of
 from investigate.message.history import Event
 from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, FixStepState
-from settings_ui import services as rules
-from settings_ui import words as rule_words
+from settings_ui.entries import services as rules
+from settings_ui.entries import words as rule_words
 from settings_ui.models import Entry, EntryState
 
 _POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open fix; the last one repeats

@@ -27,7 +27,7 @@ from investigate.fixing.bell import ring_for_fix
 from investigate.fixing.plan import Plan, PlannedStep, end_of, is_detection, plan
 from investigate.message.visible import message_for
 from investigate.models import Fix, FixStep, FixStepKind, FixStepState
-from settings_ui import services as rules
+from settings_ui.entries import services as rules
 
 
 class NotPossible(Exception):

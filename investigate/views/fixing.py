@@ -30,7 +30,7 @@ from investigate.message.visible import message_for
 from investigate.models import Action, Fix
 from investigate.views.actions import pieces_of
 from investigate.views.asked import member_of, number_in
-from settings_ui import services as rules
+from settings_ui.entries import services as rules
 from settings_ui.models import Entry
 
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import build_client, use_client
-from settings_ui import sending, services
+from settings_ui.entries import sending, services
+from settings_ui.entries.transitions import CLAIM_SECONDS
 from settings_ui.models import Entry
-from settings_ui.transitions import CLAIM_SECONDS
 
 ADDRESS = "billing@supplier.example"
 

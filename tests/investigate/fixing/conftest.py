@@ -20,7 +20,7 @@ from dashboard.upstream.connection import build_client, get_client, use_client
 from investigate.actions import reconciling, sending
 from investigate.fixing import advancing, services
 from investigate.models import Action, ActionState, Fix, FixStep
-from settings_ui import sending as rules
+from settings_ui.entries import sending as rules
 from settings_ui.models import Entry, EntryState
 
 # The mail of a supplier whom everything proves, held back by mistake.

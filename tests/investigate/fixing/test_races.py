@@ -15,7 +15,7 @@ from dashboard.emailsec.types import Message
 from investigate.fixing import advancing, services
 from investigate.fixing.services import Conflict, Wish
 from investigate.models import Action, ActionKind, Fix
-from settings_ui import services as rules
+from settings_ui.entries import services as rules
 from settings_ui.models import Entry
 from tests.investigate.actions.test_races import together
 from tests.investigate.fixing.conftest import Worker, effects, states

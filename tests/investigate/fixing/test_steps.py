@@ -30,7 +30,7 @@ from investigate.fixing.services import Conflict, NotPossible
 from investigate.message import store
 from investigate.message.parts import Kept
 from investigate.models import Action, ActionKind, ActionState, Case, DeskChange, Fix, FixStep, FixStepState
-from settings_ui import services as rules
+from settings_ui.entries import services as rules
 from settings_ui.models import Entry, EntryState
 from tests.investigate.fixing.conftest import Worker, effects, rules_at, states, step
 

@@ -20,7 +20,7 @@ from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
-from settings_ui import transitions, words
+from settings_ui.entries import transitions, words
 from settings_ui.models import Entry, EntryState
 
 log = structlog.get_logger("mailwarden.entries")

@@ -21,7 +21,7 @@ from dashboard.audit.recorder import record
 from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
-from settings_ui import transitions, words
+from settings_ui.entries import transitions, words
 from settings_ui.models import OPEN_STATES, Entry, EntryState
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 

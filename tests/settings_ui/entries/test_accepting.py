@@ -19,9 +19,9 @@ from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.upstream.models import CallBudget
-from settings_ui import sending, services, sweep, transitions, words
+from settings_ui.entries import sending, services, sweep, transitions, words
+from settings_ui.entries.services import Conflict, NotPossible
 from settings_ui.models import Entry, EntryState
-from settings_ui.services import Conflict, NotPossible
 from tests.settings_ui.conftest import ADDRESS, Time, calls, rules
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from dashboard.upstream.ring import ring
-from settings_ui import transitions
+from settings_ui.entries import transitions
 from settings_ui.models import Entry, EntryState
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
