@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path  # noqa: F401  every room adds its lines
+from django.urls import URLPattern, path
+
+from settings_ui.views import lists, overview
 
 app_name = "settings"
 urlpatterns: list[URLPattern] = [
     # overview
+    path("", overview.overview, name="overview"),
     # changes
     # observed
     # backup
     # domains
     # lists: one resource
+    path("<slug:slug>/", lists.entries, name="list"),
     # forms: one resource
     # files: one resource
     # life of one entry
     # one entry (last: its id could be anything)
+    path("<slug:slug>/<str:entry_id>/", lists.entry, name="entry"),
 ]

@@ -106,7 +106,8 @@ class Frame:
         actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
         jobs, audit = reverse("investigate:jobs"), reverse("audit:events")
         queue, requests = reverse("investigate:queue"), reverse("investigate:approvals")
-        known = (queue, jobs, requests, actions, search, team, audit)
+        rules = reverse("settings:overview")
+        known = (queue, jobs, requests, actions, search, rules, team, audit)
         here = next((room for room in known if self.request.path.startswith(room)), "")
         mentions = "mention of you" if self.mentions == 1 else "mentions of you"
         rooms = [
@@ -119,6 +120,12 @@ class Frame:
                 else []
             ),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
+            # g s is kept for Submissions
+            *(
+                [(Permission.POLICY_READ, Room("Settings", rules, "g e", here == rules))]
+                if member.scope.is_whole
+                else []
+            ),
             (Permission.TEAM_READ, Room("Team", team, "g t", here == team)),
             *([(Permission.AUDIT_READ, Room("Audit", audit, "g l", here == audit))] if member.scope.is_whole else []),
         ]

@@ -246,8 +246,10 @@ _WHOLE = ErrorText(
 )
 
 
-def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:  # noqa: ARG001
-    return answer(request, _NOWHERE)
+def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """A view that knows more than that nothing is here says it: `raise Http404(ErrorText(...))`."""
+    said = exception.args[0] if isinstance(exception, Exception) and exception.args else None
+    return answer(request, said if isinstance(said, ErrorText) else _NOWHERE)
 
 
 def method_not_allowed(request: HttpRequest) -> HttpResponse:

@@ -1,0 +1,16 @@
+"""The first page of the settings rooms: what each list is, and what happened to it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from dashboard.access.decorators import requires
+from dashboard.access.roles import Permission
+
+
+@require_safe
+@requires(Permission.POLICY_READ, whole=True)
+def overview(request: HttpRequest) -> HttpResponse:
+    return render(request, "settings_ui/overview.html", {})
