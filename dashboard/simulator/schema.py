@@ -113,6 +113,22 @@ def base64_text(value: Any) -> str | None:
     return None
 
 
+_NOT_PUBLIC = (
+    "0.0.0.0/32",
+    "10.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "255.255.255.255/32",
+)
+# The same written as IPv6; the ranges for documentation and tests are not among what the service refuses.
+_REFUSED_NETWORKS = [
+    *map(ipaddress.ip_network, (*_NOT_PUBLIC, "::/128", "::1/128", "fc00::/7", "fe80::/10")),
+    *(ipaddress.ip_network(f"::ffff:{text.split('/')[0]}/{96 + int(text.split('/')[1])}") for text in _NOT_PUBLIC),
+]
+
+
 def network(value: Any) -> str | None:
     try:
         ipaddress.ip_network(value, strict=False)
@@ -165,10 +181,7 @@ def sender_pattern(pattern: str, pattern_type: str) -> str | None:
         addresses = ipaddress.ip_network(pattern, strict=False)
     except ValueError:
         return "must be an IP address or CIDR"
-    first = addresses.network_address
-    mapped = getattr(first, "ipv4_mapped", None) or first
-    broadcast = ipaddress.IPv4Address("255.255.255.255")
-    if mapped.is_private or mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped == broadcast:
+    if any(addresses.version == refused.version and addresses.overlaps(refused) for refused in _REFUSED_NETWORKS):
         return "must not be a private, loopback, link-local, unspecified or broadcast address"
     return None
 
