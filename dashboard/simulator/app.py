@@ -56,7 +56,8 @@ class Simulator:
 
     Its state is a function of the calls it got and of `clock` (epoch seconds): no threads work behind it. `ledger` says
     what was really carried out, `calls` what arrived, `faults` makes things go wrong. Options by name as in `Options`.
-    `records` serves these messages instead of invented ones. In-process a lost answer or silence is raised as the httpx
+    `records` serves these messages instead of invented ones, `entries` adds so many allow policies and so many block
+    senders. In-process a lost answer or silence is raised as the httpx
     error a client would see over a socket.
     """
 
@@ -78,6 +79,7 @@ class Simulator:
         key: str | None = None,
         rate_limit: int | None = 1200,
         control: bool = False,
+        entries: int = 0,
         **options: Any,
     ) -> None:
         self.clock = clock
@@ -92,6 +94,7 @@ class Simulator:
         self.messages = messages
         self.seed = seed
         self.mail_dir = mail_dir
+        self.entries = entries
         self._given = None if records is None else list(records)
         self.options = Options(**options)
         self.limiter = None if relaxed or rate_limit is None else RateLimiter(rate_limit)
@@ -116,6 +119,7 @@ class Simulator:
             given=self._given,
             started_at=now,
             arrival_interval=self.options.arrival_interval,
+            entries=self.entries,
         )
         self.world = World(
             account_id=self.account_id,

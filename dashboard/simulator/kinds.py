@@ -51,14 +51,15 @@ class Kind:
     closed_edit: bool = False
     batch: tuple[str, ...] = ("deletes", "patches", "puts", "posts")
     null_on_edit: frozenset[str] | None = None  # which fields PATCH may set to null; None: as on create
+    null_is_default: frozenset[str] = frozenset()  # sent as null, answered as the default: the answer knows no null
     has_last_modified: bool = True
     extra: dict[str, Any] = field(default_factory=dict)  # what the service adds to a new entry
 
 
 def _pattern_rule(body: dict[str, Any], pointer: str) -> list[Problem]:
     pattern, pattern_type = body.get("pattern"), body.get("pattern_type")
-    if not isinstance(pattern, str) or not isinstance(pattern_type, str):
-        return []
+    if not isinstance(pattern, str) or not isinstance(pattern_type, str) or pattern_type == "UNKNOWN":
+        return []  # an old entry of an unknown kind stays as it is; nobody can send that kind
     message = regex(1024)(pattern) if body.get("is_regex") else sender_pattern(pattern, pattern_type)
     return [(f"{pointer}/pattern", f"pattern: {message}")] if message else []
 
@@ -165,6 +166,7 @@ KINDS: dict[str, Kind] = {
             immutable=frozenset({"domain"}),
             closed_create=True,
             null_on_edit=frozenset({"folder", "integration_id"}),
+            null_is_default=frozenset({"lookback_hops", "transport"}),
             extra={
                 "status": "PENDING",
                 "authorization": None,

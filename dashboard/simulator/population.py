@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dashboard.simulator import rulebook
 from dashboard.simulator.conformance import message_fixture
 from dashboard.simulator.mail import company
 from dashboard.simulator.mail.record import MailRecord
@@ -31,8 +32,10 @@ class Population:
         given: Iterable[MailRecord] | None,
         started_at: float,
         arrival_interval: float,
+        entries: int = 0,
     ) -> None:
         self.seed = seed
+        self.entries = entries
         self.started_at = started_at
         self.invented = not fixture and mail_dir is None and given is None
         records: Iterable[MailRecord]
@@ -95,7 +98,16 @@ class Population:
         return [generator.arrival(self.seed, first + k, now) for k in range(count)]
 
     def configure(self, settings: SettingsApi) -> None:
-        """The account's settings as somebody made them before: a few entries of every kind."""
+        """The account's settings as somebody made them before: a few entries of every kind, more where wanted."""
+        self._usual(settings)
+        for kind, rows in (
+            ("allow_policies", rulebook.allow_policies(self.entries, self.seed)),
+            ("block_senders", rulebook.block_senders(self.entries, self.seed)),
+        ):
+            for age, row in rows:
+                settings.seed_entry(kind, self.started_at - age * _DAY, **row)
+
+    def _usual(self, settings: SettingsApi) -> None:
         draw = random.Random(f"settings-{self.seed}")
         if not self.invented:
             for name in self.domains:

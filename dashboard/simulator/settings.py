@@ -23,6 +23,7 @@ from dashboard.simulator.wire import ApiError, Reply, Request, ValidationError, 
 from dashboard.simulator.world import World
 
 Entry = dict[str, Any]
+Key = tuple[str, ...]  # what must not be there twice, folded
 Handler = Callable[[Request, dict[str, str]], Reply]
 
 _OLD_FLAGS = {
@@ -43,6 +44,7 @@ class SettingsApi:
     def __init__(self, world: World) -> None:
         self.world = world
         self.entries: dict[str, dict[str, Entry]] = {name: {} for name in KINDS}
+        self._ids_by_key: dict[str, dict[Key, set[str]]] = {name: {} for name in KINDS}
         self._numbers = 2400
 
     def handlers(self) -> dict[str, Handler]:
@@ -72,7 +74,7 @@ class SettingsApi:
 
     def _list(self, kind: Kind, request: Request, _params: dict[str, str]) -> Reply:
         everything = list(self.entries[kind.name].values())
-        keep = self._filters(kind, request.query)
+        keep = self._filters(kind, request.query, request.now)
         rows = [entry for entry in everything if all(test(entry) for test in keep)]
         order = choice_from_query(request.query, "order", frozenset(kind.order)) if kind.order else None
         direction = choice_from_query(request.query, "direction", frozenset({"asc", "desc"})) if kind.order else None
@@ -85,7 +87,7 @@ class SettingsApi:
         found, info = paged(rows, request.query, before_filters=len(everything))
         return Reply([self._shown(kind, entry, request.now) for entry in found], info=info)
 
-    def _filters(self, kind: Kind, query: dict[str, list[str]]) -> list[Callable[[Entry], bool]]:
+    def _filters(self, kind: Kind, query: dict[str, list[str]], now: float) -> list[Callable[[Entry], bool]]:
         tests: list[Callable[[Entry], bool]] = []
         for name in kind.bool_filters:
             wanted = boolean_from_query(query, name)
@@ -98,7 +100,7 @@ class SettingsApi:
             if name == "provenance":
                 choice_from_query(query, name, PROVENANCES)
             if values:
-                tests.append(self._value_in(kind, name, values))
+                tests.append(self._value_in(kind, name, values, now))
         if kind.name == "domains":
             for name in ("active_delivery_mode", "allowed_delivery_mode"):
                 mode = choice_from_query(query, name, DELIVERY_MODES)
@@ -113,9 +115,9 @@ class SettingsApi:
             )
         return tests
 
-    def _value_in(self, kind: Kind, name: str, values: list[str]) -> Callable[[Entry], bool]:
+    def _value_in(self, kind: Kind, name: str, values: list[str], now: float) -> Callable[[Entry], bool]:
         if kind.name == "domains" and name == "status":
-            return lambda entry: self._status(entry) in values
+            return lambda entry: _status(entry, now) in values
         return lambda entry: entry[name] in values
 
     def _get(self, kind: Kind, request: Request, params: dict[str, str]) -> Reply:
@@ -129,9 +131,9 @@ class SettingsApi:
             raise not_found(kind.label)
         return entry
 
-    def _verification(self, _request: Request, params: dict[str, str]) -> Reply:
+    def _verification(self, request: Request, params: dict[str, str]) -> Reply:
         entry = self._find(KINDS["domains"], params["id"])
-        status = self._status(entry)
+        status = _status(entry, request.now)
         checked = entry["created_at"] + _ACTIVATION if status == "ACTIVE" else None
         return Reply(
             {
@@ -141,12 +143,6 @@ class SettingsApi:
                 "last_checked_at": None if checked is None else rfc3339(checked),
             }
         )
-
-    def _status(self, entry: Entry) -> str:
-        pending = entry["status"] == "PENDING" and self._now < entry["created_at"] + _ACTIVATION
-        return "PENDING" if pending else "ACTIVE" if entry["status"] == "PENDING" else entry["status"]
-
-    _now = 0.0
 
     # changing
 
@@ -193,7 +189,7 @@ class SettingsApi:
                 problems.append((f"/{name}", f"{name}: must have at most {_BATCH_LIMIT} items"))
         if problems:
             raise ValidationError(problems)
-        before = copy.deepcopy(self.entries[kind.name])
+        before = self.entries[kind.name].copy()  # entries are replaced, never changed
         ledger_mark = len(self.world.ledger)
         try:
             results = {name: [] for name in kind.batch}
@@ -201,10 +197,16 @@ class SettingsApi:
                 for index, item in enumerate(body[name]):
                     results[name].append(self._batch_item(kind, name, item, f"/{name}/{index}", request.now))
         except ApiError:
-            self.entries[kind.name] = before
+            self._restore(kind, before)
             self.world.ledger.undo_to(ledger_mark)
             raise
         return Reply(results)
+
+    def _restore(self, kind: Kind, entries: dict[str, Entry]) -> None:
+        self.entries[kind.name] = entries
+        self._ids_by_key[kind.name] = {}
+        for entry_id, entry in entries.items():
+            self._ids_by_key[kind.name].setdefault(_key(kind, entry), set()).add(entry_id)
 
     def _batch_item(self, kind: Kind, name: str, item: Any, pointer: str, now: float) -> Entry:
         if not isinstance(item, dict):
@@ -233,11 +235,7 @@ class SettingsApi:
         problems = problems_of(body, kind.fields, closed=kind.closed_create, pointer=pointer)
         problems += kind.rule(body, pointer)
         self._refuse(kind, problems)
-        values = {
-            name: copy.deepcopy(body.get(name, spec.default))
-            for name, spec in kind.fields.items()
-            if name not in _OLD_FLAGS
-        }
+        values = {name: copy.deepcopy(_given(kind, body, name)) for name in kind.fields if name not in _OLD_FLAGS}
         self._refuse_duplicate(kind, values, None, pointer)
         entry = self._store(kind, {**copy.deepcopy(kind.extra), **values}, now)
         self.world.ledger.record("create", None, None, now, resource=kind.name, id=entry["id"])
@@ -263,26 +261,29 @@ class SettingsApi:
                 for name, value in body.items()
                 if value is None and name in fields and fields[name].nullable and name not in kind.null_on_edit
             ]
-        given = {name: copy.deepcopy(value) for name, value in body.items() if name in fields}
+        given = {name: copy.deepcopy(_given(kind, body, name)) for name in body if name in fields}
         for old, new in _OLD_FLAGS.items():
             if old in given:
                 given.setdefault(new, given.pop(old))
         if not partial:
             given = {name: spec.default for name, spec in fields.items() if name not in _OLD_FLAGS} | given
-        changed = {**entry, **given}
+        changed = {**entry, **given, "modified_at": now}
         problems += kind.rule(changed, pointer)
         self._refuse(kind, problems)
         if kind.name == "impersonation_registry" and entry.get("provenance") not in (None, "A1S_INTERNAL"):
             raise ApiError(400, 1400, "Entries synchronised from a directory cannot be edited.")
         self._refuse_duplicate(kind, changed, entry_id, pointer)
-        entry.update(given, modified_at=now)
+        if entry_id in self.entries[kind.name]:  # a fixture stays as it is
+            self._forget_key(kind, entry)
+            self._keep(kind, changed)
         verb = "patch" if partial else "put"
         self.world.ledger.record(verb, None, None, now, resource=kind.name, id=entry_id, fields=sorted(given))
-        return entry
+        return changed
 
     def _remove(self, kind: Kind, entry_id: str, now: float) -> Any:
         entry = self._find(kind, entry_id)
-        self.entries[kind.name].pop(entry_id, None)
+        if self.entries[kind.name].pop(entry_id, None) is not None:
+            self._forget_key(kind, entry)
         self.world.ledger.record("delete", None, None, now, resource=kind.name, id=entry_id)
         return self._id(kind, entry)
 
@@ -291,8 +292,18 @@ class SettingsApi:
         numbered = self.world.profile.seed_generation and kind.name in _NUMBERED_IN_SEED
         entry_id = str(self._numbers) if numbered else self.world.new_id()
         entry = {"id": entry_id, **values, "created_at": at, "modified_at": at}
-        self.entries[kind.name][entry_id] = entry
+        self._keep(kind, entry)
         return entry
+
+    def _keep(self, kind: Kind, entry: Entry) -> None:
+        self.entries[kind.name][entry["id"]] = entry
+        self._ids_by_key[kind.name].setdefault(_key(kind, entry), set()).add(entry["id"])
+
+    def _forget_key(self, kind: Kind, entry: Entry) -> None:
+        ids = self._ids_by_key[kind.name].get(_key(kind, entry), set())
+        ids.discard(entry["id"])
+        if not ids:
+            self._ids_by_key[kind.name].pop(_key(kind, entry), None)
 
     def _refuse(self, kind: Kind, problems: list[Problem]) -> None:
         if self.world.profile.relaxed and kind.name in ("domains", "sending_domain_restrictions"):
@@ -305,11 +316,10 @@ class SettingsApi:
     def _refuse_duplicate(self, kind: Kind, values: Entry, own_id: str | None, pointer: str) -> None:
         if self.world.profile.relaxed:
             return
-        key = [str(values[name]).casefold() for name in kind.unique]
-        for entry_id, entry in self.entries[kind.name].items():
-            if entry_id != own_id and [str(entry[name]).casefold() for name in kind.unique] == key:
-                message = f"{kind.label} with this {' and '.join(kind.unique)} already exists."
-                raise ApiError(409, 1409, message, pointer=f"{pointer}/{kind.unique[0]}")
+        same = self._ids_by_key[kind.name].get(_key(kind, values), set())
+        if any(entry_id != own_id and entry_id in self.entries[kind.name] for entry_id in same):
+            message = f"{kind.label} with this {' and '.join(kind.unique)} already exists."
+            raise ApiError(409, 1409, message, pointer=f"{pointer}/{kind.unique[0]}")
 
     # showing
 
@@ -318,14 +328,13 @@ class SettingsApi:
         return int(entry["id"]) if numbered else entry["id"]
 
     def _shown(self, kind: Kind, entry: Entry, now: float) -> Entry:
-        self._now = now
         created, modified = rfc3339(entry["created_at"]), rfc3339(entry["modified_at"])
         shown = {**entry, "id": self._id(kind, entry), "created_at": created}
         del shown["modified_at"]
         for old in _OLD_FLAGS:
             shown.pop(old, None)
         if kind.name == "domains":
-            shown["status"] = self._status(entry)
+            shown["status"] = _status(entry, now)
             if shown["authorization"] is None and shown["status"] == "ACTIVE":
                 shown["authorization"] = {"authorized": True, "timestamp": created, "status_message": None}
         retired = {"last_modified": modified} if kind.has_last_modified else {}
@@ -340,6 +349,22 @@ class SettingsApi:
             for name in ("directory_id", "directory_node_id", "external_directory_node_id", "comments"):
                 old_form.pop(name)
         return only(self.world.profile, current={**shown, "modified_at": modified}, retired=retired, seed=old_form)
+
+
+def _given(kind: Kind, body: dict[str, Any], name: str) -> Any:
+    """What a body says about a field, where it may not say it, or say null and mean the default."""
+    value = body.get(name)
+    is_default = name not in body or (value is None and name in kind.null_is_default)
+    return kind.fields[name].default if is_default else value
+
+
+def _status(entry: Entry, now: float) -> str:
+    pending = entry["status"] == "PENDING" and now < entry["created_at"] + _ACTIVATION
+    return "PENDING" if pending else "ACTIVE" if entry["status"] == "PENDING" else str(entry["status"])
+
+
+def _key(kind: Kind, entry: Entry) -> Key:
+    return tuple(str(entry[name]).casefold() for name in kind.unique)
 
 
 def _equals(name: str, wanted: bool) -> Callable[[Entry], bool]:  # noqa: FBT001 - the value compared with

@@ -27,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--messages", type=int, default=2000, help="how many of the last 30 days (default 2000)")
         parser.add_argument("--seed", type=int, default=1, help="another seed, other mail")
         parser.add_argument("--mail", type=Path, metavar="DIR", help="serve the .eml files of a folder instead")
+        # Not --settings, which every command of Django has for its own.
+        parser.add_argument("--entries", type=int, default=0, metavar="N", help="so many more allow and block entries")
         parser.add_argument("--profile", choices=sorted(PROFILES), default="current")
         parser.add_argument("--latency-ms", type=int, default=0, metavar="N", help="time each answer takes")
         parser.add_argument("--account-id", help="32 hexadecimal digits")
@@ -54,6 +56,7 @@ class Command(BaseCommand):
             read_token=options["read_token"],
             rate_limit=None if options["no_rate_limit"] else options["rate_limit"],
             control=options["control"],
+            entries=options["entries"],
             **{name: options[name] for name in named if options[name] is not None},
         )
         try:

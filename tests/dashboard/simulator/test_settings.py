@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from dashboard.simulator.kinds import KINDS
 from tests.dashboard.simulator.test_openapi import EXAMPLES
 
 BLOCK = EXAMPLES["block_senders"]
+EMPTY = {"deletes": [], "patches": [], "puts": [], "posts": []}
 
 
 def add(api, kind="block_senders", **changes):
@@ -160,3 +164,166 @@ def test_domains_are_deleted_together_only_by_name(account):
     assert api("DELETE", "/settings/domains").status_code == 422
     answer = api("DELETE", "/settings/domains", [{"id": entry} for entry in ids])
     assert answer.json()["result"] == [{"id": entry} for entry in ids]
+
+
+def test_a_domain_is_active_in_a_filtered_list_that_nobody_read_before(account, clock):
+    api = account()
+    domain = add(api, "domains")
+    clock.pass_by(121)
+    assert domain["id"] in [entry["id"] for entry in api.result("/settings/domains", status="ACTIVE")]
+    assert api.result("/settings/domains", status="PENDING") == []
+
+
+def test_domains_are_filtered_by_name_integration_and_way_of_delivery(account):
+    api = account()
+    integration = "a5dbb180-60ea-4578-84bb-d01a5d4e50c3"
+    one = add(api, "domains", domain="one.example", integration_id=integration)
+    two = add(api, "domains", domain="two.example", allowed_delivery_modes=["BCC"])
+
+    def found(**query):
+        return {entry["id"] for entry in api.result("/settings/domains", **query)} & {one["id"], two["id"]}
+
+    assert found(domain=["one.example", "two.example"]) == {one["id"], two["id"]}
+    assert found(domain="two.example") == {two["id"]}
+    assert found(integration_id=integration) == {one["id"]}
+    assert found(allowed_delivery_mode="BCC") == {two["id"]}
+    assert found(active_delivery_mode="API") == {one["id"]}
+    assert api.get("/settings/domains", status="SLEEPING").status_code == 422
+
+
+def test_null_on_create_means_the_default_where_the_answer_knows_no_null(account):
+    api = account()
+    domain = add(api, "domains", lookback_hops=None, transport=None, require_tls_inbound=None, folder=None)
+    assert (domain["lookback_hops"], domain["transport"]) == (2, "")
+    assert (domain["require_tls_inbound"], domain["folder"]) == (None, None)
+
+
+def test_put_resets_a_domain_and_keeps_its_name(account):
+    api = account()
+    domain = add(api, "domains", lookback_hops=9, folder="Inbox", transport="mx.example")
+    path = f"/settings/domains/{domain['id']}"
+    body = {name: value for name, value in EXAMPLES["domains"].items() if name != "domain"}
+
+    changed = api("PUT", path, body | {"transport": None}).json()["result"]
+
+    assert (changed["lookback_hops"], changed["folder"], changed["transport"]) == (2, None, "")
+    assert changed["domain"] == domain["domain"]
+    assert api("PUT", path, body | {"domain": "other.example"}).status_code == 422
+    assert api("PUT", path, {"regions": ["GLOBAL"]}).status_code == 422
+
+
+def test_url_patterns_know_neither_order_nor_search(account, clock):
+    api = account()
+    known = len(api.result("/settings/url_ignore_patterns"))
+    for name in ("b", "a"):
+        add(api, "url_ignore_patterns", pattern=f"https://{name}/.*")
+        clock.pass_by(1)
+    rows = api.result("/settings/url_ignore_patterns", search="https://b/", order="pattern", direction="asc")
+    assert len(rows) == known + 2
+    assert [row["pattern"] for row in rows[:2]] == ["https://a/.*", "https://b/.*"], "newest first"
+
+
+def test_a_batch_of_restrictions_has_deletes_and_nothing_else(account):
+    api = account()
+    ids = [add(api, "sending_domain_restrictions", domain=f"d{n}.example")["id"] for n in range(2)]
+    body = {"deletes": [{"id": entry} for entry in ids]}
+    nobody = {"deletes": [*body["deletes"], {"id": "f174e90a-fafe-4643-bbbc-4a0ed4fc8415"}]}
+
+    refused = api.post("/settings/sending_domain_restrictions/batch", nobody)
+    assert (refused.status_code, refused.json()["errors"][0]["source"]["pointer"]) == (404, "/deletes/2/id")
+    assert api.post("/settings/sending_domain_restrictions/batch", body).json()["result"] == body
+    assert api.post("/settings/sending_domain_restrictions/batch", {}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "pointer"),
+    [
+        ("posts", {"pattern": "x", "colour": "blue"}, "/posts/0/colour"),
+        ("patches", {"id": "own", "colour": "blue"}, "/patches/0/colour"),
+        ("puts", {"id": "own", "comments": "x"}, "/puts/0/pattern"),
+        ("puts", {"pattern": "x"}, "/puts/0/id"),
+        ("patches", {"comments": "x"}, "/patches/0/id"),
+        ("deletes", {}, "/deletes/0/id"),
+        ("deletes", "x", "/deletes/0"),
+        ("patches", {"id": "own"}, "/patches/0"),
+    ],
+)
+def test_a_wrong_item_of_a_batch_is_pointed_at(account, name, item, pointer):
+    api = account()
+    own = add(api, "url_ignore_patterns")["id"]
+    if isinstance(item, dict) and item.get("id") == "own":
+        item = item | {"id": own}
+    body = EMPTY | {name: [item]}
+
+    answer = api.post("/settings/url_ignore_patterns/batch", body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["source"]["pointer"] == pointer
+
+
+def test_a_batch_holds_a_thousand_of_each(account):
+    api = account()
+    body = EMPTY | {"deletes": [{"id": "x"}] * 1001}
+    answer = api.post("/settings/block_senders/batch", body)
+    assert [error["source"]["pointer"] for error in answer.json()["errors"]] == ["/deletes"]
+
+
+def test_what_may_not_be_there_twice_follows_every_change(account):
+    api = account()
+    one, two = add(api), add(api, pattern="two@x.example")
+    path = f"/settings/block_senders/{two['id']}"
+
+    assert api("PATCH", path, {"pattern": BLOCK["pattern"]}).status_code == 409
+    assert api("PATCH", path, {"pattern": "TWO@x.example"}).status_code == 200, "its own pattern is no conflict"
+    assert api("PATCH", path, {"pattern": "three@x.example"}).status_code == 200
+    four = add(api, pattern="two@x.example")
+    undone = {"deletes": [{"id": one["id"]}, {"id": four["id"]}], "posts": [BLOCK | {"pattern": "three@x.example"}]}
+    assert api.post("/settings/block_senders/batch", EMPTY | undone).status_code == 409
+    for pattern in (BLOCK["pattern"], "two@x.example", "three@x.example"):
+        assert api.post("/settings/block_senders", BLOCK | {"pattern": pattern}).status_code == 409
+    swapped = {
+        "deletes": [{"id": four["id"]}],
+        "patches": [{"id": two["id"], "pattern": "five@x.example"}],
+        "posts": [BLOCK | {"pattern": "two@x.example"}, BLOCK | {"pattern": "three@x.example"}],
+    }
+    assert api.post("/settings/block_senders/batch", EMPTY | swapped).status_code == 200
+    assert api("DELETE", f"/settings/block_senders/{one['id']}").status_code == 200
+    add(api)
+
+
+def test_a_thousand_changes_among_ten_thousand_entries_are_quick(account):
+    api = account(entries=10_000)
+    posts = [BLOCK | {"pattern": f"n{number}@x.example"} for number in range(1000)]
+
+    started = time.process_time()
+    made = api.post("/settings/block_senders/batch", EMPTY | {"posts": posts}).json()["result"]["posts"]
+    patches = [{"id": entry["id"], "comments": "x"} for entry in made]
+    changed = api.post("/settings/block_senders/batch", EMPTY | {"patches": patches}).json()["result"]["patches"]
+    undone = api.post("/settings/block_senders/batch", EMPTY | {"posts": posts})
+    seconds = time.process_time() - started
+
+    assert {entry["comments"] for entry in changed} == {"x"}
+    assert undone.status_code == 409
+    assert seconds < 3, "every item was compared with every entry, or all of them were copied"
+
+
+def test_more_entries_are_there_where_wanted_the_same_each_time(account):
+    plain, one, two = account(), account(entries=300), account(entries=300)
+    other = account(entries=300, seed=2)
+
+    def rows(api, kind):
+        return [api.result(f"/settings/{kind}", per_page=200, page=page) for page in (1, 2, 3)]
+
+    for kind in ("allow_policies", "block_senders"):
+        found = [entry for page in rows(one, kind) for entry in page]
+        usual = {entry["id"] for entry in plain.result(f"/settings/{kind}", per_page=1000)}
+        assert len(found) == 300 + len(usual)
+        assert usual <= {entry["id"] for entry in found}
+        assert rows(one, kind) == rows(two, kind)
+        assert rows(one, kind) != rows(other, kind)
+        assert len({entry["pattern"] for entry in found}) == len(found)
+        assert {entry["pattern_type"] for entry in found} >= {"DOMAIN", "EMAIL", "IP"}
+        assert 0 < sum(entry["comments"] is None for entry in found) < len(found)
+        assert {entry["is_regex"] for entry in found} == {True, False}
+        broken = [entry for entry in found if KINDS[kind].rule(entry, "")]
+        assert broken == [], "an entry that could not be changed, because it is wrong as it stands"
