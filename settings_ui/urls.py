@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from settings_ui.views import lists, overview
+from settings_ui.views import domains, lists, overview
 
 app_name = "settings"
 urlpatterns: list[URLPattern] = [
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     # observed
     # backup
     # domains
+    path("domains/<str:entry_id>/verification", domains.verification, name="verification"),
     # lists: one resource
     path("<slug:slug>/", lists.entries, name="list"),
     # forms: one resource
