@@ -10,12 +10,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from dashboard.simulator.mail.company import MAIN
 from tests.browser.conftest import Desk, start_desk
 from tests.browser.test_accessibility import TARGETS
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
-MOVABLE = "/investigate/?disposition=SPAM&status=delivered&last=30d"
+MOVABLE = f"/investigate/?disposition=SPAM&status=delivered&last=30d&recipient={MAIN}"
 
 
 @pytest.fixture(scope="module")
