@@ -15,6 +15,7 @@ from settings_ui.models.changes import (
     Verb,
 )
 from settings_ui.models.entries import OPEN_STATES, Entry, EntryState, Origin
+from settings_ui.models.uploads import Upload
 from settings_ui.models.watching import Difference, Mirrored, Observed, Reading
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "Source",
     "Step",
     "StepState",
+    "Upload",
     "Verb",
 ]

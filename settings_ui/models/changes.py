@@ -58,6 +58,7 @@ class Change(models.Model):
     ticket = models.CharField(max_length=100, blank=True)
     investigate_id = models.CharField(max_length=200, blank=True)  # the message it was made from
     file_name = models.CharField(max_length=200, blank=True)
+    remarks = models.TextField(blank=True, default="", db_default="")  # how the file was read, one on each line
     state = models.CharField(max_length=20, choices=ChangeState)
     explanation = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField()
