@@ -26,6 +26,7 @@ app.conf.task_routes = {
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "investigate.tasks.upstream_job": {"queue": "bulk"},
     "dashboard.access.tasks.*": {"queue": "people"},
+    "settings_ui.tasks.read_list": {"queue": "bulk"},
     "settings_ui.tasks.*": {"queue": "people"},
     "*": {"queue": "sweep"},
 }

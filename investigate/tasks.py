@@ -24,6 +24,7 @@ from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
 from investigate.search import runs
 from settings_ui.entries.sweep import sweep_entries
+from settings_ui.watching.rounds import read_lists
 
 
 @shared_task
@@ -69,6 +70,7 @@ def sweep() -> None:
             cases.end_idle_claims,
             collecting.ring_if_due,
             sweep_entries,
+            read_lists,
             sweep_fixes,
         ):
             rooms.callback(look_around)

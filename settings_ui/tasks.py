@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from settings_ui.entries import sending
+from settings_ui.watching import rounds
 
 
 @shared_task(name="settings_ui.tasks.send_entry")
@@ -23,3 +24,9 @@ def look_up_entry(entry_id: str) -> None:
 def remove_entry(entry_id: str) -> None:
     """Remove one entry whose time is over."""
     sending.remove(entry_id)
+
+
+@shared_task(name=rounds.TASK)
+def read_list(resource_name: str) -> None:
+    """Read one list of the account as a whole, if it is due and nobody else does."""
+    rounds.read_list(resource_name)

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils import timezone
 
 from dashboard.access.decorators import OutsideScope
 from dashboard.access.models import Member
@@ -22,27 +21,31 @@ from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
 from settings_ui.entries import transitions, words
-from settings_ui.models import OPEN_STATES, Entry, EntryState
+from settings_ui.entries.rules import Conflict, NotPossible, last_day, why_not_until
+from settings_ui.models import OPEN_STATES, Entry, EntryState, Origin
+from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
-RESOURCE = "allow_policies"
+__all__ = [
+    "Conflict",
+    "NotPossible",
+    "accept_sender",
+    "end",
+    "last_day",
+    "look_now",
+    "may_end",
+    "may_look",
+    "rule_for",
+    "why_not_accepted",
+    "withdraw",
+]
+
+RESOURCE = ALLOW_POLICIES.name
 LONGEST_ADDRESS = 254
 _BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
 _LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
 # One mailbox and nothing else: no second @, no wildcard, a domain with a dot.
 _ADDRESS = re.compile(r"[^\s@<>\"*?,;:\\()\[\]]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
-
-
-class NotPossible(Exception):
-    """It cannot work or would be dangerous, which is known without asking; the text says why."""
-
-
-class Conflict(Exception):
-    """Something stands in the way. `other` is the entry that does, where there is one."""
-
-    def __init__(self, told: str, other: Entry | None = None) -> None:
-        super().__init__(told)
-        self.other = other
 
 
 def accept_sender(
@@ -63,7 +66,7 @@ def accept_sender(
     if not actor.may(Permission.POLICY_ACCEPT):
         raise PermissionDenied(Permission.POLICY_ACCEPT.value)
     address = pattern.strip().casefold()
-    if told := why_not_accepted(actor, address) or _why_not_until(expires_at):
+    if told := why_not_accepted(actor, address) or why_not_until(ALLOW_POLICIES, Origin.ACCEPT, expires_at):
         raise NotPossible(told)
     reason = reason.strip()
     again = _same(actor, operation_key, address, expires_at, reason)
@@ -147,19 +150,6 @@ def rule_for(address: str) -> Entry | None:
     """The rule of ours that stands for an address, or is about to."""
     open_ones = transitions.of_account().filter(resource=RESOURCE, state__in=OPEN_STATES)
     return open_ones.filter(pattern=address.strip().casefold()).first()
-
-
-def last_day(now: dt.datetime | None = None) -> dt.datetime:
-    """The latest end a rule may have."""
-    return (now or timezone.now()) + dt.timedelta(days=settings.ACCEPT_DAYS)
-
-
-def _why_not_until(expires_at: dt.datetime) -> str:
-    if expires_at <= timezone.now():
-        return "The end of the rule is over already."
-    if expires_at > last_day() + dt.timedelta(days=1):  # days end at midnight
-        return f"A rule lasts {settings.ACCEPT_DAYS} days at most."
-    return ""
 
 
 def _write_down(
