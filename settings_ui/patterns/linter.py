@@ -237,7 +237,9 @@ def _own_domain(values: Values, others: Lists, verb: str) -> Iterator[Danger]:
         told = f"{_listed(covered)} is your own domain: colleagues' mail would be refused."
         yield Danger("own_domain_blocked", told, f"Block mail from {_named(covered[0])}", "pattern")
     else:
-        passes = "Only its proof keeps forged mail out." if _flag(values, "verify_sender") else "Forged mail would pass."
+        passes = (
+            "Only its proof keeps forged mail out." if _flag(values, "verify_sender") else "Forged mail would pass."
+        )
         told = f"{_listed(covered)} is your own domain, the one that strangers forge first. {passes}"
         yield Danger("own_domain_allowed", told, f"Allow mail that says it is from {_named(covered[0])}", "pattern")
 

@@ -1,6 +1,7 @@
 """What a pattern would have matched among recent messages.
 
-Compares with the mail of the whole account: pages that show it are for members who may see all of it.
+Compares with the mail of the whole account and shows metadata of what matches: pages that use it are for members who
+may read messages, and all of them (`whole=True`).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -16,7 +17,8 @@ LONGEST = 2048
 FOUND_ANYWHERE = True
 """Whether a match may lie anywhere in the text instead of covering it whole. Source: unknown, no document says."""
 
-_MOST_MEMORY = 1 << 20  # bytes for one pattern, its program and its cache of states together
+_MOST_MEMORY = 2 << 20  # bytes for one pattern, its program and its cache of states together
+_MOST_KEPT = 16  # patterns: lists are compared with one again and again
 _NOT_HERE = "Cloudflare may accept it all the same."
 
 Ranges = tuple[tuple[int, int], ...]
@@ -69,6 +71,7 @@ class Pattern:
         return find(text.encode("utf-8", "replace")) is not None
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def compiled(pattern: str) -> Pattern | Untestable | Broken:
     """The pattern ready to be run, or a sentence on why it is not.
 
@@ -93,6 +96,8 @@ def compiled(pattern: str) -> Pattern | Untestable | Broken:
         return Pattern(re2.compile(translated.encode(), options))
     except re2.error as problem:
         return _refused(problem)
+    finally:
+        re2.purge()  # its own cache would keep 128 of them
 
 
 def _refused(problem: Exception) -> Untestable | Broken:

@@ -93,7 +93,7 @@ def test_what_is_too_large_cannot_be_tested(pattern):
 
 
 def test_a_pattern_may_take_only_so_much_memory():
-    """Twenty times any letter of any language, five hundred times over: some hundred thousand states."""
+    """Three hundred letters of any language, five hundred times over: millions of states."""
     assert isinstance(compiled("(?:" + r"\p{L}" * 300 + "){500}"), Untestable)
 
 
