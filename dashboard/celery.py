@@ -27,6 +27,8 @@ app.conf.task_routes = {
     "investigate.tasks.upstream_job": {"queue": "bulk"},
     "dashboard.access.tasks.*": {"queue": "people"},
     "settings_ui.tasks.read_list": {"queue": "bulk"},
+    "settings_ui.tasks.step_long_change": {"queue": "bulk"},
+    "settings_ui.tasks.look_up_step": {"queue": "bulk"},
     "settings_ui.tasks.*": {"queue": "people"},
     "*": {"queue": "sweep"},
 }

@@ -23,6 +23,7 @@ from investigate.desk import cases, changes, collecting
 from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
 from investigate.search import runs
+from settings_ui.changes.sweep import sweep_changes
 from settings_ui.entries.sweep import sweep_entries
 from settings_ui.watching.rounds import read_lists
 
@@ -70,6 +71,7 @@ def sweep() -> None:
             cases.end_idle_claims,
             collecting.ring_if_due,
             sweep_entries,
+            sweep_changes,
             read_lists,
             sweep_fixes,
         ):

@@ -6,15 +6,14 @@ Asked when somebody approves, and again by the worker before each call.
 from __future__ import annotations
 
 import datetime as dt
-import unicodedata
 from collections.abc import Iterable
 
 from django.conf import settings
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.persons import is_same_person
 from dashboard.access.roles import Permission
-from dashboard.access.scope import domain_of
 from investigate.actions.words import lacks
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import SPECIAL, right_to_ask, takes_two
@@ -116,11 +115,6 @@ def is_requester(member: Member, approval: Approval) -> bool:
     return approval.requested_by is not None and is_same_person(member, approval.requested_by)
 
 
-def is_same_person(one: Member, other: Member) -> bool:
-    """Two accounts are one person when they are one account, or have one mailbox."""
-    return one.pk == other.pk or bool(_mailbox(one) and _mailbox(one) == _mailbox(other))
-
-
 def special(permissions: Iterable[str]) -> list[Permission]:
     return [permission for permission in SPECIAL if permission.value in set(permissions)]
 
@@ -128,11 +122,3 @@ def special(permissions: Iterable[str]) -> list[Permission]:
 def _missing(member: Member, approval: Approval) -> list[Permission]:
     wanted = [Permission.APPROVAL_DECIDE, *special(approval.permissions)]
     return [permission for permission in wanted if not member.may(permission)]
-
-
-def _mailbox(member: Member) -> str:
-    """Where the member's mail arrives, in one spelling: of letters, of case, of the domain, without a `+tag`."""
-    address = unicodedata.normalize("NFKC", member.email).strip()
-    local, domain = address.rpartition("@")[0], domain_of(address)
-    local = unicodedata.normalize("NFKC", local.partition("+")[0].casefold())
-    return f"{local}@{domain}" if local and domain else ""

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
+from dashboard.access.persons import is_same_person
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from investigate.actions import services as actions
@@ -27,7 +28,7 @@ from investigate.actions.decision import permission_for
 from investigate.approvals.asking import targets_of
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import right_to_ask
-from investigate.approvals.rights import is_same_person, why_not_decide
+from investigate.approvals.rights import why_not_decide
 from investigate.bulk import jobs
 from investigate.bulk.upstream import services as upstream
 from investigate.models import Action, ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob

@@ -18,7 +18,7 @@ from dashboard.access.roles import Role
 from dashboard.access.sessions import PROVED
 from dashboard.emailsec.types import Message
 from investigate.approvals import services
-from investigate.approvals.rights import is_same_person
+from dashboard.access.persons import is_same_person
 from investigate.models import Action, ActionItem, ActionState, Approval, ApprovalState
 from tests.investigate.approvals.conftest import all_is_due, asked, decision, signed_in
 

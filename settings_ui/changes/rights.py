@@ -1,0 +1,83 @@
+"""Who may make a change, alone or as one of two; asked when it is decided, and again by the worker before each call."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from dashboard.access.decorators import OutsideScope
+from dashboard.access.models import Member
+from dashboard.access.persons import is_same_person
+from dashboard.access.roles import RIGHTS, Permission, known_permissions
+from settings_ui.models import Change, ChangeKind
+from settings_ui.resources import BY_NAME
+from settings_ui.resources.description import Resource
+
+OWN = "You asked for this yourself: somebody else has to decide it."
+_SECOND = (Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
+
+
+def check(actor: Member, *needed: Permission) -> None:
+    """Raises PermissionDenied; every entry of these lists holds for the whole account."""
+    for permission in needed:
+        if not actor.may(permission):
+            raise PermissionDenied(permission.value)
+    if not actor.scope.is_whole:
+        raise OutsideScope(str(actor.scope))
+
+
+def takes_two(resource: Resource) -> bool:
+    """Whether removing an entry of this list takes a second person."""
+    return resource.takes_typing and "unprotect" in settings.SECOND_PERSON
+
+
+def to_remove(resource: Resource) -> Permission:
+    """The right of who removes entries of this list, or only asks for it where it takes two."""
+    if resource.takes_typing and not takes_two(resource):
+        return Permission.DOMAIN_UNPROTECT
+    return resource.remove
+
+
+def why_not_sent(change: Change) -> str:
+    """Why this may not go out now, as a sentence, or "": by the rights in the database now."""
+    actor = Member.objects.filter(pk=change.actor_id).first() if change.actor_id else None
+    if actor is None or not _holds_all(actor, known_permissions([change.permission])):
+        return f"{change.actor_name} no longer has the right to do this."
+    is_removal = change.kind == ChangeKind.DELETE and takes_two(BY_NAME[change.resource])
+    if not change.why_two:
+        return "This takes a second person, and nobody has approved it." if is_removal else ""
+    second = Member.objects.filter(pk=change.decided_by_id).first() if change.decided_by_id else None
+    if second is None or change.decided_at is None or not _holds_all(second, _SECOND):
+        return f"{change.decided_by_name or 'Whoever'} approved this and no longer has the right to."
+    if is_same_person(second, actor):
+        return "Who asked and who approved are one person: it takes two."
+    if timezone.now() - change.decided_at > dt.timedelta(hours=settings.APPROVAL_HOURS):
+        return f"{change.decided_by_name} approved this more than {settings.APPROVAL_HOURS} hours ago."
+    return ""
+
+
+def why_not_decide(member: Member, change: Change) -> str:
+    """Why this member is not the second person for a request, or ""."""
+    if change.actor is not None and is_same_person(member, change.actor):
+        return OWN
+    for permission in _SECOND:
+        if not member.may(permission):
+            return f"You lack the right to {RIGHTS[permission]}."
+    if not member.scope.is_whole:
+        return f"It is about the whole account, and you are limited to {member.scope}."
+    return ""
+
+
+def may_control(member: Member, change: Change) -> bool:
+    """Whether this member may stop it: who asked for it, and everybody who could have."""
+    if change.actor_id == member.pk:
+        return True
+    return _holds_all(member, known_permissions([change.permission]))
+
+
+def _holds_all(member: Member, needed: object) -> bool:
+    wanted = list(needed) if isinstance(needed, (frozenset, tuple)) else []
+    return bool(wanted) and all(map(member.may, wanted)) and member.scope.is_whole
