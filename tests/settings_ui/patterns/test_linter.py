@@ -256,6 +256,13 @@ def test_a_recipient_is_in_no_conflict_with_senders():
     assert codes("block_senders", block("a@corp.example"), Lists(allowed=[Listed("x", exempt)])) == []
 
 
+def test_a_policy_about_both_ends_is_in_conflict_as_a_sender():
+    both = allow("a@x.example", is_exempt_recipient=True)
+
+    assert "conflict" in codes("allow_policies", both, Lists(blocked=[Listed("x", block("a@x.example"))]))
+    assert "conflict" in codes("block_senders", block("a@x.example"), Lists(allowed=[Listed("x", both)]))
+
+
 def test_a_look_alike_with_both_exemptions_is_dangerous():
     values = {"pattern": "c0rp.example", "is_regex": False, "is_recent": True, "is_similarity": True}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -266,7 +267,11 @@ def test_the_sample_is_read_once_for_everybody_for_ten_minutes(account):
         tried(pattern, is_regex=True)
     assert calls(simulator) == ["search"]
 
-    with later(reading.KEPT.total_seconds() + 1):
+    with later(590):
+        tried("d", is_regex=True)
+    assert calls(simulator) == ["search"]
+
+    with later(605):
         tried("a", is_regex=True)
     assert calls(simulator) == ["search", "search"]
 
@@ -508,6 +513,18 @@ def test_a_sample_with_a_failing_second_page_is_used_as_far_as_it_goes(account, 
     simulator.faults.clear()
     with later(65):
         assert tried(".", is_regex=True).total == 1_200
+
+
+def test_a_server_that_turns_in_circles_is_left(account):
+    simulator = account(sent_by("a@x.example"))
+    row = {"id": "1", "postfix_id": "1", "from": "a@x.example", "client_recipients": []}
+    envelope = {"success": True, "errors": [], "messages": [], "result": [row], "result_info": {"next": "again"}}
+    simulator.faults.next("search", times=None, body=json.dumps(envelope), content_type="application/json")
+
+    found = tried("@", is_regex=True)
+
+    assert (found.state, found.total) == ("done", 1)
+    assert calls(simulator) == ["search", "search"]
 
 
 @needs_strings

@@ -43,6 +43,8 @@ def finds(pattern: str, text: str) -> bool:
         (r"[\p{Alnum}_]{3}", "a_1", "a-1"),
         (r"(?x) a b # a remark" + "\n c [ d ]", "abcd", "a b"),
         (r"(?d)(?u)a", "a", "b"),
+        (r"^(?x: a b )c d$", "abc d", "abcd"),
+        ("(?x)^[ d # e\n ]$", "d", " "),
         (r"[]a]", "]", "b"),
         (r"[a\-z]", "-", "b"),
         (r"a{2,3}?b", "aab", "ab"),
