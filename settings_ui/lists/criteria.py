@@ -13,7 +13,7 @@ from settings_ui.resources import Resource, Values
 from settings_ui.resources.description import Filter, unstorable
 
 PER_PAGE = (50, 100, 200)
-DIRECTIONS = {"asc": "up", "desc": "down"}
+DIRECTIONS = {"asc": "A to Z, oldest first", "desc": "Z to A, newest first"}
 _USUAL_PER_PAGE = 100
 _LAST_PAGE = 100_000
 _LONGEST = 1024

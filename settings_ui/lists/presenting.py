@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -60,6 +61,18 @@ class LineOfList:
 
     row: words.Row
     known: Known
+
+    @property
+    def changed_at(self) -> dt.datetime | None:
+        return self.row.entry.modified_at or self.row.entry.created_at
+
+    @property
+    def changed_on(self) -> str:
+        return words.day(self.changed_at)
+
+    @property
+    def ends_on(self) -> str:
+        return words.day(self.known.expires_at)
 
 
 @dataclass(frozen=True)

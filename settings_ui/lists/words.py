@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
+
 from dashboard.emailsec.times import parse_time
 from dashboard.web.times import moment
 from settings_ui.lists.queries import Snapshot
@@ -71,6 +73,14 @@ def _shown(resource: Resource, one: Field, value: Any) -> str:
     """In the words of the field, or in those its filter has for what is only read."""
     options = () if one.options else next((each.options for each in resource.filters if each.name == one.name), ())
     return next((option.word for option in options if option.value == value), "") or one.shown(value)
+
+
+def day(at: dt.datetime | None) -> str:
+    """12 Nov, with the year where it is another one."""
+    if at is None:
+        return ""
+    there, now = timezone.localtime(at), timezone.localtime()
+    return f"{there.day} {there:%b}" if there.year == now.year else f"{there.day} {there:%b %Y}"
 
 
 # --- one entry ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The first page of the settings rooms: what each list is, and what happened to it."""
+"""The first page of the settings rooms: what each list is, and what happens to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from django.views.decorators.http import require_safe
 
 from dashboard.access.decorators import requires
 from dashboard.access.roles import Permission
+from settings_ui.lists.summary import summary
 
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "settings_ui/overview.html", {})
+    return render(request, "settings_ui/overview.html", {"summary": summary()})

@@ -103,7 +103,7 @@ document.addEventListener("click", (event) => {
   const link = target.closest?.("a[data-pane]");
   if (link && isPlain && hasPane()) {
     event.preventDefault();
-    return open(link.href, link.closest(".entry")?.dataset.id).then(() => pane().querySelector("input:not([type=hidden]), select, textarea")?.focus());
+    return open(link.href, link.closest(".record")?.dataset.id).then(() => pane().querySelector("input:not([type=hidden]), select, textarea")?.focus());
   }
   const row = target.closest?.("#entries tr[data-id]");
   const control = target.closest?.("a, button, input, label");
@@ -131,8 +131,8 @@ document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
   count();
 });
 
-/* A form of the pane changed the list: HX-Trigger names mw:entries. */
-document.addEventListener("mw:entries", () => {
+/* A form in the pane changed the list. */
+document.addEventListener("settings-saved", () => {
   if ($("#entries")) window.htmx.ajax("GET", location.href, { source: "#entries", target: "#entries", swap: "innerHTML" }).catch(() => {});
 });
 
