@@ -66,7 +66,8 @@ def record_export(
 
 def _exports_of(actor: Member, *, after: int, until: int) -> list[dt.datetime]:
     """When the member took files, of these rows of the trail."""
-    kinds = Q(action="job:export") | Q(action="audit:export", phase="attempt")
+    begun = ("audit:export", "policy:backup", "policy:export")  # written down before and after
+    kinds = Q(action="job:export") | Q(action__in=begun, phase="attempt")
     rows = AuditEvent.objects.filter(kinds, actor_id=actor.pk, sequence__gt=after, sequence__lte=until)
     return list(rows.values_list("at", flat=True))
 

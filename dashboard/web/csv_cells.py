@@ -35,5 +35,11 @@ def inert(cell: object) -> str:
     return f"'{text}" if text.lstrip(" \"'").startswith(_STARTS_A_FORMULA) else text
 
 
+def as_meant(cell: str) -> str:
+    """What `inert` was given: a file of ours says the same when it comes back."""
+    rest = cell[1:]
+    return rest if cell.startswith("'") and inert(rest) == cell else cell
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")

@@ -1,0 +1,55 @@
+"""From a file to the dry run of a change."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from dashboard.access.models import Member
+from dashboard.upstream.connection import get_client
+from settings_ui.changes import services
+from settings_ui.models import Change, ChangeKind
+from settings_ui.resources.description import Resource
+from settings_ui.tables.dangers import Dangers
+from settings_ui.tables.lives import kept
+from settings_ui.tables.planning import Mode, plan
+from settings_ui.tables.reading import read_table
+from settings_ui.watching.reading import read_whole
+
+
+def dry_run(
+    *,
+    actor: Member,
+    resource: Resource,
+    data: bytes,
+    mode: Mode,
+    file_name: str,
+    operation_key: str,
+    request: HttpRequest | None,
+) -> Change:
+    """Write down what the file would do to the list as it is now. Raises Unreadable, and what reading raises."""
+    table = read_table(data, resource)
+    entries = read_whole(resource)
+    dangers = Dangers(resource)
+    planned = plan(
+        table,
+        resource,
+        entries,
+        kept=kept(resource, [entry.id for entry in entries]),
+        mode=mode,
+        may_add=get_client().offers(resource.name, "create"),
+        warn=dangers,
+    )
+    remarks = [*table.remarks, *planned.remarks]
+    if dangers.is_cut:
+        remarks.append("Not every line was looked at for dangers: there are too many for one look. Look yourself, too.")
+    change = services.draft(
+        actor=actor,
+        resource=resource,
+        kind=ChangeKind.IMPORT,
+        lines=planned.lines,
+        file_name=file_name,
+        operation_key=operation_key,
+        request=request,
+    )
+    Change.objects.filter(pk=change.pk).update(remarks="\n".join(remarks))
+    return change
