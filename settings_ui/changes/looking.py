@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -22,22 +20,18 @@ from settings_ui.changes.transitions import Outcome
 from settings_ui.models import Line, LineState, Operation, Step, Verb
 from settings_ui.resources import BY_NAME
 from settings_ui.resources.description import Resource, Values, alike
+from settings_ui.watching.reading import PER_PAGE, read_whole, still_there
 
 log = structlog.get_logger("mailwarden.changes")
 
 LOOKS = (1, 6, 20)  # times the quiet time after the call was sent: 30 s, 3 min and 10 min
 CLOCK_SLACK = dt.timedelta(minutes=5)  # between our clock and Cloudflare's
-PER_PAGE, MOST_PAGES = 1000, 100
 READ_SECONDS = settings.CALL_SECONDS / 2  # a reading and the call after it end well before the claim does
 FEW = 10  # entries that are read one by one rather than with their whole list
 STEP_TASK, LOOK_TASK = "settings_ui.tasks.step_change", "settings_ui.tasks.look_up_step"
 _LATER = 60.0
 _EXACT = ("pattern", "name", "domain")  # filters that compare as a whole
 _BROKEN = "Cloudflare carried out a part of this call only, although it says that it never does."
-
-
-class Shifting(errors.UnexpectedReply):
-    """The list changed while its pages were read, so that entries may have been missed."""
 
 
 def look_up(step_id: uuid.UUID | str) -> None:
@@ -71,7 +65,7 @@ def judge(step: Step, lines: Sequence[Line]) -> list[SettingsEntry | bool | None
     if len(lines) == 1 and step.operation != Operation.BATCH:
         there = _read_for(resource, lines[0])
     else:
-        there = whole_list(resource)
+        there = read_whole(resource, Priority.BULK, seconds=READ_SECONDS)
     by_id = {entry.id: entry for entry in there}
     by_key: dict[tuple[str, ...], list[SettingsEntry]] = defaultdict(list)
     for entry in there:
@@ -82,36 +76,9 @@ def judge(step: Step, lines: Sequence[Line]) -> list[SettingsEntry | bool | None
 def standing(resource: Resource, lines: Sequence[Line], *, seconds: float) -> dict[str, SettingsEntry]:
     """The entries these lines are about, as they stand now, by id; what is gone is missing."""
     if len(lines) > FEW:
-        return {entry.id: entry for entry in whole_list(resource, seconds=seconds)}
-    found: dict[str, SettingsEntry] = {}
-    for line in lines:
-        try:
-            priority = Priority.ACTION if len(lines) == 1 else Priority.BULK
-            found[line.upstream_id] = get_client().entry(
-                resource.name, line.upstream_id, budget=seconds, priority=priority
-            )
-        except errors.NotFound:
-            continue
-    return found
-
-
-def whole_list(resource: Resource, *, seconds: float = READ_SECONDS) -> list[SettingsEntry]:
-    """Every entry. Raises Shifting where the list changed under the reading: then absence proves nothing."""
-    started, found, told = time.monotonic(), dict[str, SettingsEntry](), None
-    order: dict[str, Any] = {"order": "created_at", "direction": "asc"} if resource.kind.order else {}
-    for number in range(1, MOST_PAGES + 1):
-        left = max(1.0, seconds - (time.monotonic() - started))
-        page = get_client().entries(
-            resource.name, page=number, per_page=PER_PAGE, budget=left, priority=Priority.BULK, **order
-        )
-        is_new = any(entry.id not in found for entry in page.items)
-        found |= {entry.id: entry for entry in page.items}
-        told = page.total_hint
-        if page.is_last or not is_new:
-            break
-    if told is not None and len(found) < told:
-        raise Shifting("the list changed while it was read", operation=f"list {resource.name}")
-    return list(found.values())
+        return {entry.id: entry for entry in read_whole(resource, Priority.BULK, seconds=seconds)}
+    priority = Priority.ACTION if len(lines) == 1 else Priority.BULK
+    return still_there(resource, [line.upstream_id for line in lines], priority, seconds=seconds)
 
 
 def differs(resource: Resource, before: Values | None, there: SettingsEntry) -> bool:
@@ -131,7 +98,7 @@ def _read_for(resource: Resource, line: Line) -> Iterable[SettingsEntry]:
             return []
     exact = next((name for name in _EXACT if name in resource.kind.filters and line.values.get(name)), None)
     if exact is None:
-        return whole_list(resource)
+        return read_whole(resource, Priority.ACTION, seconds=READ_SECONDS)
     page = client.entries(
         resource.name,
         filters={exact: str(line.values[exact])},
@@ -139,7 +106,9 @@ def _read_for(resource: Resource, line: Line) -> Iterable[SettingsEntry]:
         budget=READ_SECONDS,
         priority=Priority.ACTION,
     )
-    return page.items if page.is_last else whole_list(resource)  # a server that ignores the filter
+    if page.is_last:
+        return page.items
+    return read_whole(resource, Priority.ACTION, seconds=READ_SECONDS)  # a server that ignores the filter
 
 
 def _in_effect(
@@ -154,22 +123,33 @@ def _in_effect(
         case Verb.REMOVE:
             return None if there is not None else True
         case Verb.CHANGE:
-            return there if there is not None and _says(resource, line.values, there, is_strict=True) else None
+            return there if there is not None and _is_changed(resource, line, there) else None
     for entry in by_key[resource.key(line.values)]:
-        if _says(resource, line.values, entry, is_strict=False) and _is_made_since(entry, step):
+        if _is_added(resource, line, entry) and _is_made_since(entry, step):
             return entry
     return None
 
 
-def _says(resource: Resource, wanted: Values, there: SettingsEntry, *, is_strict: bool) -> bool:
-    """Whether the entry says what was sent. Not strict: what an older answer leaves out is no contradiction."""
+def _is_added(resource: Resource, line: Line, there: SettingsEntry) -> bool:
+    """Whether the entry says what was sent. What an older answer leaves out, or was left to the service, contradicts
+    nothing; of what makes the entry itself upper and lower case are one.
+    """
     now = there.values()
-    for name, value in wanted.items():
+    return all(
+        name in resource.identity or value is None or now.get(name) is None or alike(value, now[name])
+        for name, value in line.values.items()
+    )
+
+
+def _is_changed(resource: Resource, line: Line, there: SettingsEntry) -> bool:
+    """Whether each field says what was sent; one that was cleared may have become the service's default instead."""
+    now, before = there.values(), line.before or {}
+    for name, value in line.values.items():
         is_same = alike(value, now.get(name))
         if name in resource.identity:
             is_same = is_same or str(value or "").casefold() == str(now.get(name) or "").casefold()
-        elif not is_strict:
-            is_same = is_same or now.get(name) is None
+        elif value is None:
+            is_same = is_same or not alike(before.get(name), now.get(name))
         if not is_same:
             return False
     return True

@@ -134,10 +134,12 @@ def _next(change: Change) -> uuid.UUID | None:
             return None
         on_its_way = held.steps.filter(_ON_ITS_WAY).first()
         if on_its_way is not None:
-            return _rest(held, on_its_way)
+            _rest(held, on_its_way)
+            return None
         waiting = held.steps.filter(state=StepState.WAITING).order_by("position").first()
         if waiting is not None and not Step.objects.filter(pk=waiting.pk, due_at__lte=Now()).exists():
-            return _rest(held, waiting)
+            _rest(held, waiting)
+            return None
         chosen = waiting or planning.pack(held)
         if chosen is None:
             transitions.finish(held)

@@ -84,7 +84,7 @@ def start(change: Change) -> bool:
     return bool(due.update(state=ChangeState.RUNNING, changed_at=Now(), due_at=None))
 
 
-def claim(step_id: uuid.UUID | str) -> Step | None:
+def claim(step_id: uuid.UUID) -> Step | None:
     """Take a due call for sending; None where it is not waiting, not due, or somebody else was faster."""
     with transaction.atomic():
         change = Change.objects.select_for_update().filter(steps=step_id).first()
