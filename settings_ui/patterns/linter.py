@@ -369,6 +369,7 @@ def _domains(values: Values) -> Iterator[Danger]:
             "it. Name the networks that deliver.",
             "Take mail from everywhere",
             "ip_restrictions",
+            is_hint=True,  # where Cloudflare is the only door, that is how it has to be
         )
     for network in networks:
         if network is not None and network.prefixlen < (8 if network.version == 4 else 20):

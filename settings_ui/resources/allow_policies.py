@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from settings_ui.patterns.matching import Against
 from settings_ui.resources.description import YES_NO, Field, Filter, Option, Resource, Shape, Values
-from settings_ui.resources.shared import COMMENTS, IS_REGEX, PATTERN, PATTERN_AND_AGE, PATTERN_TYPE, pattern_problem
+from settings_ui.resources.shared import (
+    COMMENTS,
+    IS_REGEX,
+    PATTERN,
+    PATTERN_AND_AGE,
+    PATTERN_TYPE,
+    pattern_problem,
+    pattern_spelled,
+)
 
 
 def _rules(values: Values) -> Mapping[str, str]:
@@ -75,4 +83,5 @@ ALLOW_POLICIES = Resource(
     against=Against.SENDER,
     tried="pattern",
     rules=_rules,
+    spelled=pattern_spelled,
 )

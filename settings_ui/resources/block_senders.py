@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from settings_ui.patterns.matching import Against
 from settings_ui.resources.description import Filter, Option, Resource
-from settings_ui.resources.shared import COMMENTS, IS_REGEX, PATTERN, PATTERN_AND_AGE, PATTERN_TYPE, pattern_problem
+from settings_ui.resources.shared import (
+    COMMENTS,
+    IS_REGEX,
+    PATTERN,
+    PATTERN_AND_AGE,
+    PATTERN_TYPE,
+    pattern_problem,
+    pattern_spelled,
+)
 
 BLOCK_SENDERS = Resource(
     name="block_senders",
@@ -23,4 +31,5 @@ BLOCK_SENDERS = Resource(
     against=Against.SENDER,
     tried="pattern",
     rules=pattern_problem,
+    spelled=pattern_spelled,
 )

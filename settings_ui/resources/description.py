@@ -66,6 +66,7 @@ class Field:
     is_ours_to_read: bool = False  # shown, never sent
     group: str = ""  # fields of one group stand under one heading
     check: Callable[[str], str] | None = None  # of each text or item: what is wrong with it, or ""
+    spelled: Callable[[str], str] = str  # how a text or item that is right is sent
 
     def clean(self, raw: object) -> Any:
         """The value as it is sent. Takes what a form, a cell or a backup holds; raises Wrong."""
@@ -121,7 +122,7 @@ class Field:
             raise Wrong("Take out the control characters or line breaks; they cannot be sent.")
         if self.check is not None and (told := self.check(text)):
             raise Wrong(told)
-        return text
+        return self.spelled(text)
 
     def _choice(self, raw: object) -> str | None:
         if raw is None or raw == "":
@@ -182,7 +183,7 @@ class Field:
                 raise Wrong("Take out the control characters; they cannot be sent.")
             if self.check is not None and (told := self.check(item)):
                 raise Wrong(f"{shortened(item)}: {told}")
-        return items
+        return list(dict.fromkeys(map(self.spelled, items)))
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,7 @@ class Resource:
     may_expire: bool = True  # whether an entry can have an end; what takes two to remove has none
     takes_typing: bool = False  # whether its name is typed to confirm that it goes
     rules: Callable[[Values], Mapping[str, str]] = lambda _values: {}  # across fields: field -> what is wrong
+    spelled: Callable[[Values], Values] = lambda values: values  # the same across fields, once all is right
     fixed_because: Callable[[Values], str] = lambda _values: ""  # why this entry cannot be edited, or ""
 
     @property
@@ -262,7 +264,8 @@ class Resource:
                 values[field.name] = field.clean(raw.get(field.name))
             except Wrong as wrong:
                 problems[field.name] = str(wrong)
-        return values, problems or self.problems(values)
+        problems = problems or self.problems(values)
+        return (values if problems else dict(self.spelled(values))), problems
 
     def changes(self, before: Values, after: Values) -> dict[str, Any]:
         """What an edit sends: the fields that differ, and no field that never changes."""

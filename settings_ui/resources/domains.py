@@ -43,7 +43,16 @@ DOMAINS = Resource(
     singular="protected domain",
     what="The domains whose mail is scanned. Ending the protection of one cannot be undone.",
     fields=(
-        Field("domain", "Domain", Shape.PATTERN, least=1, most=253, is_fixed=True, check=checks.problem_with_domain),
+        Field(
+            "domain",
+            "Domain",
+            Shape.PATTERN,
+            least=1,
+            most=253,
+            is_fixed=True,
+            check=checks.problem_with_domain,
+            spelled=checks.ascii_domain,
+        ),
         Field(
             "allowed_delivery_modes",
             "How mail may arrive",

@@ -22,6 +22,10 @@ def _rules(values: Values) -> Mapping[str, str]:
     return {"email": told} if told else {}
 
 
+def _spelled(values: Values) -> Values:
+    return {**values, "email": checks.as_sent(str(values["email"]), "EMAIL", is_regex=bool(values["is_email_regex"]))}
+
+
 def _fixed_because(values: Values) -> str:
     if values.get("provenance") in (None, "", "A1S_INTERNAL"):
         return ""
@@ -59,5 +63,6 @@ IMPERSONATION_REGISTRY = Resource(
     against=Against.NAME,
     tried="name",
     rules=_rules,
+    spelled=_spelled,
     fixed_because=_fixed_because,
 )

@@ -14,7 +14,15 @@ SENDING_DOMAIN_RESTRICTIONS = Resource(
     singular="sending domain restriction",
     what="Domains that must send over TLS. Mail from them that comes without it is dropped.",
     fields=(
-        Field("domain", "Domain", Shape.PATTERN, least=1, most=253, check=checks.problem_with_domain),
+        Field(
+            "domain",
+            "Domain",
+            Shape.PATTERN,
+            least=1,
+            most=253,
+            check=checks.problem_with_domain,
+            spelled=checks.ascii_domain,
+        ),
         Field(
             "exclude",
             "Except",
@@ -23,6 +31,7 @@ SENDING_DOMAIN_RESTRICTIONS = Resource(
             most=1000,
             default=[],
             check=checks.problem_with_domain,
+            spelled=checks.ascii_domain,
         ),
         COMMENTS,
     ),

@@ -41,3 +41,11 @@ def pattern_problem(values: Values) -> dict[str, str]:
         str(values.get("pattern") or ""), values.get("pattern_type"), is_regex=bool(values.get("is_regex"))
     )
     return {"pattern": told} if told else {}
+
+
+def pattern_spelled(values: Values) -> Values:
+    """The entry as it is sent: a domain in other letters goes out in the form that mail carries."""
+    sent = checks.as_sent(
+        str(values["pattern"]), values.get("pattern_type", "DOMAIN"), is_regex=bool(values.get("is_regex"))
+    )
+    return {**values, "pattern": sent}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from settings_ui.patterns import checks
 from settings_ui.patterns.matching import Against
 from settings_ui.resources.description import YES_NO, Field, Filter, Resource, Shape, Values
-from settings_ui.resources.shared import COMMENTS, IS_REGEX, PATTERN, PATTERN_AND_AGE
+from settings_ui.resources.shared import COMMENTS, IS_REGEX, PATTERN, PATTERN_AND_AGE, pattern_spelled
 
 
 def _rules(values: Values) -> Mapping[str, str]:
@@ -58,4 +58,5 @@ TRUSTED_DOMAINS = Resource(
     against=Against.SENDER_DOMAIN,
     tried="pattern",
     rules=_rules,
+    spelled=pattern_spelled,
 )

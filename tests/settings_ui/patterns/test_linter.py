@@ -286,7 +286,6 @@ def test_a_look_alike_with_both_exemptions_is_dangerous():
          "Accept every address"),
         ("sending_domain_restrictions", {"domain": "co.uk"}, "public_suffix", "Drop mail without TLS from co.uk"),
         ("domains", domain(drop_dispositions=["SPAM", "none"]), "drops_clean_mail", "Drop clean mail"),
-        ("domains", domain(allowed_delivery_modes=["DIRECT", "API"]), "open_to_all", "Take mail from everywhere"),
         ("domains", domain(ip_restrictions=["0.0.0.0/0"]), "wide_network", "Take mail from all of 0.0.0.0/0"),
     ],
 )  # fmt: skip
@@ -294,6 +293,12 @@ def test_the_other_lists_have_dangers_of_their_own(resource, values, code, accep
     danger = only(resource, values)
 
     assert (danger.code, danger.accept, danger.is_hint) == (code, accept, False)
+
+
+def test_a_door_that_is_open_to_all_is_a_hint():
+    hint = only("domains", domain(allowed_delivery_modes=["DIRECT", "API"]))
+
+    assert (hint.code, hint.is_hint) == ("open_to_all", True)
 
 
 def test_tls_that_is_off_is_a_hint():

@@ -100,6 +100,23 @@ def test_an_edit_sends_what_differs_and_clears_with_null() -> None:
     assert resource.changes(before, after) == {"folder": None}
 
 
+@pytest.mark.parametrize(
+    ("name", "raw", "field", "sent"),
+    [
+        ("block_senders", {"pattern": "bücher.example", "pattern_type": "DOMAIN"}, "pattern", "xn--bcher-kva.example"),
+        ("trusted_domains", {"pattern": "bücher.example"}, "pattern", "xn--bcher-kva.example"),
+        ("impersonation_registry", {"email": "maja@bücher.example"}, "email", "maja@xn--bcher-kva.example"),
+        ("sending_domain_restrictions", {"exclude": "a.bücher.example"}, "exclude", ["a.xn--bcher-kva.example"]),
+        ("domains", {"domain": "bücher.example"}, "domain", "xn--bcher-kva.example"),
+    ],
+)
+def test_domains_in_other_letters_are_sent_as_mail_carries_them(
+    name: str, raw: dict[str, str], field: str, sent: object
+) -> None:
+    values, problems = BY_NAME[name].cleaned(RIGHT[name] | raw)
+    assert (values[field], problems) == (sent, {})
+
+
 def test_only_entries_that_were_made_by_hand_can_be_edited() -> None:
     registry = BY_NAME["impersonation_registry"]
     assert registry.fixed_because({"provenance": "SNOOPY-OFFICE_365"})
