@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from settings_ui.views import domains, lists, overview
+from settings_ui.views import domains, life, lists, observed, overview
 
 app_name = "settings"
 urlpatterns: list[URLPattern] = [
@@ -12,6 +12,8 @@ urlpatterns: list[URLPattern] = [
     path("", overview.overview, name="overview"),
     # changes
     # observed
+    path("observed/", observed.observed, name="observed"),
+    path("observed/read", observed.read_again, name="observed_read"),
     # backup
     # domains
     path("domains/<str:entry_id>/verification", domains.verification, name="verification"),
@@ -20,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     # forms: one resource
     # files: one resource
     # life of one entry
+    path("<slug:slug>/<str:entry_id>/life", life.life, name="life"),
     # one entry (last: its id could be anything)
     path("<slug:slug>/<str:entry_id>/", lists.entry, name="entry"),
 ]

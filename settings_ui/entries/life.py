@@ -10,7 +10,7 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -27,8 +27,9 @@ from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import SettingsEntry
+from settings_ui.entries import words
 from settings_ui.entries.knowing import Known, who
-from settings_ui.entries.rules import Conflict, NotPossible, end_of, why_not_until
+from settings_ui.entries.rules import PATTERN_LIMIT, Conflict, NotPossible, end_of, why_not_until
 from settings_ui.entries.transitions import TEXT_LIMIT
 from settings_ui.models import Entry, EntryState, Line, Origin
 from settings_ui.resources import BY_NAME, Resource
@@ -36,7 +37,6 @@ from settings_ui.resources import BY_NAME, Resource
 __all__ = ["Known", "Life", "LifeForm", "note_added", "note_changed", "note_gone", "note_removed", "set_life", "who"]
 
 LONGEST_REASON, LONGEST_TICKET = 1000, 100
-REMOVED_ELSEWHERE = "Somebody removed it elsewhere."
 _OVERTAKEN = "Somebody changed this meanwhile. Look at what it says now, then decide again."
 _NOBODY = ""
 
@@ -100,14 +100,17 @@ class LifeForm(forms.Form):
         resource: Resource,
         life: Life | None = None,
         origin: str = Origin.NOTED,
+        auto_id: str = "id_%s",
     ) -> None:
         life = life or Life()
+        # A last day is a day of UTC, here and wherever it is shown.
         ends_on = life.expires_at.astimezone(dt.UTC).date() if life.expires_at else None
         initial = {"owner": life.owner_id, "ticket": life.ticket, "reason": life.reason, "ends_on": ends_on}
-        super().__init__(data, initial=initial)
+        super().__init__(data, initial=initial, auto_id=auto_id)
         self.resource, self.origin = resource, origin
         people = Member.objects.filter(is_active=True).order_by("first_name", "username")
-        self.fields["owner"].choices = [(_NOBODY, "nobody"), *((one.pk, one.display_name) for one in people)]
+        owners = cast("forms.TypedChoiceField", self.fields["owner"])
+        owners.choices = [(_NOBODY, "nobody"), *((one.pk, one.display_name) for one in people)]
         self.fields["ends_on"].widget.attrs["min"] = f"{timezone.now():%Y-%m-%d}"
         if not resource.may_expire:
             del self.fields["ends_on"]
@@ -206,7 +209,7 @@ def note_changed(line: Line) -> None:
         life = Life.of(line.life)
         _keep(resource, line.upstream_id, now, life, _member(life.owner_id), stands=stands, origin=Origin.NOTED)
     elif stands is not None:
-        label = storable_text(resource.label(now), limit=1024)
+        label = storable_text(resource.label(now), limit=PATTERN_LIMIT)
         of_upstream(resource.name, line.upstream_id).update(values=now, pattern=label)
 
 
@@ -224,13 +227,13 @@ def note_gone(resource_name: str, upstream_ids: Collection[str]) -> None:
         upstream_id__in=upstream_ids,
         state=EntryState.ACTIVE,
     ):
-        if _end(Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE), REMOVED_ELSEWHERE):
+        if _end(Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE), words.GONE_ALREADY):
             record(
                 actor=None,
                 action="policy:end",
                 targets=[entry.pattern],
                 refers_to=entry.audit_sequence,
-                detail={"entry": entry.pk, "resource": resource_name, "explanation": REMOVED_ELSEWHERE},
+                detail={"entry": entry.pk, "resource": resource_name, "explanation": words.GONE_ALREADY},
             )
 
 
@@ -256,7 +259,7 @@ def _keep(
 ) -> Entry:
     """Write it down. `is_strict`: only where nobody wrote anything since `stands` was read; else Conflict."""
     told = {
-        "pattern": storable_text(resource.label(values), limit=1024),
+        "pattern": storable_text(resource.label(values), limit=PATTERN_LIMIT),
         "values": dict(values),
         "owner": owner,
         "owner_name": storable_text(owner.display_name, limit=300) if owner else "",

@@ -10,6 +10,8 @@ from django.utils import timezone
 from settings_ui.models import Entry, Origin
 from settings_ui.resources import Resource
 
+PATTERN_LIMIT = 1024  # characters of the column that holds what an entry is called
+
 
 class NotPossible(Exception):
     """It cannot work or would be dangerous, which is known without asking; the text says why."""

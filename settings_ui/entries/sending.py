@@ -16,12 +16,15 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, allowed
+from dashboard.audit.chain import storable_text
 from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
 from settings_ui.entries import transitions, words
+from settings_ui.entries.rules import PATTERN_LIMIT
 from settings_ui.models import Entry, EntryState
+from settings_ui.resources import BY_NAME, Resource, Values
 
 log = structlog.get_logger("mailwarden.entries")
 
@@ -38,6 +41,7 @@ _REFUSED = (
     errors.NotOnThisServer,
 )
 _DUPLICATE = 409
+_NOT_CONFIRMED = "Cloudflare has not confirmed it yet."
 
 
 def send(entry_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -87,27 +91,56 @@ def look_up(entry_id: uuid.UUID | str) -> None:
 
 
 def remove(entry_id: uuid.UUID | str) -> None:
-    """Remove one rule whose time is over, again and again until it is provably gone."""
+    """Remove one entry whose time is over, again and again until it is provably gone.
+
+    One that became another entry meanwhile, because somebody changed its pattern elsewhere, is left alone.
+    """
     entry = transitions.take_for_removal(entry_id)
     if entry is None:
         return
+    try:
+        there = get_client().entry(entry.resource, entry.upstream_id, budget=CALL_SECONDS)
+    except errors.NotFound:
+        transitions.store_removed(entry, explanation="" if entry.sent_at else words.GONE_ALREADY)
+        return
+    except errors.EmailSecurityError as problem:
+        _remove_later(entry, problem)
+        return
+    resource = BY_NAME[entry.resource]
+    if _is_another(resource, entry.values, there.values()):
+        pattern = storable_text(resource.label(there.values()), limit=PATTERN_LIMIT)
+        told = words.became_another(entry, pattern)
+        transitions.hold_back(entry, pattern=pattern, values=there.values(), explanation=told)
+    elif transitions.note_removal_sent(entry):
+        _delete(entry)
+
+
+def _delete(entry: Entry) -> None:
     try:
         get_client().delete_entry(entry.resource, entry.upstream_id, budget=CALL_SECONDS)
     except errors.NotFound:
         is_gone = _is_gone(entry)
     except errors.EmailSecurityError as problem:
-        log.warning("entry_not_removed", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
-        told = words.refusal(problem) if isinstance(problem, _REFUSED) else "Cloudflare has not confirmed it yet."
-        transitions.remove_later(
-            entry, after=_pause(problem, entry.looks + 1), explanation=f"{told} It is tried again."
-        )
+        _remove_later(entry, problem)
         return
     else:
         is_gone = True
     if is_gone:
         transitions.store_removed(entry)
     else:
-        transitions.remove_later(entry, after=_LATER, explanation="Cloudflare has not confirmed it yet.")
+        transitions.remove_later(entry, after=_LATER, explanation=_NOT_CONFIRMED)
+
+
+def _remove_later(entry: Entry, problem: errors.EmailSecurityError) -> None:
+    log.warning("entry_not_removed", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
+    told = words.refusal(problem) if isinstance(problem, _REFUSED) else _NOT_CONFIRMED
+    transitions.remove_later(entry, after=_pause(problem, entry.looks + 1), explanation=f"{told} It is tried again.")
+
+
+def _is_another(resource: Resource, then: Values, now: Values) -> bool:
+    """Whether what makes an entry this entry was changed; what an older server does not say counts as unchanged."""
+    pairs = [(then.get(name), now.get(name)) for name in (*resource.identity, "is_regex")]
+    return any(str(one).casefold() != str(other).casefold() for one, other in pairs if None not in (one, other))
 
 
 def _is_gone(entry: Entry) -> bool:
@@ -153,7 +186,9 @@ def _find(entry: Entry) -> AllowPolicy | None:
             ),
             most_pages=_MOST_PAGES,
         )
-        if (policy.pattern or "").casefold() == entry.pattern and policy.pattern_type in (None, PatternType.EMAIL)
+        if isinstance(policy, AllowPolicy)
+        and (policy.pattern or "").casefold() == entry.pattern
+        and policy.pattern_type in (None, PatternType.EMAIL)
     ]
     return next((policy for policy in found if _is_ours(entry, policy)), found[0] if found else None)
 

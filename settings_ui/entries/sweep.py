@@ -1,4 +1,4 @@
-"""Find stranded work and rules whose time is over: the broker only rings the bell, and bells are lost."""
+"""Find stranded work and entries whose time is over: the broker only rings the bell, and bells are lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from dashboard.upstream.ring import ring
-from settings_ui.entries import transitions
+from settings_ui.entries import announcing, transitions
 from settings_ui.models import Entry, EntryState
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
@@ -24,7 +24,7 @@ _TASKS = {
 
 
 def sweep_entries() -> None:
-    """End rules whose time is over, end the claims of dead workers, ring for what is due. Harmless when repeated."""
+    """Find what is over, what ends soon, what a dead worker left and what is due. Harmless when repeated."""
     entries = transitions.of_account()
     for entry in entries.filter(state=EntryState.ACTIVE, expires_at__lte=Now())[:MOST_AT_ONCE]:
         _carefully(entry, transitions.begin_removal)
@@ -38,6 +38,7 @@ def sweep_entries() -> None:
         for pk in due.values_list("pk", flat=True)[:MOST_AT_ONCE]:
             if not ring(task.name, str(pk)):
                 return  # the broker is away; the next sweep is not far
+    announcing.ring_for_announcements()
 
 
 def _carefully(entry: Entry, change: Callable[[Entry], object]) -> None:

@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
-from settings_ui.models import Entry, EntryState
+from settings_ui.models import Entry, EntryState, Origin
 
 log = structlog.get_logger("mailwarden.entries")
 
@@ -161,7 +161,7 @@ def begin_removal(
     """From now on the rule is to go; `actor` None: its time is over."""
     with transaction.atomic():
         begun = Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE).update(
-            state=EntryState.REMOVING, due_at=Now(), changed_at=Now(), looks=0, explanation=""
+            state=EntryState.REMOVING, due_at=Now(), changed_at=Now(), sent_at=None, looks=0, explanation=""
         )
         if begun:
             _record(entry, "ended", "attempt", actor=actor, reason=reason, request=request)
@@ -188,15 +188,39 @@ def remove_later(entry: Entry, *, after: float, explanation: str) -> bool:
     )
 
 
-def store_removed(entry: Entry) -> bool:
-    """The rule is provably gone."""
+def note_removal_sent(entry: Entry) -> bool:
+    """Commit that a delete is about to leave. The call must not be made where this answers False."""
+    return bool(_left(entry, EntryState.REMOVING).update(sent_at=Now()))
+
+
+def store_removed(entry: Entry, *, explanation: str = "") -> bool:
+    """The entry is provably gone."""
     with transaction.atomic():
         removed = _left(entry, EntryState.REMOVING).update(
-            state=EntryState.REMOVED, due_at=None, changed_at=Now(), explanation=""
+            state=EntryState.REMOVED, due_at=None, changed_at=Now(), explanation=explanation
         )
         if removed:
-            _record(entry, "ended", "done")
+            _record(entry, "ended", "done", explanation=explanation)
     return bool(removed)
+
+
+def hold_back(entry: Entry, *, pattern: str, values: dict[str, Any], explanation: str) -> bool:
+    """The entry is not what it was when its end was set: it stays, without an end, until somebody decides again."""
+    with transaction.atomic():
+        held = _left(entry, EntryState.REMOVING).update(
+            state=EntryState.ACTIVE,
+            origin=Origin.NOTED if entry.origin == Origin.ACCEPT else entry.origin,
+            pattern=pattern,
+            values=values,
+            expires_at=None,
+            announced_at=None,
+            due_at=None,
+            changed_at=Now(),
+            explanation=storable_text(explanation, limit=TEXT_LIMIT),
+        )
+        if held:
+            _record(entry, "ended", "refused", explanation=explanation)
+    return bool(held)
 
 
 def _left(entry: Entry, state: EntryState) -> QuerySet[Entry]:
@@ -233,5 +257,10 @@ def _record(
         reason=reason,
         request=request,
         refers_to=entry.audit_sequence,
-        detail={"entry": entry.pk, "attempt": entry.attempt, "explanation": explanation},
+        detail={
+            "entry": entry.pk,
+            "resource": entry.resource,
+            "attempt": entry.attempt,
+            "explanation": explanation,
+        },
     )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.utils import timezone
+
 from dashboard.emailsec import errors
 from settings_ui.models import Entry, EntryState
+from settings_ui.resources.description import shortened
 
 
 def day(moment: dt.datetime) -> str:
     """21 Nov 2026"""
     utc = moment.astimezone(dt.UTC)
     return f"{utc.day} {utc:%b %Y}"
+
+
+GONE_ALREADY = "It was gone already: somebody removed it elsewhere."
 
 
 def until(entry: Entry) -> str:
@@ -52,7 +58,23 @@ def sentence(entry: Entry) -> str:
             return f"{told} The rule may have been made. Checking; nothing is sent again."
         case EntryState.REMOVING:
             return f"The rule is being removed. {entry.explanation}".strip()
-    return "The rule was removed." if entry.upstream_id else "Undone before it was sent."
+    return f"The rule was removed. {entry.explanation}".strip() if entry.upstream_id else "Undone before it was sent."
+
+
+def became_another(entry: Entry, pattern: str) -> str:
+    """Why an entry whose time is over was left alone."""
+    return (
+        f"Its end was over on {day(timezone.now())}, but somebody made another entry of it elsewhere: it was for "
+        f"{shortened(entry.pattern)} and is for {shortened(pattern)} now. It was not removed and has no end any more."
+    )
+
+
+def left(moment: dt.datetime, now: dt.datetime | None = None) -> str:
+    """How long something stands: "ends today", "ends in 3 days"."""
+    days = (moment.astimezone(dt.UTC).date() - (now or timezone.now()).astimezone(dt.UTC).date()).days
+    if days <= 0:
+        return "ends today"
+    return "ends tomorrow" if days == 1 else f"ends in {days} days"
 
 
 def elsewhere(pattern: str) -> str:

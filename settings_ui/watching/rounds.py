@@ -189,7 +189,8 @@ def _mirror_anew(
     gone: set[str],
     at: dt.datetime,
 ) -> None:
-    added, changed = [], []
+    added: list[Mirrored] = []
+    changed: list[Mirrored] = []
     for upstream_id, entry in now.items():
         values = storable(entry.values())
         known = before.get(upstream_id)

@@ -1,0 +1,109 @@
+"""The life of one entry: whose it is, why it is there and until when."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from dashboard.access.decorators import requires
+from dashboard.access.models import Member
+from dashboard.access.roles import Permission
+from dashboard.upstream.connection import get_client
+from dashboard.web.htmx import wants_partial
+from settings_ui.entries import words
+from settings_ui.entries.knowing import who
+from settings_ui.entries.life import Life, LifeForm, of_upstream, set_life, version
+from settings_ui.entries.rules import Conflict, NotPossible
+from settings_ui.models import Entry, Mirrored, Origin
+from settings_ui.resources import Resource
+from settings_ui.views.parts import resource_or_404
+
+KEPT = "kept"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(Permission.POLICY_READ, whole=True)
+def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
+    """A page of its own, or a part of the entry's page; who may change the entry may change this."""
+    resource = resource_or_404(slug)
+    stands = _stands(resource, entry_id)
+    if request.method != "POST":
+        told = "Kept." if request.GET.get("done") == KEPT else ""
+        return _shown(request, resource, entry_id, _form(resource, stands), told=told)
+    form = _form(resource, stands, request.POST)
+    if not form.is_valid():
+        return _shown(request, resource, entry_id, form, status=422)
+    try:
+        set_life(
+            actor=cast("Member", request.user),
+            resource=resource,
+            entry=get_client().entry(resource.name, entry_id),
+            life=form.life(),
+            request=request,
+            opened=request.POST.get("opened", "")[:60],
+        )
+    except NotPossible as problem:
+        form.add_error("ends_on" if "ends_on" in form.fields else None, str(problem))
+        return _shown(request, resource, entry_id, form, status=422)
+    except Conflict as problem:
+        form.add_error(None, str(problem))
+        return _shown(request, resource, entry_id, form, status=409)
+    if wants_partial(request):
+        return _shown(request, resource, entry_id, _form(resource, _stands(resource, entry_id)), told="Kept.")
+    return HttpResponse(status=303, headers={"Location": f"{_address(resource, entry_id)}?done={KEPT}"})
+
+
+def _form(resource: Resource, stands: Entry | None, data: Any = None) -> LifeForm:
+    return LifeForm(
+        data,
+        resource=resource,
+        life=Life.of_entry(stands) if stands else None,
+        origin=stands.origin if stands else Origin.NOTED,
+        auto_id="life-%s",
+    )
+
+
+def _stands(resource: Resource, entry_id: str) -> Entry | None:
+    return of_upstream(resource.name, entry_id).select_related("owner").first()
+
+
+def _shown(
+    request: HttpRequest, resource: Resource, entry_id: str, form: LifeForm, *, told: str = "", status: int = 200
+) -> HttpResponse:
+    known = who(resource.name, [entry_id])[entry_id]
+    stands = _stands(resource, entry_id)
+    member = cast("Member", request.user)
+    context = {
+        "resource": resource,
+        "entry_id": entry_id,
+        "url": _address(resource, entry_id),
+        "form": form,
+        "opened": version(stands),
+        "known": known,
+        "ends": words.left(known.expires_at) if known.expires_at and not known.is_going else "",
+        "may_write": member.may(resource.write),
+        "told": told,
+    }
+    if wants_partial(request):
+        response = render(request, "settings_ui/life/_life.html", context, status=status)
+        if status >= 400:
+            response["HX-Retarget"], response["HX-Reswap"] = "#life", "innerHTML"
+        return response
+    context["label"] = _label(resource, entry_id, stands)
+    return render(request, "settings_ui/life/page.html", context, status=status)
+
+
+def _label(resource: Resource, entry_id: str, stands: Entry | None) -> str:
+    """What people call it, from our own memory; Cloudflare is asked only about what was never seen."""
+    if stands is not None:
+        return stands.pattern
+    seen = Mirrored.objects.filter(resource=resource.name, upstream_id=entry_id).first()
+    return seen.label if seen else resource.label(get_client().entry(resource.name, entry_id).values())
+
+
+def _address(resource: Resource, entry_id: str) -> str:
+    return reverse("settings:life", args=[resource.slug, entry_id])
