@@ -336,7 +336,7 @@ def test_the_life_of_an_entry_begins_with_it(emailsec: Simulator, pia: Member, a
 
 
 def test_a_change_of_another_account_stays_as_it_is(emailsec: Simulator, pia: Member, add: Add) -> None:
-    emailsec.faults.next("block_senders.create", status=429, retry_after=1)
+    emailsec.faults.next("block_senders.create", status=429, retry_after=40)
     change = add(pia)
     Change.objects.filter(pk=change.pk).update(account_id="9" * 32)
     pass_by(change, 60)
