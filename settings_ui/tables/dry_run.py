@@ -77,12 +77,20 @@ class DryRun:
         return words.command(self.counts, self.resource, self.dangerous)
 
     @property
-    def does_something(self) -> bool:
-        return any(self.counts.get(verb) for verb in (Verb.ADD, Verb.CHANGE, Verb.REMOVE))
+    def named(self) -> str:
+        return words.named(self.resource)
 
     @property
-    def bad(self) -> int:
-        return self.counts.get(Verb.BAD, 0)
+    def singular(self) -> str:
+        return self.resource.singular[:1].upper() + self.resource.singular[1:]
+
+    @property
+    def dangerous_said(self) -> str:
+        return f"{self.dangerous:,}"
+
+    @property
+    def does_something(self) -> bool:
+        return any(self.counts.get(verb) for verb in (Verb.ADD, Verb.CHANGE, Verb.REMOVE))
 
     @property
     def removed(self) -> int:
@@ -124,7 +132,7 @@ def _fields(resource: Resource, line: Line) -> list[Said]:
     match line.verb:
         case Verb.ADD | Verb.REMOVE:
             values = line.values if line.verb == Verb.ADD else line.before or {}
-            return [Said(label, value) for label, value in _told(resource, values)]
+            return [Said(label, value) for label, value in told(resource, values)]
         case Verb.CHANGE:
             before = line.before or {}
             return [
@@ -135,7 +143,7 @@ def _fields(resource: Resource, line: Line) -> list[Said]:
     return []
 
 
-def _told(resource: Resource, values: Values) -> list[tuple[str, str]]:
+def told(resource: Resource, values: Values) -> list[tuple[str, str]]:
     """What an entry says besides its name: no field that says nothing, and no flag that is not set."""
     return [
         (each.label, each.shown(value))
