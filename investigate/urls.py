@@ -34,6 +34,7 @@ from investigate.desk.live_urls import urlpatterns as live_urls  # noqa: E402
 from investigate.desk.urls import urlpatterns as desk_urls  # noqa: E402
 from investigate.fixing.urls import urlpatterns as fixing_urls  # noqa: E402
 from investigate.message.urls import urlpatterns as message_urls  # noqa: E402
+from investigate.rules.urls import urlpatterns as rule_urls  # noqa: E402
 from investigate.search.urls import urlpatterns as search_urls  # noqa: E402
 
 app_name = "investigate"
@@ -45,5 +46,6 @@ urlpatterns = [
     *approval_urls,
     *bulk_urls,
     *fixing_urls,
+    *rule_urls,
     *message_urls,
 ]

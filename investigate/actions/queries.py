@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from investigate.models import (
     BulkJob,
     Receipt,
 )
+from investigate.rules.entrance import RuleEntrance, entrances
 
 MOST_LISTED = 100
 _POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open action; the last one repeats
@@ -198,6 +199,7 @@ class Foot:
     obvious: ActionOffer | None  # Shift+C: clean for a detection, malicious for clean mail
     key: str  # operation key of the forms; each form adds its own ending
     entrance: Entrance | None = None  # to putting it right; None for clean mail
+    rules: Sequence[RuleEntrance] = ()
 
     @property
     def obvious_button(self) -> ActionOffer | None:
@@ -217,6 +219,8 @@ class Foot:
             reasons = {offer.why_not for offer in offers}
             if len(reasons) == 1:
                 said.setdefault(next(iter(reasons)), []).append(group)
+        for way in self.rules[:1]:  # the others are in a menu, which says its reasons itself
+            said.setdefault(way.why_not, []).append("Block")
         return [(", ".join(labels), reason) for reason, labels in said.items() if reason]
 
     @property
@@ -367,6 +371,7 @@ def foot(message: Message, member: Member) -> Foot:
         obvious=next((offer for offer in submissions if offer.expected_disposition == wanted), None),
         key=uuid.uuid4().hex,
         entrance=entrance(message, member, offers),
+        rules=entrances(message, member),
     )
 
 

@@ -291,6 +291,8 @@ def lacks(permission: Permission) -> str:
         Permission.MESSAGE_MOVE: "move mail",
         Permission.MESSAGE_RECLASSIFY: "submit mail to Cloudflare",
         Permission.POLICY_ACCEPT: "accept a sender",
+        Permission.POLICY_BLOCK: "block a sender",
+        Permission.POLICY_WRITE: "change the account's settings",
     }[permission]
     holders = " or ".join([", ".join(roles[:-1]), roles[-1]] if len(roles) > 1 else roles)
     return f"Your role may not {what}: ask {'an' if holders[0] in 'aeiou' else 'a'} {holders}."

@@ -72,7 +72,7 @@ def plan(message: Message, member: Member) -> Plan:
     offers = possible_actions(message, member)
     release = next(offer for offer in offers if offer.kind == ActionKind.RELEASE)
     submit = next(offer for offer in offers if offer.expected_disposition == CLEAN)
-    return Plan(_release(message, release), _submit(submit), _rule(message, member), sender_of(message))
+    return Plan(_release(message, release), _submit(submit), rule_of(message, member), sender_of(message))
 
 
 def decision_of(kind: str, investigate_id: str, reason: str) -> Decision:
@@ -123,18 +123,19 @@ def _submit(offer: ActionOffer) -> PlannedStep:
     return PlannedStep(kind=FixStepKind.SUBMIT_CLEAN, what="Submits it to Cloudflare as clean", why_not=why_not)
 
 
-def _rule(message: Message, member: Member) -> PlannedStep:
+def rule_of(message: Message, member: Member, *, made_by: str = "") -> PlannedStep:
+    """A rule that accepts the sender; `made_by`: the operation key of the form whose own rule is not in its way."""
     address = sender_of(message)
     note = "" if message.final_disposition in _SPARED else words.rule_is_limited(message.final_disposition)
     return PlannedStep(
         kind=FixStepKind.ACCEPT_SENDER,
         what="Accepts the sender",
-        why_not=_why_no_rule(message, member, address),
+        why_not=_why_no_rule(message, member, address, made_by),
         note=note,
     )
 
 
-def _why_no_rule(message: Message, member: Member, address: str) -> str:
+def _why_no_rule(message: Message, member: Member, address: str, made_by: str) -> str:
     if not member.may(Permission.POLICY_ACCEPT):
         return action_words.lacks(Permission.POLICY_ACCEPT)
     if message.final_disposition in MALICIOUS:
@@ -146,7 +147,9 @@ def _why_no_rule(message: Message, member: Member, address: str) -> str:
     if told := _why_not_proven(message):
         return told
     stands = rules.rule_for(address)
-    return f"{stands.owner_name} made a rule for this address already, {until(stands)}." if stands else ""
+    if stands is None or (made_by and stands.operation_key == made_by):
+        return ""
+    return f"{stands.owner_name} made a rule for this address already, {until(stands)}."
 
 
 def _is_own(message: Message, address: str) -> bool:

@@ -40,6 +40,7 @@ class Event:
     copies: tuple[CopyAnswer, ...] = ()
     action: Action | None = None
     url: str = ""  # where more is told, of what is no single action
+    url_says: str = "All steps"
 
 
 def upstream_log(message: Message) -> tuple[ActionEntry, ...]:

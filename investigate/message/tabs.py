@@ -14,11 +14,13 @@ from dashboard.access.roles import Permission
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
 from investigate.desk.seen_before import seen_before
-from investigate.fixing.queries import events_of
+from investigate.fixing import queries as fixing
 from investigate.message import campaign, eml, history, links, parts, privacy, trace
 from investigate.message.explain import explain
 from investigate.message.parts import Opened
 from investigate.message.wording import verdict_word
+from investigate.rules import queries as rules
+from investigate.rules.standing import standing_for
 
 MOST_HEADERS = 500
 MOST_LINKS = 500
@@ -72,6 +74,8 @@ def why_of(request: HttpRequest, member: Member, opened: Opened) -> Context:
         "detections_error": opened.detections_error,
         "before": seen_before(member, opened.message),
         "seen_before": history.seen_before(opened.message, member.scope),
+        "stands": standing_for(opened.message),
+        "may_read_settings": rules.may_read(member),
         "shows_body": shows_body,
     }
 
@@ -198,8 +202,9 @@ def trace_lines(visit: Visit) -> Context:
 def timeline(visit: Visit) -> Context:
     """Our own actions are shown even when Cloudflare's log cannot be read."""
     log, error = parts.settled(lambda: history.upstream_log(visit.message))
-    fixes = events_of(visit.message.id, visit.member)
-    return {"events": history.timeline(visit.message, log or (), visit.member.scope, fixes), "log_error": error}
+    told = [source.events_of(visit.message.id, visit.member) for source in (fixing, rules)]
+    more = [event for events in told for event in events]
+    return {"events": history.timeline(visit.message, log or (), visit.member.scope, more), "log_error": error}
 
 
 def siblings(visit: Visit) -> Context:

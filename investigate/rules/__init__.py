@@ -1,0 +1,1 @@
+"""Rules from a message: block its sender, accept it for a time, guard a name it misuses."""
