@@ -40,6 +40,7 @@ _JOBS = (
     " OR finished_at IS NOT NULL AND seen_at IS NULL AND state IN ('done', 'failed'))"
     ") AS own GROUP BY state"
 )
+_ASK_OR_DECIDE = (Permission.APPROVAL_DECIDE, Permission.CASE_WORK, Permission.DOMAIN_WRITE)
 LOW_BUDGET = 0.1  # below this share of the limit the status line draws attention to the budget
 
 
@@ -116,7 +117,7 @@ class Frame:
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             *(
                 [(Permission.MESSAGE_READ, Room("Approvals", requests, "g a", here == requests, self.requests_for_me))]
-                if member.may(Permission.APPROVAL_DECIDE) or member.may(Permission.CASE_WORK) or here == requests
+                if any(map(member.may, _ASK_OR_DECIDE)) or here == requests
                 else []
             ),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),

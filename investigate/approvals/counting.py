@@ -6,6 +6,7 @@ from django.conf import settings
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
+from investigate.approvals import of_settings
 from investigate.approvals.needs import SPECIAL
 
 FOR_ME, MINE, UNTOLD = "requests_for_me", "requests_mine", "requests_untold"
@@ -15,6 +16,11 @@ _COUNTS = (
     " WHERE account_id = %s{inside} AND (state = 'pending' AND (requested_by_id = %s OR {for_me})"
     " OR requested_by_id = %s AND seen_at IS NULL AND state IN ('approved', 'refused', 'expired')) GROUP BY 1"
 )
+_OF_SETTINGS = (
+    "SELECT 'requests_for_me' AS name, count(*) AS number FROM settings_ui_change"
+    " WHERE account_id = %s AND state = 'awaiting_approval' AND why_two <> '' AND actor_id <> %s GROUP BY 1"
+)
+_TOGETHER = "SELECT name, CAST(sum(number) AS integer) FROM ({} UNION ALL {}) AS requests GROUP BY name"
 
 
 def counts(member: Member) -> tuple[str, list[object]]:
@@ -36,4 +42,7 @@ def counts(member: Member) -> tuple[str, list[object]]:
     else:
         lacking = []
     statement = _COUNTS.replace("{inside}", inside).replace("{for_me}", for_me)
-    return statement, [member.pk, settings.CLOUDFLARE_ACCOUNT_ID, *values, member.pk, *lacking, member.pk]
+    asked: list[object] = [member.pk, settings.CLOUDFLARE_ACCOUNT_ID, *values, member.pk, *lacking, member.pk]
+    if not of_settings.may_decide(member):
+        return statement, asked
+    return _TOGETHER.format(statement, _OF_SETTINGS), [*asked, settings.CLOUDFLARE_ACCOUNT_ID, member.pk]

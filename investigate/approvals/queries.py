@@ -21,9 +21,10 @@ from dashboard.emailsec.types import Message
 from investigate.actions import queries as action_queries
 from investigate.actions import words as action_words
 from investigate.actions.feasibility import known_about, obstacle
-from investigate.approvals import services, words
+from investigate.approvals import of_settings, services, words
 from investigate.approvals.fingerprints import About
 from investigate.approvals.needs import SPECIAL
+from investigate.approvals.of_settings import ChangeRequest
 from investigate.approvals.rights import why_not_decide
 from investigate.bulk import outlook
 from investigate.bulk.facts import message_of
@@ -109,6 +110,23 @@ class ApprovalView:
     @property
     def reason(self) -> str:
         return self.about.reason
+
+    @property
+    def why(self) -> str:
+        """Why it takes two."""
+        return self.approval.why
+
+    @property
+    def who(self) -> str:
+        return self.approval.requested_by_name
+
+    @property
+    def asked_at(self) -> dt.datetime:
+        return self.approval.created_at
+
+    @property
+    def expires_at(self) -> dt.datetime:
+        return self.approval.expires_at
 
     @property
     def state(self) -> str:
@@ -250,6 +268,15 @@ def listed(member: Member, show: str = "") -> list[ApprovalView]:
     ended = list(found.exclude(state=ApprovalState.PENDING).order_by("-created_at")[: MOST_LISTED - len(waiting)])
     views = [ApprovalView(approval, member) for approval in (*waiting, *ended)]
     return [view for view in views if not view.why_not] if show not in ("mine", "all") else views
+
+
+def with_settings(member: Member, views: list[ApprovalView], show: str = "") -> list[ApprovalView | ChangeRequest]:
+    """The same list with the requests about the account's settings in their places."""
+    others = of_settings.listed(member, show, MOST_LISTED)
+    every: list[ApprovalView | ChangeRequest] = [*views, *others]
+    waiting = sorted((one for one in every if one.is_pending), key=lambda one: one.expires_at or one.asked_at)
+    ended = sorted((one for one in every if not one.is_pending), key=lambda one: one.asked_at, reverse=True)
+    return [*waiting, *ended][:MOST_LISTED]
 
 
 def view_of(approval: Approval, member: Member) -> ApprovalView:

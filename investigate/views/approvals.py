@@ -42,7 +42,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     views = queries.listed(member, show)
     if show == "mine":
         services.mark_seen(member, [view.approval for view in views])
-    context = {"views": views, "show": show, "shows": queries.SHOWS, "may_decide": may_decide}
+    listed = queries.with_settings(member, views, show)
+    context = {"views": listed, "show": show, "shows": queries.SHOWS, "may_decide": may_decide}
     return render(request, "investigate/approvals/list.html", context)
 
 
