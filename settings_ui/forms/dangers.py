@@ -1,0 +1,88 @@
+"""Dangers of an entry that could be saved, and the second click that takes them on.
+
+What was accepted is signed together with the values it was accepted for: a click on "Allow 7 million senders" counts
+for no other pattern and for no danger that came up since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.core import signing
+
+from settings_ui.patterns.linter import Danger, Listed, Lists, lint
+from settings_ui.resources.description import Resource, Values
+from settings_ui.watching import mirrored
+
+_SALT = "settings.dangers"
+
+
+@dataclass(frozen=True)
+class Warnings:
+    """What to know before saving exactly these values."""
+
+    dangers: tuple[Danger, ...]
+    hints: tuple[Danger, ...]
+    token: str  # what the second button sends
+
+    @property
+    def button(self) -> str:
+        """The worst danger's words: the linter tells the worst first."""
+        return self.dangers[0].accept if self.dangers else ""
+
+    @property
+    def codes(self) -> list[str]:
+        return [danger.code for danger in self.dangers]
+
+    def are_accepted(self, token: str) -> bool:
+        return not self.dangers or _read(token) == _read(self.token)
+
+
+def warnings_of(resource: Resource, values: Values, *, before: Values | None = None, entry_id: str = "") -> Warnings:
+    """What the linter finds, with the other lists as they were when they were last read.
+
+    What an entry was dangerous for before it was edited, somebody took on already: it is only a hint then.
+    """
+    others = _others()
+    found = lint(resource.name, values, others=others)
+    stood = lint(resource.name, before, others=others) if before is not None else []
+    dangers = tuple(danger for danger in found if not danger.is_hint and danger not in stood)
+    hints = tuple(danger for danger in found if danger not in dangers)
+    return Warnings(dangers, hints, _token(resource, values, entry_id, [danger.code for danger in dangers]))
+
+
+def early(resource: Resource, values: Values) -> list[Danger]:
+    """What can be told while somebody still types, without a look at the other lists."""
+    return lint(resource.name, values, others=Lists())
+
+
+def accepted_in_words(warnings: Warnings) -> str:
+    """What stands in the reason of a change that was made in spite of warnings; "" without any."""
+    return f"[accepted: {', '.join(dict.fromkeys(warnings.codes))}]" if warnings.dangers else ""
+
+
+def _token(resource: Resource, values: Values, entry_id: str, codes: Sequence[str]) -> str:
+    said = json.dumps([resource.name, entry_id, values], sort_keys=True, default=str)
+    return signing.dumps([hashlib.sha256(said.encode()).hexdigest(), sorted(codes)], salt=_SALT)
+
+
+def _read(token: str) -> object:
+    try:
+        return signing.loads(token, salt=_SALT)
+    except signing.BadSignature:
+        return None
+
+
+def _others() -> Lists:
+    return Lists(
+        allowed=_listed("allow_policies"),
+        blocked=_listed("block_senders"),
+        own_domains=tuple(one.name for one in _listed("domains")),
+    )
+
+
+def _listed(resource_name: str) -> tuple[Listed, ...]:
+    return tuple(Listed(one.label, one.values) for one in mirrored(resource_name))
