@@ -166,11 +166,11 @@ class Event:
 
 
 _DID = {Verb.ADD: "added it", Verb.CHANGE: "changed it", Verb.REMOVE: "removed it"}
-_STATES = {
-    LineState.WAITING: "waits to be sent",
-    LineState.SENDING: "is being sent",
-    LineState.FAILED: "was refused",
-    LineState.UNKNOWN: "has no certain outcome yet",
+_TRIED = {Verb.ADD: "add it", Verb.CHANGE: "change it", Verb.REMOVE: "remove it"}
+_OPEN = {
+    LineState.WAITING: "it waits to be sent",
+    LineState.SENDING: "it is being sent",
+    LineState.UNKNOWN: "no answer came, and it is looked for",
 }
 _NOTICED = {
     Difference.ADDED: "Added elsewhere",
@@ -187,9 +187,13 @@ def past(resource: Resource, lines: list[Line], seen: list[Observed]) -> list[Ev
 
 def _ours(resource: Resource, line: Line) -> Event:
     change = line.change
-    what = f"{change.actor_name} {_DID.get(Verb(line.verb), line.verb)}"
-    if state := _STATES.get(LineState(line.state)):
-        what = f"{what}: {state}"
+    verb, state = Verb(line.verb), LineState(line.state)
+    if state in _OPEN:
+        what = f"{change.actor_name} decided to {_TRIED[verb]}: {_OPEN[state]}"
+    elif state == LineState.FAILED:
+        what = f"{change.actor_name} tried to {_TRIED[verb]}: it was refused"
+    else:
+        what = f"{change.actor_name} {_DID[verb]}"
     before = line.before or {}
     differences = tuple(_differences(resource, before, {**before, **line.values})) if line.verb == Verb.CHANGE else ()
     return Event(change.finished_at or change.created_at, what, line, differences)
