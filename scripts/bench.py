@@ -273,6 +273,34 @@ def viewers(simulator: Simulator, members: list[Browser]) -> None:
     say()
 
 
+LISTS = ("allow-policies", "block-senders")
+
+
+def settings_lists(browser: Browser) -> None:
+    """Pages of the settings' lists by what the account holds: cost, bytes, and calls of one page."""
+    say("list of the settings, 100 entries on a page, by how many the account holds")
+    for entries in (96, 996, 9996):  # the simulator's account holds four of each besides
+        simulator = Simulator(messages=20, seed=1, account_id=ACCOUNT, token=TOKEN, rate_limit=None, entries=entries)
+        for slug in LISTS:
+            replay, path = Replay(simulator), f"/settings/{slug}/"
+            with upstream(replay):
+                rows = len(re.findall(r"<tr[^>]+data-id=", page_of(browser, path)))
+                calls = replay.calls
+                if rows != 100:
+                    raise SystemExit(f"{path} holds {rows} rows, not 100")
+                _, whole = browser.get(path)
+                _, part = browser.get(path, HX_REQUEST="true", HX_TARGET="entries")
+                cost = instructions.compare({path: lambda path=path: browser.get(path)})[path]
+            amount = f"{cost.cpu_ms:.1f} ms"
+            if cost.instructions is not None:
+                amount = f"{cost.instructions:.1f} million instructions"
+            say(
+                f"  {slug:15} {entries + 4:6,} entries   {amount:28} {len(whole):7,} bytes"
+                f" (rows alone {len(part):,})   {calls} call"
+            )
+    say("  target: the same at 10,000 entries as at 100\n")
+
+
 def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -287,6 +315,7 @@ def main() -> None:
         lambda: page_bytes(simulator, members[0]),
         lambda: message_page(simulator, members[0]),
         lambda: viewers(simulator, members),
+        lambda: settings_lists(members[0]),
     ]
     try:
         for part in parts:

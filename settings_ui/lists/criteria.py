@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
@@ -101,8 +101,10 @@ def _is_meant(resource: Resource, known: Mapping[str, Filter], orders: set[str],
 # --- what came, against what was asked ----------------------------------------------------------------------------
 
 
-def kept(criteria: Criteria, entries: tuple[SettingsEntry, ...]) -> tuple[tuple[SettingsEntry, ...], frozenset[str]]:
+def kept(criteria: Criteria, entries: Sequence[SettingsEntry]) -> tuple[tuple[SettingsEntry, ...], frozenset[str]]:
     """What of a page fits the filters, and the names of the filters the server plainly did not look at."""
+    if not criteria.filters:
+        return tuple(entries), frozenset()
     found = [(entry, misses(criteria.filters, entry.values())) for entry in entries]
     not_looked_at = frozenset(name for _, missed in found for name in missed)
     return tuple(entry for entry, missed in found if not missed), not_looked_at
