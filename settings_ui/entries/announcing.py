@@ -167,8 +167,8 @@ def _subject(entry: Entry) -> str:
     """Without what somebody may have chosen elsewhere: subjects are shown where nothing else is."""
     resource = BY_NAME[entry.resource]
     if entry.expires_at is None:
-        return f"Your {resource.singular} was not removed at its end"
-    return f"Your {resource.singular} {words.left(entry.expires_at)}"
+        return f"Mailwarden: {resource.singular} was not removed at its end"
+    return f"Mailwarden: {resource.singular} {words.left(entry.expires_at)}"
 
 
 def _text(entry: Entry) -> str:

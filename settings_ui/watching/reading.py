@@ -23,14 +23,14 @@ def read_whole(
 ) -> list[SettingsEntry]:
     """Every entry of a list, as it is now, oldest first where the list has an order. Raises what the client raises.
 
-    New entries come last and shift nothing. One that is removed meanwhile moves the next page's first entry to the
-    page before, which has been read: where the server says that there are more than were seen, it is read once again.
+    New entries come last and shift nothing. One that is removed meanwhile moves the first entry of the next page to a
+    page that has been read: where the server says that there are fewer than before, the list is read once again.
     """
     until = time.monotonic() + seconds
-    found, said = _read(resource, priority, until)
-    if said is not None and len(found) < said:
-        again, said = _read(resource, priority, until)
-        found = again if said is None or len(again) >= said else {**found, **again}
+    found, is_steady = _read(resource, priority, until)
+    if not is_steady:
+        again, is_steady = _read(resource, priority, until)
+        found = again if is_steady else {**found, **again}
     return list(found.values())
 
 
@@ -50,14 +50,13 @@ def still_there(
     return found
 
 
-def _read(resource: Resource, priority: Priority, until: float) -> tuple[dict[str, SettingsEntry], int | None]:
-    """The entries by their ids, and how many the server says there are."""
+def _read(resource: Resource, priority: Priority, until: float) -> tuple[dict[str, SettingsEntry], bool]:
+    """The entries by their ids, and whether none was removed between two pages, as far as the server tells."""
     client = get_client()
     is_ordered = "created_at" in resource.kind.order
-    said: int | None = None
+    told: list[int] = []
 
     def page(number: int) -> Page[SettingsEntry]:
-        nonlocal said
         read = client.entries(
             resource.name,
             order="created_at" if is_ordered else None,
@@ -67,10 +66,11 @@ def _read(resource: Resource, priority: Priority, until: float) -> tuple[dict[st
             budget=_left(resource, until),
             priority=priority,
         )
-        said = read.total_hint
+        told.append(read.total_hint or 0)
         return read
 
-    return {entry.id: entry for entry in every(page, most_pages=MOST_PAGES)}, said
+    found = {entry.id: entry for entry in every(page, most_pages=MOST_PAGES)}
+    return found, told == sorted(told)
 
 
 def _left(resource: Resource, until: float) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.celery import app
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import build_client, use_client
 from settings_ui.entries import sending, services
@@ -51,6 +55,18 @@ def accept() -> Callable[..., Entry]:
         return services.accept_sender(actor=actor, pattern=pattern, **values | what)
 
     return decide
+
+
+@pytest.fixture
+def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[tuple[str, str]]]:
+    """Task and argument of every bell that lies in the broker's folders, sorted."""
+    monkeypatch.setitem(app.conf.broker_transport_options, "queue_folder", str(tmp_path / "queue"))
+
+    def bells() -> list[tuple[str, str]]:
+        messages = [json.loads(path.read_text()) for path in (tmp_path / "queue").rglob("*.msg")]
+        return sorted((one["headers"]["task"], json.loads(base64.b64decode(one["body"]))[0][0]) for one in messages)
+
+    return bells
 
 
 class Time:
