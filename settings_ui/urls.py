@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from settings_ui.views import backup, domains, imports, life, lists, observed, overview
+from settings_ui.views import backup, changes, domains, forms, imports, life, lists, observed, overview, removing
 
 app_name = "settings"
 urlpatterns: list[URLPattern] = [
     # overview
     path("", overview.overview, name="overview"),
     # changes
+    path("changes/", changes.changes, name="changes"),
+    path("changes/<uuid:change_id>/", changes.change, name="change"),
+    path("changes/<uuid:change_id>/lines/", changes.lines, name="lines"),
+    path("changes/<uuid:change_id>/confirm", changes.confirm, name="confirm"),
+    path("changes/<uuid:change_id>/cancel", changes.cancel, name="cancel"),
+    path("changes/<uuid:change_id>/undo", changes.undo, name="undo"),
+    path("changes/<uuid:change_id>/retry", changes.retry, name="retry"),
+    path("changes/<uuid:change_id>/approve", changes.approve, name="approve"),
+    path("changes/<uuid:change_id>/refuse", changes.refuse, name="refuse"),
+    path("changes/<uuid:change_id>/look", changes.look, name="look"),
     path("changes/<uuid:change_id>/bad-lines", imports.bad_lines, name="bad_lines"),
     # observed
     path("observed/", observed.observed, name="observed"),
@@ -26,6 +36,10 @@ urlpatterns: list[URLPattern] = [
     # lists: one resource
     path("<slug:slug>/", lists.entries, name="list"),
     # forms: one resource
+    path("<slug:slug>/new", forms.new, name="new"),
+    path("<slug:slug>/try", forms.try_pattern, name="try"),
+    path("<slug:slug>/remove", removing.remove, name="remove"),
+    path("<slug:slug>/<str:entry_id>/edit", forms.edit, name="edit"),
     # files: one resource
     path("<slug:slug>/export", imports.export, name="export"),
     path("<slug:slug>/import", imports.upload, name="import"),

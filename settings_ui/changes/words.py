@@ -24,6 +24,7 @@ __all__ = [
     "sentence",
     "short",
     "title",
+    "title_of",
 ]
 
 GONE = "It is gone: somebody removed it meanwhile. Nothing was sent."
@@ -49,15 +50,20 @@ _FIELD = re.compile(r"^[a-z_]+:\s*")
 
 
 def title(change: Change) -> str:
-    """What was decided, as the heading of its page: "Remove 3 allow policies", "Add billing@supplier.example"."""
+    """What was decided, as the heading of its page: "Add blocked sender evil.example", "Remove 3 allow policies"."""
+    lines = change.lines.exclude(state=LineState.LEFT_OUT)
+    return title_of(change, lines.values_list("label", flat=True).first() or "", lines.count())
+
+
+def title_of(change: Change, label: str, number: int) -> str:
+    """The same, where the label of the first line and their number are known."""
     resource = BY_NAME[change.resource]
     if change.kind in _KINDS:
         return f"{_KINDS[ChangeKind(change.kind)]} into {_inside(resource)}"
     verb = {ChangeKind.CREATE: "Add", ChangeKind.EDIT: "Change"}.get(ChangeKind(change.kind), "Remove")
-    labels = list(change.lines.values_list("label", flat=True)[:2])
-    if len(labels) == 1:
-        return f"{verb} {resource.singular} {shortened(labels[0])}"
-    return f"{verb} {change.lines.count():,} {_inside(resource)}"
+    if number == 1:
+        return f"{verb} {resource.singular} {shortened(label)}"
+    return f"{verb} {number:,} {_inside(resource)}"
 
 
 def short(change: Change) -> str:
