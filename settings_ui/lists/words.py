@@ -45,7 +45,7 @@ class Row:
 def columns(resource: Resource) -> tuple[Column, ...]:
     """The columns that differ from list to list; the first one is what people call an entry."""
     return tuple(
-        Column(name, "What it does" if name == _FLAGS else resource.field(name).label, _is_mono(resource, name))
+        Column(name, "Flags" if name == _FLAGS else resource.field(name).label, _is_mono(resource, name))
         for name in resource.columns
         if name != _FLAGS or resource.flags
     )
