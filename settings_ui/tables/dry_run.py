@@ -48,6 +48,7 @@ class Block:
     verb: Verb
     count: int
     rows: list[Row] = field(default_factory=list)
+    is_page: bool = False  # of all of them, with other pages before and after it
 
     @property
     def heading(self) -> str:
@@ -55,7 +56,7 @@ class Block:
 
     @property
     def has_more(self) -> bool:
-        return self.count > len(self.rows)
+        return not self.is_page and self.count > len(self.rows)
 
 
 @dataclass(frozen=True)

@@ -151,12 +151,14 @@ def look(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE, whole=True)
+@recently_proved(PROOF_MINUTES)
 def approve(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, change_id, services.approve)
 
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE, whole=True)
+@recently_proved(PROOF_MINUTES)
 def refuse(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
     def say_no(*, fingerprint: str, **what: Any) -> Change:  # noqa: ARG001  a no is a no, whatever was shown
         return services.refuse(**what)
@@ -164,20 +166,16 @@ def refuse(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, change_id, say_no)
 
 
-def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., Change]) -> HttpResponseBase:
+def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., Change]) -> HttpResponse:
     """Who lends a special right has just proved who they are."""
-
-    def decided(request: HttpRequest) -> HttpResponse:
-        form = DecisionForm(request.POST)
-        if not form.is_valid():
-            return _page(request, _found(change_id), form=form, status=422)
-        try:
-            return _changed(request, change_id, decide, **form.cleaned_data)
-        except services.NotPossible as problem:
-            form.add_error("comment", str(problem))
-            return _page(request, _found(change_id), form=form, status=422)
-
-    return recently_proved(PROOF_MINUTES)(decided)(request)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, _found(change_id), form=form, status=422)
+    try:
+        return _changed(request, change_id, decide, **form.cleaned_data)
+    except services.NotPossible as problem:
+        form.add_error("comment", str(problem))
+        return _page(request, _found(change_id), form=form, status=422)
 
 
 def _changed(request: HttpRequest, change_id: uuid.UUID, do: Callable[..., Change], **given: Any) -> HttpResponse:
@@ -258,7 +256,7 @@ def _shown(found: Change, page: Any, verb: str) -> dict[str, Any]:
         return {"rows": presenting.line_views(page)}
     run = dry_run.of(found, shown=0)
     rows = dry_run.rows(BY_NAME[found.resource], cast("QuerySet[Line]", page))
-    return {"run": run, "listed": dry_run.Block(Verb(verb), len(rows), rows)}
+    return {"run": run, "listed": dry_run.Block(Verb(verb), run.counts.get(Verb(verb), 0), rows, is_page=True)}
 
 
 def _holds(member: Member, found: Change) -> bool:
