@@ -57,6 +57,11 @@ class FormPage:
             return reverse("settings:edit", args=[self.resource.slug, self.entry_id])
         return reverse("settings:new", args=[self.resource.slug])
 
+    @property
+    def another(self) -> str:
+        """Where the next entry is made, for who has just made one."""
+        return "" if self.entry_id else self.url
+
     def back(self, entry_id: str = "") -> str:
         """The list, with this entry open."""
         url = reverse("settings:list", args=[self.resource.slug])
@@ -156,7 +161,8 @@ class FormPage:
             "lines": list(change.lines.all()[:50]),
             "told": f"{words.title(change)}: {words.sentence(change)}",
             "back": self.back(upstream_id),
-            "another": "" if self.entry_id else self.url,
+            "entry_url": reverse("settings:entry", args=[self.resource.slug, upstream_id]) if upstream_id else "",
+            "another": self.another,
         }
         response = self.answer("settings_ui/forms/_saved.html", context)
         response["HX-Trigger-After-Settle"] = SAVED

@@ -28,6 +28,10 @@ class RemovalPage(FormPage):
     def url(self) -> str:
         return reverse("settings:remove", args=[self.resource.slug])
 
+    @property
+    def another(self) -> str:
+        return ""
+
     def confirm(self, removal: Removal, reasons: forms.Form, *, problem: str = "", status: int = 200) -> HttpResponse:
         context: dict[str, Any] = {
             "removal": removal,

@@ -104,6 +104,7 @@ def wire() -> Wire:
 def _simulated(profile: str, wire: Wire) -> Iterator[Simulator]:
     simulator = Simulator(
         messages=40,
+        wide_search_days=1000.0,  # searches are quick
         seed=7,
         profile=profile,
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
@@ -216,14 +217,14 @@ class Desk:
             assert button is not None, f"no button {click}"
             said[click] = str(button["value"])
         headers = HTMX if self.is_htmx else {}
-        return Shown(self.client.post(self.url(resource, entry_id), said.urlencode(), _FORM, headers=headers))
+        return Shown(self.client.post(self.url(resource, entry_id), said.urlencode(), FORM, headers=headers))
 
     def create(self, resource: Resource, **other: Any) -> Shown:
         """A new entry, with what is right in every field and `other` in some."""
         return self.send(self.open(resource), resource, **{**typed_right(resource), **other})
 
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 def typed_right(resource: Resource) -> Typed:
