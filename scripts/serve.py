@@ -184,11 +184,12 @@ def secret_key(data: Path) -> str:
 
 
 def simulator_options() -> list[str]:
-    """Options of the demo's simulator, from MAIL (a folder), MESSAGES, PROFILE, LATENCY_MS and SEED."""
+    """Options of the demo's simulator, from MAIL (a folder), MESSAGES, ENTRIES, PROFILE, LATENCY_MS and SEED."""
     options = []
     for variable, option in (
         ("MAIL", "--mail"),
         ("MESSAGES", "--messages"),
+        ("ENTRIES", "--entries"),
         ("PROFILE", "--profile"),
         ("LATENCY_MS", "--latency-ms"),
         ("SEED", "--seed"),
