@@ -21,6 +21,7 @@ from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, F
 from settings_ui.entries import services as rules
 from settings_ui.entries import words as rule_words
 from settings_ui.models import Entry, EntryState
+from settings_ui.resources.allow_policies import ALLOW_POLICIES
 
 _POLLS = (1, 2, 3, 5)  # seconds between the first polls of an open fix; the last one repeats
 _NEEDS = {
@@ -45,6 +46,7 @@ class StepView:
     earlier: list[str] = field(default_factory=list)  # of former tries
     due_at: dt.datetime | None = None  # while it can be undone
     is_rule: bool = False
+    entry_url: str = ""  # of the rule among the account's settings
     may_repeat: bool = False
     may_look: bool = False
     may_end: bool = False
@@ -220,9 +222,17 @@ def _of_rule(entry: Entry, member: Member) -> dict[str, object]:
         "sentence": rule_words.sentence(entry),
         "receipts": [(_copy_state(entry), entry.pattern, rule_words.until(entry))],
         "due_at": entry.due_at if is_before else None,
+        "entry_url": _entry_url(entry, member),
         "may_look": entry.state == EntryState.UNKNOWN and rules.may_look(member, entry),
         "may_end": entry.state == EntryState.ACTIVE and rules.may_end(member, entry),
     }
+
+
+def _entry_url(entry: Entry, member: Member) -> str:
+    """Where the rule stands among the account's settings, for who may see those."""
+    if not entry.upstream_id or not member.may(Permission.POLICY_READ) or not member.scope.is_whole:
+        return ""
+    return reverse("settings:entry", args=[ALLOW_POLICIES.slug, entry.upstream_id])
 
 
 def _copy_state(entry: Entry) -> str:

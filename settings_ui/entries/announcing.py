@@ -188,7 +188,6 @@ def _text(entry: Entry) -> str:
 
 def _ending(entry: Entry) -> Ending:
     is_here = entry.owner is not None and entry.owner.is_active
-    is_held_back = entry.state == EntryState.ACTIVE and entry.expires_at is None
     if entry.state == EntryState.REMOVING:
         told = f"is being removed. {entry.explanation}".strip()
     else:
@@ -199,7 +198,7 @@ def _ending(entry: Entry) -> Ending:
         label=entry.pattern,
         told=told,
         owner=entry.owner_name if is_here else "",
-        is_held_back=is_held_back,
+        is_held_back=entry.is_held_back,
     )
 
 

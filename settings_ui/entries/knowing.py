@@ -96,6 +96,6 @@ def _from_life(entry: Entry, otherwise: Known) -> Known:
         expires_at=entry.expires_at,
         created_at=entry.created_at if is_rule else otherwise.created_at or entry.created_at,
         made_by=entry.owner_name if is_rule else otherwise.made_by,
-        explanation=entry.explanation if not entry.expires_at else "",
+        explanation=entry.explanation if entry.is_held_back else "",
         is_going=entry.state == EntryState.REMOVING,
     )

@@ -32,7 +32,7 @@ def short(entry: Entry) -> str:
         case EntryState.SENDING:
             return "sending"
         case EntryState.ACTIVE:
-            return f"accepted {until(entry)}"
+            return "another entry now" if entry.is_held_back else f"accepted {until(entry)}"
         case EntryState.FAILED:
             return "no rule was made"
         case EntryState.UNKNOWN:
@@ -49,6 +49,8 @@ def sentence(entry: Entry) -> str:
             return f"{entry.explanation} The rule is made next.".strip()
         case EntryState.SENDING:
             return "The rule is being made."
+        case EntryState.ACTIVE if entry.is_held_back:
+            return entry.explanation
         case EntryState.ACTIVE:
             return f"{entry.explanation} Mail that proves to come from it is accepted {until(entry)}.".strip()
         case EntryState.FAILED:

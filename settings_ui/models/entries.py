@@ -79,3 +79,8 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resource} {self.pattern} {self.state}"
+
+    @property
+    def is_held_back(self) -> bool:
+        """Its end came when it was another entry already: it was left alone, and `explanation` says so."""
+        return self.state == EntryState.ACTIVE and self.expires_at is None and bool(self.explanation)

@@ -244,8 +244,10 @@ def test_a_rule_without_an_answer_is_looked_for_on_demand_and_ended_by_hand(
     assert analyst.post(f"{url}steps/3/look", headers=HTMX).status_code == 409
     page = soup(analyst.get(url))
     assert page.select_one("#end-3")
+    there = f"/settings/allow-policies/{Entry.objects.get().upstream_id}/"
+    assert page.select(f'a[href="{there}"]')
     _limit(ben, held)
-    assert not soup(responder.get(url)).select("#end-3")
+    assert not soup(responder.get(url)).select(f'#end-3, a[href="{there}"]')
     refused = responder.post(f"{url}steps/3/end")
     assert (refused.status_code, "Your access is limited to" in refused.text) == (403, True)
     assert Entry.objects.get().state == "active"

@@ -14,7 +14,7 @@ from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.models import CallBudget
 from settings_ui.changes import services as changes
-from settings_ui.entries import announcing, sweep
+from settings_ui.entries import announcing, sweep, words
 from settings_ui.entries.knowing import who
 from settings_ui.entries.life import Life, set_life
 from settings_ui.models import Entry, EntryState, Origin
@@ -161,6 +161,8 @@ def test_a_rule_for_one_sender_that_became_another_frees_its_sender(
     time_.removed(over(rule, time_, 2))
 
     assert (rule.state, rule.origin) == (EntryState.ACTIVE, Origin.NOTED)
+    assert words.short(rule) == "another entry now"
+    assert "other@supplier.example now. It was not removed" in words.sentence(rule)
     assert accept(ana).state == EntryState.WAITING
 
 
