@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import Q
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.upstream.connection import get_client
-from settings_ui.models import Change, ChangeState, Reading
+from settings_ui.models import Change, ChangeState
 from settings_ui.resources import RESOURCES
+from settings_ui.watching import counts
 
 
 @dataclass(frozen=True)
@@ -53,31 +54,25 @@ def sidebar(member: Member, path: str) -> Sidebar:
 
 
 def _lists(path: str) -> Iterator[Entrance]:
-    readings = {
-        reading.resource: reading for reading in Reading.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
-    }
-    client = get_client()
+    known, client = counts(), get_client()
     for resource in RESOURCES:
         if not client.offers(resource.name):
             continue
         url = reverse("settings:list", args=[resource.slug])
-        read = readings.get(resource.name)
+        counted = known.get(resource.name)
         yield Entrance(
             resource.title,
             url,
             path.startswith(url),
-            count=read.count if read else None,
-            as_of=read.finished_at if read else None,
+            count=counted.number if counted else None,
+            as_of=counted.as_of if counted else None,
         )
 
 
 def _rooms(member: Member, path: str) -> Iterator[Entrance]:
     rooms = (("Changes", "changes"), ("What changed", "observed"), ("Backup", "backup"))
     for label, name in rooms:
-        try:
-            url = reverse(f"settings:{name}")
-        except NoReverseMatch:  # the room is not built yet
-            continue
+        url = reverse(f"settings:{name}")
         badge = _open_changes(member) if name == "changes" else 0
         yield Entrance(label, url, path.startswith(url), badge=badge, badge_says="open")
 
