@@ -36,9 +36,20 @@ PARTS: dict[str, object] = {
     "name": "night",
     "kind": "csv",
     "key": "x-x",
+    "slug": "block-senders",
+    "entry_id": "00000000-0000-4000-8000-000000000000",
 }
 # What a form needs beyond the page that shows it.
-ALSO_NEEDED = {("POST", "investigate/bulk/paste"): Permission.JOB_RUN}
+ALSO_NEEDED = {
+    ("POST", "investigate/bulk/paste"): Permission.JOB_RUN,
+    # What a list asks for is its own: the right to write this one.
+    ("POST", "settings/<slug:slug>/import"): Permission.POLICY_WRITE,
+    **{
+        (method, f"settings/<slug:slug>/{path}"): Permission.POLICY_WRITE
+        for method in ("GET", "POST")
+        for path in ("new", "try", "remove", "<str:entry_id>/edit")
+    },
+}
 
 
 @pytest.fixture
