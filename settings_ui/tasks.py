@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from settings_ui.backup import keeping
 from settings_ui.changes import looking
 from settings_ui.changes import sending as changes
 from settings_ui.entries import announcing, sending
+from settings_ui.tables import importing
 from settings_ui.watching import rounds
 
 
@@ -56,3 +58,10 @@ def step_long_change(change_id: str) -> None:
 def look_up_step(step_id: str) -> None:
     """Look for one call of a change whose outcome is unknown, if a look is due."""
     looking.look_up(step_id)
+
+
+@shared_task(name="settings_ui.tasks.forget_files")
+def forget_files() -> None:
+    """Delete uploaded backups whose hour is over, and dry runs that nobody decided."""
+    keeping.forget()
+    importing.forget()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.upstream.connection import get_client
 from settings_ui.changes import services
-from settings_ui.models import Change, ChangeKind
+from settings_ui.models import Change, ChangeKind, ChangeState
 from settings_ui.resources.description import Resource
 from settings_ui.tables.dangers import Dangers
 from settings_ui.tables.lives import kept
 from settings_ui.tables.planning import Mode, plan
 from settings_ui.tables.reading import read_table
 from settings_ui.watching.reading import read_whole
+
+KEPT_FOR = dt.timedelta(days=7)  # a dry run that nobody decides
+_FORGOTTEN_AT_ONCE = 10  # each may have ten thousand lines
 
 
 def dry_run(
@@ -53,3 +60,13 @@ def dry_run(
     )
     Change.objects.filter(pk=change.pk).update(remarks="\n".join(remarks))
     return change
+
+
+def forget() -> None:
+    """Delete dry runs that nobody decided. The rows are held, so that none is decided meanwhile."""
+    with transaction.atomic():
+        old = Change.objects.select_for_update().filter(
+            state=ChangeState.DRAFT, created_at__lt=timezone.now() - KEPT_FOR
+        )
+        keys = [change.pk for change in old.order_by("created_at")[:_FORGOTTEN_AT_ONCE]]
+        Change.objects.filter(pk__in=keys).delete()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import re
 import uuid
@@ -14,15 +15,17 @@ from bs4 import BeautifulSoup
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from settings_ui.entries.life import Life, set_life
-from settings_ui.models import Change, ChangeState, Verb
+from settings_ui.models import Change, ChangeState, Line, Verb
 from settings_ui.resources import BY_NAME, RESOURCES
 from settings_ui.tables import columns
+from settings_ui.tasks import forget_files
 from tests.conftest import HTMX
 
 Soup = Callable[[Any], BeautifulSoup]
@@ -238,6 +241,17 @@ def test_all_lines_of_one_kind_are_shown_by_the_page(emailsec: Simulator, policy
     shown = soup(policy_manager.get(link["href"]))
     assert shown.select_one("h2").text == "450 lines cannot be used"
     assert shown.find("a", string="Show all") is None
+
+
+def test_dry_runs_that_nobody_decides_are_forgotten(emailsec: Simulator, policy_manager: Client) -> None:
+    old, new, decided = (change_of(upload(policy_manager, f"pattern\nnew{n}@evil.example\n")) for n in range(3))
+    policy_manager.post(f"/settings/changes/{decided.pk}/confirm", {"fingerprint": decided.fingerprint})
+    Change.objects.exclude(pk=new.pk).update(created_at=timezone.now() - dt.timedelta(days=8))
+
+    forget_files()
+
+    assert set(Change.objects.all()) == {new, decided}
+    assert not Line.objects.filter(change=old.pk).exists()
 
 
 @pytest.mark.parametrize(
