@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def named(simulator: Simulator, *labels: str, resource: str = "block_senders") -
 
 
 def calls(simulator: Simulator, operation: str) -> int:
-    return sum(call.operation == operation for call in simulator.calls)
+    return sum(fnmatchcase(call.operation, operation) for call in simulator.calls)
 
 
 def the_line(change: Change) -> Line:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.simulator import Simulator
 from settings_ui.changes import services
@@ -180,7 +181,7 @@ def test_the_list_is_filtered_and_what_waits_for_me_stands_on_top(
     address = reverse("settings:changes")
     assert "Nothing was changed here yet" in shown(soup, policy_manager, address).text
     add(pia)
-    add(ana, {**EVIL, "pattern": "anas.example"}, permission=services.Permission.POLICY_BLOCK)
+    add(ana, {**EVIL, "pattern": "anas.example"}, permission=Permission.POLICY_BLOCK)
     take_away(pia, standing(2))
     draft = services.draft(
         actor=pia, resource=BLOCK, kind=ChangeKind.IMPORT, lines=additions(1), operation_key=key(), request=None
