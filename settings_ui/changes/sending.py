@@ -311,7 +311,7 @@ def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError) 
         _stored(partial(transitions.give_back, step, after=0, resent=[line]))
         return
     if isinstance(problem, errors.NotFound) and line.upstream_id:
-        _not_found(step, line, problem)
+        _store_end(step, [_missing(step, line, problem)], problem)
         return
     problems = words.problems_of(resource, problem.pointers, problem)
     told = "" if problems else words.refusal(problem)
@@ -322,15 +322,13 @@ def _wants_networks(problem: errors.EmailSecurityError) -> bool:
     return any(pointer.rpartition("/")[2] == "ip_restrictions" for pointer, _ in problem.pointers)
 
 
-def _not_found(step: Step, line: Line, problem: errors.EmailSecurityError) -> None:
-    """The service itself says so, or something in between did."""
-    is_gone = _is_gone(step, line)
-    if is_gone and line.verb == Verb.REMOVE:
-        _store_end(step, [Outcome(line, LineState.DONE, words.GONE_ALREADY)], problem)
-    elif is_gone:
-        _store_end(step, [Outcome(line, LineState.FAILED, words.GONE)], problem)
-    else:
-        _store_end(step, [Outcome(line, LineState.FAILED, words.refusal(problem))], problem)
+def _missing(step: Step, line: Line, problem: errors.EmailSecurityError) -> Outcome:
+    """What a 404 makes of a line: the service itself says that the entry is gone, or something in between did."""
+    if not _is_gone(step, line):
+        return Outcome(line, LineState.FAILED, words.refusal(problem))
+    if line.verb == Verb.REMOVE:
+        return Outcome(line, LineState.DONE, words.GONE_ALREADY)
+    return Outcome(line, LineState.FAILED, words.GONE)
 
 
 def _is_gone(step: Step, line: Line) -> bool:
@@ -411,9 +409,7 @@ def _blame(
     step: Step, resource: Resource, line: Line, pointers: list[tuple[str, str]], problem: errors.EmailSecurityError
 ) -> Outcome:
     if isinstance(problem, errors.NotFound):
-        if line.verb == Verb.REMOVE and _is_gone(step, line):
-            return Outcome(line, LineState.DONE, words.GONE_ALREADY)
-        return Outcome(line, LineState.FAILED, words.GONE)
+        return _missing(step, line, problem)
     problems = words.problems_of(resource, pointers, problem)
     return Outcome(line, LineState.FAILED, "" if problems else words.refusal(problem), problems)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -150,7 +150,7 @@ def settle(
     rest: str = "",
 ) -> bool:
     """Store what became of a call, as its answer or a look tells; `rest`: why nothing more of the change is sent."""
-    state = _state_of(outcomes)
+    state = _state_of(step, outcomes)
     values: dict[str, Any] = {"explanation": _text(explanation), "due_at": None}
     if state == StepState.UNKNOWN:
         values["due_at"] = seconds_from_now(float(settings.QUIET_SECONDS))
@@ -271,13 +271,15 @@ def drop(change: Change, leaves: Collection[ChangeState], told: str) -> bool:
     change.steps.filter(state=StepState.WAITING).update(state=StepState.CANCELLED, due_at=None, changed_at=Now())
     waiting = change.lines.filter(state__in=[LineState.WAITING, LineState.DRAFT])
     waiting.update(state=LineState.CANCELLED, explanation="")
-    if not _is_open(change):
-        Change.objects.filter(pk=change.pk).update(finished_at=Now())
+    finish(change)
     return True
 
 
 def finish(change: Change) -> bool:
-    """End a change of which nothing is left to do. The caller holds the row."""
+    """End a change of which nothing is left to do. The caller holds the row.
+
+    One that was stopped has done a part all the same, where something was carried out before.
+    """
     if _is_open(change):
         return False
     states = dict(Counter(change.lines.exclude(state=LineState.LEFT_OUT).values_list("state", flat=True)))
@@ -288,11 +290,10 @@ def finish(change: Change) -> bool:
         end = ChangeState.PARTLY if failed or stopped else ChangeState.DONE
     elif stopped and not failed:
         end = ChangeState.CANCELLED
-    leaves = [ChangeState.RUNNING]
-    if done:  # it was stopped while a call was on its way
-        leaves.append(ChangeState.CANCELLED)
-    elif Change.objects.filter(pk=change.pk, state=ChangeState.CANCELLED, finished_at=None).update(finished_at=Now()):
+    is_stopped = Change.objects.filter(pk=change.pk, state=ChangeState.CANCELLED, finished_at=None)
+    if not done and is_stopped.update(finished_at=Now()):
         return True
+    leaves = [ChangeState.RUNNING, ChangeState.CANCELLED] if done else [ChangeState.RUNNING]
     return move(change, leaves, end, due_at=None, finished_at=Now())
 
 
@@ -381,6 +382,15 @@ def _store_lines(outcomes: Sequence[Outcome]) -> None:
 
 
 def _tell_life(outcome: Outcome) -> None:
+    """What became of the entry, for who keeps its life. What cannot be kept must not hide what was carried out."""
+    try:
+        with transaction.atomic():
+            _note(outcome)
+    except (IntegrityError, DataError) as problem:
+        log.warning("life_not_kept", line=outcome.line.pk, error=type(problem).__name__)
+
+
+def _note(outcome: Outcome) -> None:
     match outcome.line.verb:
         case Verb.ADD if outcome.entry is not None:
             life.note_added(outcome.line, outcome.entry)
@@ -398,8 +408,11 @@ def _fail_rest(change: Change, told: str) -> None:
     change.lines.filter(state=LineState.WAITING).update(state=LineState.FAILED, explanation=_text(told))
 
 
-def _state_of(outcomes: Sequence[Outcome]) -> StepState:
-    states = {outcome.state for outcome in outcomes}
+def _state_of(step: Step, outcomes: Sequence[Outcome]) -> StepState:
+    """Of the call as a whole; what was left out of it before has an end already."""
+    open_ones = (LineState.SENDING, LineState.UNKNOWN)
+    ended = step.lines.exclude(state__in=open_ones).values_list("state", flat=True).distinct()
+    states = {outcome.state for outcome in outcomes} | {LineState(state) for state in ended}
     if LineState.UNKNOWN in states:
         return StepState.UNKNOWN
     return StepState.DONE if LineState.DONE in states else StepState.FAILED

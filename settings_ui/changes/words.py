@@ -86,8 +86,10 @@ def sentence(change: Change) -> str:
         case ChangeState.DONE:
             return _told_once(change) or "All of it was carried out."
         case ChangeState.CANCELLED:
-            return f"{change.explanation or 'It was cancelled.'} Nothing was sent."
-    return _told_once(change) or f"{effect(change)}."
+            told = change.explanation or "It was cancelled."
+            is_over = change.finished_at is not None
+            return f"{told} Nothing was sent." if is_over else f"{told} What is on its way ends first."
+    return f"{_told_once(change) or f'{effect(change)}.'} {change.explanation}".strip()
 
 
 def effect(change: Change) -> str:

@@ -310,6 +310,86 @@ def test_stopping_ends_after_the_call_that_is_on_its_way(
     assert len(added(emailsec)) == 4
 
 
+def test_what_was_carried_out_before_it_was_stopped_is_told(
+    emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settings_ui.changes.planning.MOST_IN_BATCH", 4)
+    monkeypatch.setattr(sending, "STEP_SECONDS", 0)
+    change = worked(imported(pia, additions(8)))
+    change = services.cancel(actor=pia, change=change, request=None)
+    assert (change.state, change.finished_at is None) == (ChangeState.PARTLY, False)
+    assert words.sentence(change) == "4 done, 4 cancelled. Cancelled by Pia."
+    assert worked(change, after=60).state == ChangeState.PARTLY
+    assert len(added(emailsec)) == 4
+
+
+def new_domains(number: int) -> list[Draft]:
+    values = ENTRIES["domains"][0]
+    names = [f"d{place}.corp.example" for place in range(number)]
+    return [
+        Draft(place, Verb.ADD, name, values={**values, "domain": name}) for place, name in enumerate(names, start=2)
+    ]
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_of_domains_a_refused_batch_may_have_been_carried_out(
+    emailsec: Simulator, pia: Member, imported: Import, applied: bool
+) -> None:
+    emailsec.faults.next("domains.batch", status=409, applied=applied)
+    change = worked(imported(pia, new_domains(4), DOMAINS))
+    assert change.state == ChangeState.DONE
+    assert len(named(emailsec, *(f"d{place}.corp.example" for place in range(4)), resource="domains")) == 4
+    assert calls(emailsec, "domains.batch") == (1 if applied else 3), "in halves"
+
+
+def test_a_batch_of_which_all_is_gone_already_sends_nothing(
+    emailsec: Simulator, pia: Member, imported: Import, standing: Standing
+) -> None:
+    entries = standing(3)
+    drafts = [
+        Draft(place, Verb.REMOVE, entry.values()["pattern"], entry.id, entry.values())
+        for place, entry in enumerate(entries, start=2)
+    ]
+    change = imported(pia, drafts)
+    for entry in entries:
+        del stand(emailsec)[entry.id]
+    change = worked(change)
+    assert (change.state, change.steps.get().state) == (ChangeState.DONE, StepState.DONE)
+    assert calls(emailsec, "block_senders.batch") == 0
+
+
+@pytest.mark.parametrize("verb", [Verb.REMOVE, Verb.CHANGE])
+def test_an_entry_that_vanishes_while_its_batch_is_on_its_way(
+    emailsec: Simulator,
+    pia: Member,
+    imported: Import,
+    standing: Standing,
+    verb: Verb,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = standing(12)
+    values = {"comments": "file"} if verb == Verb.CHANGE else {}
+    drafts = [
+        Draft(place, verb, entry.values()["pattern"], entry.id, entry.values(), values)
+        for place, entry in enumerate(entries, start=2)
+    ]
+    change = imported(pia, drafts)
+    note_sent = transitions.note_sent
+
+    def vanish(step: Any) -> bool:
+        stand(emailsec).pop(entries[6].id, None)
+        return note_sent(step)
+
+    monkeypatch.setattr(transitions, "note_sent", vanish)
+    change = worked(change)
+    line = change.lines.get(upstream_id=entries[6].id)
+    if verb == Verb.REMOVE:
+        assert (change.state, line.explanation) == (ChangeState.DONE, words.GONE_ALREADY)
+    else:
+        assert (change.state, line.explanation) == (ChangeState.PARTLY, words.GONE)
+    assert change.lines.filter(state=LineState.DONE).count() == (12 if verb == Verb.REMOVE else 11)
+
+
 def test_five_thousand_lines_survive_a_worker_that_dies_before_and_after_a_call(
     emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
