@@ -18,6 +18,7 @@ from settings_ui.lists.queries import open_changes
 from settings_ui.models import Change, Difference, LineState, Observed, Reading
 from settings_ui.resources import BY_NAME, RESOURCES, Resource
 from settings_ui.watching import counts, recent
+from settings_ui.watching.presenting import makers
 from settings_ui.watching.queries import readings
 
 _MOST = 8  # of each kind; the rooms behind them hold the rest
@@ -75,7 +76,7 @@ def summary() -> Summary:
         more_changes=max(0, changes.count() - _MOST),
         ending=tuple(ending[:_MOST]),
         more_ending=max(0, len(ending) - _MOST),
-        seen=tuple(_sight(one) for one in seen[:_MOST] if one.resource in BY_NAME),
+        seen=tuple(_sights(list(seen[:_MOST]))),
         more_seen=max(0, seen.count() - _MOST),
     )
 
@@ -113,6 +114,8 @@ def _trouble(reading: Reading | None) -> str:
     return reading.explanation or ("not read for long" if overdue else "")
 
 
-def _sight(one: Observed) -> Sight:
-    by = one.line.change.actor_name if one.line is not None else ""
-    return Sight(one, BY_NAME[one.resource], Difference(one.what).value, by)
+def _sights(shown: list[Observed]) -> Iterator[Sight]:
+    by = makers(shown)
+    for one in shown:
+        if one.resource in BY_NAME:
+            yield Sight(one, BY_NAME[one.resource], Difference(one.what).value, by[one.pk])

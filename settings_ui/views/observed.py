@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access.decorators import polls, requires
+from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.upstream.connection import get_client
 from dashboard.web.htmx import wants_partial
@@ -50,7 +53,7 @@ def _shown(request: HttpRequest, days: int, *, told: str = "") -> HttpResponse:
         "choices": DAYS,
         "number": sum(one.number for one in lists),
         "is_being_read": any(one.is_being_read for one in lists),
-        "may_read_again": request.user.may(Permission.POLICY_WRITE),
+        "may_read_again": cast("Member", request.user).may(Permission.POLICY_WRITE),
         "told": told,
     }
     template = "settings_ui/observed/_observed.html" if wants_partial(request) else "settings_ui/observed/page.html"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -39,7 +39,6 @@ class Sight:
     observed: Observed
     what: str  # "added", "changed", "removed"
     by: str  # the member of ours, "Mailwarden", or "elsewhere"
-    is_ours: bool
     fields: tuple[Turned, ...]
 
 
@@ -86,40 +85,40 @@ def is_being_read(reading: Reading) -> bool:
     return now - _SOON < reading.due_at <= now
 
 
-def _sights(resource: Resource, shown: list[Observed]) -> list[Sight]:
+def makers(shown: Collection[Observed]) -> dict[int, str]:
+    """By the difference's key: who of us it was, or "" where it was somebody elsewhere. One question."""
     lives = {
-        entry.upstream_id: entry
+        (entry.resource, entry.upstream_id): entry
         for entry in Entry.objects.filter(
             account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-            resource=resource.name,
             upstream_id__in=[one.upstream_id for one in shown if one.line_id is None],
         ).defer("values")
     }
-    return [_sight(resource, one, lives.get(one.upstream_id)) for one in shown]
-
-
-def _sight(resource: Resource, one: Observed, entry: Entry | None) -> Sight:
-    by = _by(one, entry)
-    return Sight(
-        observed=one,
-        what=Difference(one.what).value,
-        by=by or "elsewhere",
-        is_ours=bool(by),
-        fields=tuple(_turned(resource, one)) if one.what == Difference.CHANGED else (),
-    )
+    return {one.pk: _by(one, lives.get((one.resource, one.upstream_id))) for one in shown}
 
 
 def _by(one: Observed, entry: Entry | None) -> str:
-    """Who of us it was, or "". Rules for one sender and ends are no changes, and have rows of their own."""
+    """Rules for one sender and ends are no changes, and have rows of their own."""
     if one.line is not None:
         return one.line.change.actor_name
     if entry is None:
         return ""
     if one.what == Difference.ADDED and entry.origin == Origin.ACCEPT:
         return entry.owner_name
-    # What we remove ourselves has been sent for; what was only found to be gone has not.
+    # What we remove ourselves says nothing more; what was only found to be gone says so.
     is_ended = entry.state in (EntryState.REMOVING, EntryState.REMOVED) and not entry.explanation
     return OURSELVES if one.what == Difference.REMOVED and is_ended else ""
+
+
+def _sights(resource: Resource, shown: list[Observed]) -> Iterator[Sight]:
+    by = makers(shown)
+    for one in shown:
+        yield Sight(
+            observed=one,
+            what=Difference(one.what).value,
+            by=by[one.pk] or "elsewhere",
+            fields=tuple(_turned(resource, one)) if one.what == Difference.CHANGED else (),
+        )
 
 
 def _turned(resource: Resource, one: Observed) -> list[Turned]:
