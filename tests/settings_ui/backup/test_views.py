@@ -73,7 +73,7 @@ def test_an_account_that_is_as_the_backup_says_says_so(emailsec: Simulator, poli
 
     assert page.h1.text == "The account is as the backup says"
     assert page.select("input[type=checkbox]") == []
-    assert len(page.select(".compared")) == len(RESOURCES)
+    assert len(page.select(".alike li")) == len(RESOURCES)
 
 
 def test_differences_are_shown_field_by_field_and_nothing_is_ticked(
