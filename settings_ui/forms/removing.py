@@ -48,12 +48,15 @@ class Going:
     def history(self) -> str:
         """Who added it, when and why, as far as anybody here knows."""
         known = self.known
-        who_and_when = " ".join(
-            filter(None, [known.how.capitalize(), known.made_by and f"by {known.made_by}", _at(known)])
-        )
-        owner = f"owner: {known.owner}" if known.owner else ""
+        if known.how == "unknown":
+            return "Nobody here added it, and no reading of the list has come across it."
+        made = f"{known.how[0].upper()}{known.how[1:]}"
+        if known.made_by:
+            made += f" by {known.made_by}"
+            made += f" on {moment(known.created_at)}" if known.created_at else ""
+        owner = f"Owner: {known.owner}" if known.owner else ""
         why = ", ".join(filter(None, [known.reason, known.ticket]))
-        return ". ".join(filter(None, [who_and_when, owner, why]))
+        return ". ".join(filter(None, [made, owner, why]))
 
     @property
     def name(self) -> str:
@@ -118,7 +121,3 @@ def removal_of(resource: Resource, ids: Sequence[str]) -> Removal:
     known = who(resource.name, list(found))
     going = tuple(Going(resource, found[one], known[one]) for one in ids if one in found)
     return Removal(resource, going, len(ids) - len(going))
-
-
-def _at(known: Known) -> str:
-    return f"on {moment(known.created_at)}" if known.created_at else ""

@@ -103,7 +103,8 @@ def _told(removal: Removal, undo_seconds: int) -> str:
     resource, count = removal.resource, len(removal.going)
     if not resource.takes_typing:
         them = f"This {resource.singular} is" if count == 1 else f"These {count:,} entries are"
-        undone = f" You can undo it for {undo_seconds} seconds." if undo_seconds else ""
+        seconds = "a second" if undo_seconds == 1 else f"{undo_seconds} seconds"
+        undone = f" You can undo it for {seconds}." if undo_seconds else ""
         return f"{them} removed at Cloudflare.{undone}"
     ends = "protection of this domain: its" if count == 1 else f"protection of these {count:,} domains: their"
     second = " A second person has to agree." if rights.takes_two(resource) else ""
