@@ -12,7 +12,7 @@ from functools import cached_property
 from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -35,10 +35,7 @@ class ChangeRequest:
 
     @property
     def url(self) -> str:
-        try:
-            return reverse("settings:change", args=[self.change.pk])
-        except NoReverseMatch:
-            return ""
+        return reverse("settings:change", args=[self.change.pk])
 
     @property
     def command(self) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
@@ -128,7 +128,7 @@ def view_of(change: Change, member: Member) -> RuleView:
         audit_sequence=change.audit_sequence,
         url=reverse("investigate:rule", args=[change.pk]),
         look_url=reverse("investigate:look_at_rule", args=[change.pk]) if seen.is_unknown else "",
-        more_url=_more(change) if is_reader else "",
+        more_url=reverse("settings:change", args=[change.pk]) if is_reader else "",
         is_open=change.state in OPEN_CHANGES,
     )
 
@@ -185,13 +185,6 @@ def one_change(change_id: uuid.UUID, member: Member) -> Change | None:
 def _url_for(change: Change, member: Member) -> str:
     may_open = member.scope.is_whole and (member.may(Permission.POLICY_READ) or change.actor_id == member.pk)
     return reverse("investigate:rule", args=[change.pk]) if may_open else ""
-
-
-def _more(change: Change) -> str:
-    try:
-        return reverse("settings:change", args=[change.pk])
-    except NoReverseMatch:
-        return ""
 
 
 def may_read(member: Member) -> bool:

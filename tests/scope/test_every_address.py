@@ -229,6 +229,11 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
         "member_id": {"ben": ben.pk},
         "invitation_id": {"none": 1},
         "name": {"role": "everything"},
+        # Of the account's settings, which hold for all domains and so are for nobody who is limited to some:
+        "change_id": {"unknown": UNKNOWN},
+        "entry_id": {"unknown": UNKNOWN},
+        "slug": {"list": "block-senders"},
+        "upload_id": {"unknown": UNKNOWN},
     }
     return World(values, ids["foreign"])
 

@@ -13,12 +13,17 @@ from dashboard.access.roles import Role
 
 PASSWORD = "mailwarden-demo"  # noqa: S105  the demo listens on this machine only and holds invented mail
 PEOPLE = {
-    "ana": (Role.ANALYST, "Ana", "Kovač"),
-    "ben": (Role.RESPONDER, "Ben", "Okafor"),
-    "pia": (Role.POLICY_MANAGER, "Pia", "Lindqvist"),
-    "otto": (Role.AUDITOR, "Otto", "Brandt"),
-    "ada": (Role.ADMIN, "Ada", "Moreau"),
-    "vera": (Role.VIEWER, "Vera", "Santos"),
+    "ana": (Role.ANALYST, "Ana", "Kovač", "triages mail: moves, releases, submits, blocks and allows senders"),
+    "ben": (Role.RESPONDER, "Ben", "Okafor", "the same, and purges, runs large jobs, and is the second person"),
+    "pia": (
+        Role.POLICY_MANAGER,
+        "Pia",
+        "Lindqvist",
+        "keeps the settings: lists, domains, imports, backups; reads no mail",
+    ),
+    "otto": (Role.AUDITOR, "Otto", "Brandt", "reads the audit trail and the settings"),
+    "ada": (Role.ADMIN, "Ada", "Moreau", "manages the team and its rights"),
+    "vera": (Role.VIEWER, "Vera", "Santos", "looks on"),
 }
 
 
@@ -32,12 +37,12 @@ class Command(BaseCommand):
         if not settings.DEMO:
             raise CommandError("Demo members exist in the demo only: their password is public.")
         lines = []
-        for name, (role, first, last) in PEOPLE.items():
+        for name, (role, first, last, what) in PEOPLE.items():
             member, _ = Member.objects.get_or_create(
                 username=name,
                 defaults={"role": role, "first_name": first, "last_name": last, "email": f"{name}@mailwarden.example"},
             )
             member.set_password(PASSWORD)
             member.save(update_fields=["password"])
-            lines.append(f"  {name:5} {role.value.replace('_', ' ')}")
+            lines.append(f"  {name:5} {role.value.replace('_', ' '):15} {what}")
         self.stdout.write("Sign in as one of these, password " + PASSWORD + ":\n" + "\n".join(lines))
