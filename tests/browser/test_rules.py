@@ -30,7 +30,7 @@ def search(page: Page, query: str) -> None:
 
 
 def open_panel(page: Page, key: str, heading: str, works: str) -> Locator:
-    """Go down the list until the key opens a panel in which this can be used: which mail there is depends on the hour."""
+    """Go down the list until the key opens a panel that can be used: which mail there is depends on the hour."""
     panel = page.locator("#action-panel form")
     for row in page.locator("#results tr[data-id]").all()[:30]:
         page.keyboard.press("j")
