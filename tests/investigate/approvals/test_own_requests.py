@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member, TeamRole
+from dashboard.access.persons import is_same_person
 from dashboard.access.roles import Role
 from dashboard.access.sessions import PROVED
 from dashboard.emailsec.types import Message
 from investigate.approvals import services
-from dashboard.access.persons import is_same_person
 from investigate.models import Action, ActionItem, ActionState, Approval, ApprovalState
 from tests.investigate.approvals.conftest import all_is_due, asked, decision, signed_in
 
