@@ -125,8 +125,16 @@ def _row(resource: Resource, line: Line, owners: Mapping[int, str]) -> Row:
         fields=[*_fields(resource, line), *_life(line, owners)],
         danger=line.explanation if is_sent else "",
         told="" if is_sent else line.explanation,
-        cells=line.values.get("cells", []) if line.verb == Verb.BAD else (),
+        cells=_written(line) if line.verb == Verb.BAD else (),
     )
+
+
+def _written(line: Line) -> list[str]:
+    """The line as the file has it, without the empty cells at its end."""
+    cells: list[str] = list(line.values.get("cells", []))
+    while cells and not cells[-1].strip():
+        cells.pop()
+    return cells
 
 
 def _fields(resource: Resource, line: Line) -> list[Said]:
