@@ -69,6 +69,8 @@ function count() {
   if (!button) return;
   const ticked = document.querySelectorAll("#entries .c-tick :checked").length;
   button.disabled = !ticked;
+  if (ticked) delete button.dataset.why;
+  else button.dataset.why = button.dataset.idle;
   button.textContent = ticked ? `${button.dataset.many} ${ticked} …` : `${button.dataset.many} ticked …`;
 }
 
