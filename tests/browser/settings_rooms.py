@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -47,6 +47,7 @@ class Account:
     desk: Desk
     profile: str
     official: Any
+    sessions: dict[str, Any] = field(default_factory=dict)  # of members who signed in
 
     @property
     def is_seed(self) -> bool:

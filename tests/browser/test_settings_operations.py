@@ -37,7 +37,7 @@ def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         desk = start_desk(
             tmp_path_factory.mktemp(request.param),
             simulator=["--messages", "200", "--seed", "5", "--no-rate-limit", "--profile", request.param],
-            env={"MAILWARDEN_SECOND_PERSON": "unprotect", "MAILWARDEN_UNDO_SECONDS": "4"},
+            env={"MAILWARDEN_SECOND_PERSON": "unprotect", "MAILWARDEN_UNDO_SECONDS": "3"},
             resources=resources,
         )
         desk.stack.manage("shell", "-c", SECOND_MANAGER.format(password=PASSWORD))
@@ -161,6 +161,15 @@ CASES = (
 )
 
 
+def enter(open_page: OpenPage, account: Account, member: str) -> Page:
+    """A page of this member, who signs in once for all tests."""
+    if member in account.sessions:
+        return open_page(account.desk, member=None, storage_state=account.sessions[member])
+    page = open_page(account.desk, member=member)
+    account.sessions[member] = page.context.storage_state()
+    return page
+
+
 def save(page: Page, values: Values, *, accept: str = "") -> None:
     """Fill in the form and save it; `accept`: the button that takes on what is dangerous about it."""
     form = page.locator("#entry-form form")
@@ -181,7 +190,7 @@ def comes_to(page: Page, state: str) -> None:
 def remove(page: Page, slug: str, entry_id: str) -> str:
     """Decide that one entry goes, from its own page; the address of the change."""
     page.goto(f"/settings/{slug}/{entry_id}/")
-    page.get_by_role("link", name="Remove").click()
+    page.get_by_role("link", name="Remove d", exact=True).click()
     page.locator("#entry-form button.danger").click()
     comes_to(page, "waiting")
     return page.locator("main .verdicts a").get_attribute("href") or ""
@@ -242,7 +251,7 @@ def post(page: Page, address: str, data: Values) -> int:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.slug)
 def test_every_operation_on_a_list(account: Account, open_page: OpenPage, case: Case) -> None:
-    page = open_page(account.desk, member="pia")
+    page = enter(open_page, account, "pia")
     if account.is_seed and case.name in NEW:
         refuses_what_the_server_lacks(page, case.slug)
         return
@@ -262,12 +271,12 @@ def test_every_operation_on_a_list(account: Account, open_page: OpenPage, case: 
     page.locator(f"tr[data-id='{made}'] a.open").click()
     opened = page.locator(f"article[data-id='{made}']")
     expect(opened.get_by_role("heading", name=case.label)).to_be_visible()
-    opened.get_by_role("link", name="Edit").click()
+    opened.get_by_role("link", name="Edit e", exact=True).click()
     save(page, case.edit, accept=case.accept)
     stands = as_said(account, case, {**stands, **case.edit})
     assert account.state(case.name) == {**rest, made: stands}
     patches = [detail["fields"] for detail in account.done(case.name, "patch") if detail["id"] == made]
-    assert patches == [sorted(case.edit)]
+    assert patches == [sorted(case.edit.keys() & stands.keys())]
 
     remove(page, case.slug, made)
     page.get_by_role("button", name="Undo").click()
@@ -305,7 +314,7 @@ DOMAIN_EDITS = (
 
 
 def test_a_domain_is_protected_changed_and_given_up_by_two(account: Account, open_page: OpenPage) -> None:
-    page = open_page(account.desk, member="pia")
+    page = enter(open_page, account, "pia")
     domain, label = (protects(page, account), DOMAIN) if not account.is_seed else acquired(page, account)
     rest = account.state("domains")
     stands = rest.pop(domain)
@@ -377,15 +386,22 @@ def protects(page: Page, account: Account) -> str:
 
 
 def acquired(page: Page, account: Account) -> tuple[str, str]:
-    """Where domains cannot be made: the one that was there before. The page says so, and shows no record."""
+    """Where domains cannot be made, which the service tells whoever tries first: one that was there before."""
     page.goto("/settings/domains/")
-    expect(page.get_by_role("link", name="New c", exact=True)).to_have_count(0)
+    page.watched.allowed_statuses.add(422)
+    page.get_by_role("link", name="New c", exact=True).click()
+    form = page.locator("#entry-form")
+    fill_in(form, {"domain": DOMAIN, "allowed_delivery_modes": ["API"]})
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text("Cloudflare does not offer this for the account.")
+    page.goto("/settings/domains/")
+    expect(page.get_by_role("button", name="New c", exact=True)).to_be_disabled()
     domain = next(one for one, values in account.state("domains").items() if values["domain"] == ACQUIRED)
     return domain, ACQUIRED
 
 
 def test_a_file_adds_and_changes_and_comes_out_again(account: Account, open_page: OpenPage) -> None:
-    page = open_page(account.desk, member="pia")
+    page = enter(open_page, account, "pia")
     before = account.state("block_senders")
     changed = next(one for one, values in before.items() if values["pattern_type"] == "DOMAIN")
     pattern = before[changed]["pattern"]
@@ -420,7 +436,7 @@ def test_a_file_adds_and_changes_and_comes_out_again(account: Account, open_page
 
     page.goto("/settings/block-senders/")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
     fields = BY_NAME["block_senders"].sent
     kept = {row["id"]: {one.name: one.clean(csv_cells.as_meant(row[one.name])) for one in fields} for row in rows}
@@ -428,7 +444,7 @@ def test_a_file_adds_and_changes_and_comes_out_again(account: Account, open_page
 
 
 def test_a_backup_is_compared_and_restored(account: Account, open_page: OpenPage) -> None:
-    page = open_page(account.desk, member="pia")
+    page = enter(open_page, account, "pia")
     before = account.everything()
     page.goto("/settings/backup/")
     with page.expect_download() as download:
@@ -494,7 +510,7 @@ def test_who_may_do_what(account: Account, open_page: OpenPage) -> None:
 
     messages = ana.request.get("/investigate/?disposition=MALICIOUS&last=30d").text()
     message = re.search(r'data-id="([^"]+)"', messages)[1]
-    pia = open_page(account.desk, member="pia")
+    pia = enter(open_page, account, "pia")
     assert pia.request.get(f"/investigate/{message}/").status == 200
     for body in ("parts/preview", "preview.png", "parts/raw", "raw.txt", "message.eml", "sample.zip"):
         assert pia.request.get(f"/investigate/{message}/{body}", headers={"HX-Request": "true"}).status == 403, body
