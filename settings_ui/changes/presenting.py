@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -73,6 +73,7 @@ _LINE_WORDS = {
     LineState.UNKNOWN: "unknown, looking",
     LineState.CANCELLED: "not sent",
 }
+_ENDS = {Verb.ADD: "added", Verb.CHANGE: "changed", Verb.REMOVE: "removed"}
 _VERBS = {Verb.ADD: "add", Verb.CHANGE: "change", Verb.REMOVE: "remove", Verb.SAME: "same", Verb.BAD: "cannot be used"}
 
 
@@ -122,11 +123,16 @@ class LineView:
 
     @property
     def state(self) -> str:
+        if self.line.state == LineState.DONE:
+            return _ENDS.get(Verb(self.line.verb), "done")
         return _LINE_WORDS[LineState(self.line.state)]
 
     @property
     def sentence(self) -> str:
-        return "" if self.problems and not self.line.explanation else words.line_sentence(self.line)
+        """What the state does not say yet."""
+        says_itself = (LineState.DONE, LineState.WAITING, LineState.SENDING, LineState.UNKNOWN, LineState.CANCELLED)
+        is_told = self.problems or self.line.state in says_itself
+        return self.line.explanation if is_told else words.line_sentence(self.line)
 
     @property
     def problems(self) -> list[tuple[str, str]]:
@@ -178,8 +184,14 @@ class ChangeView:
         return words.sentence(self.change)
 
     @property
+    def told(self) -> str:
+        """The sentence, where the bar and its legend do not say the same."""
+        is_told = self.is_long and self.change.state in (ChangeState.PARTLY, ChangeState.FAILED)
+        return self.change.explanation if is_told else self.sentence
+
+    @property
     def state(self) -> str:
-        return words.short(self.change)
+        return "unknown, looking" if self._is_unknown else words.short(self.change)
 
     @cached_property
     def mark(self) -> str:
@@ -353,6 +365,17 @@ def names() -> list[str]:
     """Who has changed anything."""
     found = planning.of_account().order_by("actor_name").values_list("actor_name", flat=True).distinct()
     return list(found[:200])
+
+
+def first_lines(change: Change) -> QuerySet[Line]:
+    """Lines in the order in which somebody wants to see them: what needs somebody comes first."""
+    first = Case(
+        When(state=LineState.FAILED, then=0),
+        When(state=LineState.UNKNOWN, then=1),
+        default=2,
+        output_field=IntegerField(),
+    )
+    return lines_of(change).annotate(need=first).order_by("need", "number", "pk")
 
 
 def lines_of(change: Change, *, show: str = "", verb: str = "") -> QuerySet[Line]:

@@ -230,7 +230,7 @@ def _part(request: HttpRequest, found: Change, part: str) -> HttpResponse:
         return HttpResponse(status=204)
     context = {"change": found, "view": view, "oob": True, **_progress(request, view)}
     if part == "receipt":
-        context["lines"] = presenting.lines_of(found)[:PER_PAGE]
+        context["lines"] = presenting.first_lines(found)[:PER_PAGE]
         return render(request, "settings_ui/changes/_receipt.html", context)
     if not view.is_polling:
         context |= _first_lines(found)
@@ -246,7 +246,7 @@ def _progress(request: HttpRequest, view: ChangeView) -> dict[str, Any]:
 
 
 def _first_lines(found: Change) -> dict[str, Any]:
-    wanted = presenting.lines_of(found)
+    wanted = presenting.first_lines(found)
     return {"rows": presenting.line_views(wanted[:PER_PAGE]), "number": wanted.count(), "per_page": PER_PAGE}
 
 

@@ -45,6 +45,7 @@ def test_a_saved_entry_is_shown_with_who_why_and_what(
     assert page.h1.text == "Add blocked sender evil.example"
     assert page.select_one("#progress .state")["data-state"] == "done"
     assert "Added." in page.select_one("#progress").text
+    assert page.select_one("#lines .state").text == "Added"
     assert "phish <script>" in page.select_one(".about").text
     assert "<b>7</b>" in page.select_one("#lines").text
     assert not page.select("#progress[hx-get]"), "what has ended is not asked for again"
@@ -136,7 +137,7 @@ def test_a_dry_run_is_confirmed_on_its_page_and_only_as_it_was_shown(
     assert "No domain." in page.text
     assert not shown(soup, analyst, at(change)).select("form.decide"), "it is not theirs"
     bad = shown(soup, policy_manager, at(change, "lines", "?verb=bad"))
-    assert "No domain." in bad.select_one("table.lines").text
+    assert "No domain." in bad.select_one("main").text
     refused = policy_manager.post(at(change, "confirm"), {"fingerprint": "0" * 64, "reason": "weekly"})
     assert (refused.status_code, "not what you were shown" in refused.content.decode()) == (409, True)
     form = page.select_one("form.decide")
