@@ -12,7 +12,7 @@ from dashboard.web.forms import check_key
 from investigate.actions.services import SHORTEST_REASON
 from investigate.fixing.plan import usual_end
 from investigate.fixing.services import Wish
-from settings_ui.entries.services import last_day
+from settings_ui.entries.rules import last_day
 
 REASONS_ID = "fix-reasons"
 

@@ -18,6 +18,7 @@ from investigate.approvals.needs import Needed
 from investigate.fixing import words
 from investigate.models import ActionKind, FixStepKind
 from settings_ui.entries import services as rules
+from settings_ui.entries.rules import last_day
 from settings_ui.entries.words import until
 
 USUAL_DAYS = 30
@@ -94,12 +95,7 @@ def sender_of(message: Message) -> str:
 def usual_end(now: dt.datetime | None = None) -> dt.date:
     """The last day of a rule, where nobody chooses another."""
     now = now or timezone.now()
-    return min(now + dt.timedelta(days=USUAL_DAYS), rules.last_day(now)).date()
-
-
-def end_of(day: dt.date) -> dt.datetime:
-    """A rule holds through its last day."""
-    return dt.datetime.combine(day, dt.time(23, 59, 59), tzinfo=dt.UTC)
+    return min(now + dt.timedelta(days=USUAL_DAYS), last_day(now)).date()
 
 
 def _release(message: Message, offer: ActionOffer) -> PlannedStep:

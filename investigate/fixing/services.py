@@ -24,10 +24,11 @@ from investigate.actions import services as actions
 from investigate.desk.changes import note_change
 from investigate.fixing import advancing, words
 from investigate.fixing.bell import ring_for_fix
-from investigate.fixing.plan import Plan, PlannedStep, end_of, is_detection, plan
+from investigate.fixing.plan import Plan, PlannedStep, is_detection, plan
 from investigate.message.visible import message_for
 from investigate.models import Fix, FixStep, FixStepKind, FixStepState
 from settings_ui.entries import services as rules
+from settings_ui.entries.rules import end_of
 
 
 class NotPossible(Exception):

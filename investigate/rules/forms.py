@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from dashboard.web.forms import check_key
 from investigate.actions.services import SHORTEST_REASON
-from investigate.fixing.plan import end_of, usual_end
+from investigate.fixing.plan import usual_end
 from investigate.rules import words
 from settings_ui.entries.life import LONGEST_REASON, LONGEST_TICKET
-from settings_ui.entries.services import last_day
+from settings_ui.entries.rules import end_of, last_day
 
 PRESETS_ID = "rule-reasons"
 

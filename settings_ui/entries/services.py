@@ -21,24 +21,10 @@ from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
 from settings_ui.entries import transitions, words
-from settings_ui.entries.rules import Conflict, NotPossible, last_day, why_not_until
+from settings_ui.entries.rules import Conflict, NotPossible, why_not_until
 from settings_ui.models import OPEN_STATES, Entry, EntryState, Origin
 from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
-
-__all__ = [
-    "Conflict",
-    "NotPossible",
-    "accept_sender",
-    "end",
-    "last_day",
-    "look_now",
-    "may_end",
-    "may_look",
-    "rule_for",
-    "why_not_accepted",
-    "withdraw",
-]
 
 RESOURCE = ALLOW_POLICIES.name
 LONGEST_ADDRESS = 254

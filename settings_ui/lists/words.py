@@ -15,6 +15,7 @@ from settings_ui.lists.queries import Snapshot
 from settings_ui.models import Difference, Line, LineState, Observed, Verb
 from settings_ui.resources import Field, Resource, Values
 from settings_ui.resources.description import Shape, alike
+from settings_ui.watching.presenting import makers
 
 _FLAGS = "flags"
 _MONO = (Shape.PATTERN, Shape.LIST)
@@ -177,11 +178,17 @@ _NOTICED = {
     Difference.CHANGED: "Changed elsewhere",
     Difference.REMOVED: "Removed elsewhere",
 }
+_NOTICED_OURS = {
+    Difference.ADDED: "added it",
+    Difference.CHANGED: "changed it",
+    Difference.REMOVED: "removed it",
+}
 
 
 def past(resource: Resource, lines: list[Line], seen: list[Observed]) -> list[Event]:
     """Everything that is known to have happened, newest first."""
-    events = [*(_ours(resource, line) for line in lines), *(_theirs(resource, one) for one in seen)]
+    by = makers(seen)
+    events = [*(_ours(resource, line) for line in lines), *(_seen(resource, one, by[one.pk]) for one in seen)]
     return sorted(events, key=lambda event: event.at, reverse=True)
 
 
@@ -199,9 +206,11 @@ def _ours(resource: Resource, line: Line) -> Event:
     return Event(change.finished_at or change.created_at, what, line, differences)
 
 
-def _theirs(resource: Resource, one: Observed) -> Event:
+def _seen(resource: Resource, one: Observed, by: str) -> Event:
+    """What was noticed; by nobody here, or by one of us in another way than by a change."""
     differences = tuple(_differences(resource, one.before, one.after)) if one.before and one.after else ()
-    return Event(one.at, _NOTICED[Difference(one.what)], None, differences)
+    what = Difference(one.what)
+    return Event(one.at, f"{by} {_NOTICED_OURS[what]}" if by else _NOTICED[what], None, differences)
 
 
 def _differences(resource: Resource, before: Values, after: Values) -> Iterator[Turned]:

@@ -7,6 +7,7 @@ the claim, so that a worker that was overtaken stores nothing.
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Collection, Iterable, Iterator
 
 import structlog
@@ -34,7 +35,7 @@ log = structlog.get_logger("mailwarden.watching")
 
 TASK = "settings_ui.tasks.read_list"
 KEPT_FOR = dt.timedelta(days=90)  # differences
-READING_SECONDS = settings.CALL_SECONDS  # of each of the two readings and of asking for what seems to be gone
+READING_SECONDS = settings.CALL_SECONDS + 30  # in all; a task may take little longer
 LEASE_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 30
 ASKED_ONE_BY_ONE = 20  # entries that seem to be gone; more of them cost a second reading instead
 SHORTEST_PAUSE = 60.0  # seconds between readings that people ask for
@@ -88,8 +89,9 @@ def read_list(resource_name: str) -> None:
         return
     try:
         before = {one.upstream_id: one for one in _mirror(resource)}
+        until = time.monotonic() + READING_SECONDS
         now = {entry.id: entry for entry in read_whole(resource, Priority.BACKGROUND, seconds=READING_SECONDS)}
-        gone = _gone(resource, before, now)
+        gone = _gone(resource, before, now, until)
     except errors.NotOnThisServer:
         _give_up(reading, claimed, after=_A_DAY, told=_LACKS)
     except errors.EmailSecurityError as problem:
@@ -125,15 +127,15 @@ def _mirror(resource: Resource) -> QuerySet[Mirrored]:
     return Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
 
 
-def _gone(resource: Resource, before: Collection[str], now: dict[str, SettingsEntry]) -> set[str]:
+def _gone(resource: Resource, before: Collection[str], now: dict[str, SettingsEntry], until: float) -> set[str]:
     """Entries that are provably no longer there. What only slipped from page to page is added to `now`."""
     missing = [upstream_id for upstream_id in before if upstream_id not in now]
     if len(missing) > ASKED_ONE_BY_ONE:
-        for entry in read_whole(resource, Priority.BACKGROUND, seconds=READING_SECONDS):
+        for entry in read_whole(resource, Priority.BACKGROUND, seconds=until - time.monotonic()):
             now[entry.id] = entry
         missing = [upstream_id for upstream_id in missing if upstream_id not in now]
     asked = missing[:ASKED_ONE_BY_ONE]
-    stand = still_there(resource, asked, Priority.BACKGROUND, seconds=READING_SECONDS)
+    stand = still_there(resource, asked, Priority.BACKGROUND, seconds=until - time.monotonic())
     if stand and len(missing) > len(asked):
         raise Incomplete
     now.update(stand)
