@@ -208,8 +208,7 @@ def _could_not_send(step: Step, problem: errors.EmailSecurityError) -> None:
         _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), problem=problem)
         return
     told = words.pause(problem)
-    decided = change.decided_at or change.created_at
-    if change.source != Source.FILE and timezone.now() - decided > GIVE_UP_AFTER:
+    if change.source != Source.FILE and timezone.now() - change.changed_at > GIVE_UP_AFTER:  # since it began
         told = f"{told} It was given up after an hour of tries."
         _fail(step, looking.lines_of(step, LineState.SENDING), told, problem=problem)
         return

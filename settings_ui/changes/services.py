@@ -6,6 +6,7 @@ file wait out the undo window and are sent by a worker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -64,6 +65,7 @@ __all__ = [
 
 SAVE_SECONDS, READ_SECONDS = 8.0, 4.0  # a person waits for these
 LONGEST_REASON, LONGEST_TICKET = 1000, 100
+_KEY = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _USED = "This form was used already, for something else. Nothing was sent."
 _PROTECTED = "The protection of a domain is not ended by a file. Remove it in the list, where two people see it."
 _TWICE = "Line {number} is about the same entry."
@@ -125,7 +127,7 @@ def edit(
     _check_values(resource, {**before, **after}, changes)
     change = _change(actor, resource, ChangeKind.EDIT, resource.write, reason, ticket)
     new = Draft(1, Verb.CHANGE, resource.label(before), entry_id, before, changes, life)
-    if again := _same(change, [new], operation_key):
+    if _KEY.fullmatch(operation_key) and (again := _same(change, [new], operation_key)):
         return again
     theirs = _compared(resource, entry_id, before)
     change = _written(change, [new], operation_key, request)
@@ -324,6 +326,8 @@ def _written(
     """Change, lines and audit row in one transaction; of two at once the database takes one. The audit row comes last:
     its lock is every change's last one.
     """
+    if not _KEY.fullmatch(operation_key):
+        raise NotPossible("This form is not whole. Open it again.")
     if again := _same(change, drafts, operation_key):
         return again
     lines = _lines(change, drafts, LineState.DRAFT if state == ChangeState.DRAFT else LineState.WAITING)

@@ -200,8 +200,18 @@ def test_a_used_up_budget_waits_and_goes_out_by_itself(emailsec: Simulator, pia:
 def test_a_form_that_could_not_be_sent_for_an_hour_is_given_up(emailsec: Simulator, pia: Member, add: Add) -> None:
     emailsec.faults.next("block_senders.create", status=429, retry_after=40, times=None)
     change = add(pia)
-    Change.objects.filter(pk=change.pk).update(created_at=change.created_at - dt.timedelta(hours=2))
-    assert worked(change, after=60).state == ChangeState.FAILED
+    Change.objects.filter(pk=change.pk).update(changed_at=change.changed_at - dt.timedelta(hours=2))
+    change = worked(change, after=60)
+    assert (change.state, "given up" in words.sentence(change)) == (ChangeState.FAILED, True)
+    change = services.retry(actor=pia, change=change, request=None)
+    assert worked(change, after=60).state == ChangeState.RUNNING, "it has its hour anew"
+
+
+@pytest.mark.parametrize("operation_key", ["", "x" * 65, "a\x00b", "ключ"])
+def test_a_form_without_its_key_makes_nothing(emailsec: Simulator, pia: Member, add: Add, operation_key: str) -> None:
+    with pytest.raises(services.NotPossible, match="not whole"):
+        add(pia, operation_key=operation_key)
+    assert not Change.objects.exists()
 
 
 @pytest.mark.parametrize("status", [401, 403])
