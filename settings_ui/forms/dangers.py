@@ -46,10 +46,11 @@ def warnings_of(resource: Resource, values: Values, *, before: Values | None = N
 
     What an entry was dangerous for before it was edited, somebody took on already: it is only a hint then.
     """
-    others = _others()
+    others = _others(resource)
     found = lint(resource.name, values, others=others)
-    stood = lint(resource.name, before, others=others) if before is not None else []
-    dangers = tuple(danger for danger in found if not danger.is_hint and danger not in stood)
+    new = [danger for danger in found if not danger.is_hint]
+    stood = lint(resource.name, before, others=others) if new and before is not None else []
+    dangers = tuple(danger for danger in new if danger not in stood)
     hints = tuple(danger for danger in found if danger not in dangers)
     return Warnings(dangers, hints, _token(resource, values, entry_id, [danger.code for danger in dangers]))
 
@@ -76,12 +77,18 @@ def _read(token: str) -> object:
         return None
 
 
-def _others() -> Lists:
-    return Lists(
-        allowed=_listed("allow_policies"),
-        blocked=_listed("block_senders"),
-        own_domains=tuple(one.name for one in _listed("domains")),
-    )
+def _others(resource: Resource) -> Lists:
+    """Only what the linter asks for of this list: the others may have thousands of entries."""
+    match resource.name:
+        case "allow_policies":
+            return Lists(blocked=_listed("block_senders"), own_domains=_own_domains())
+        case "block_senders":
+            return Lists(allowed=_listed("allow_policies"), own_domains=_own_domains())
+    return Lists()
+
+
+def _own_domains() -> tuple[str, ...]:
+    return tuple(one.label for one in mirrored("domains"))
 
 
 def _listed(resource_name: str) -> tuple[Listed, ...]:

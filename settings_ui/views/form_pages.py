@@ -26,6 +26,7 @@ from dashboard.web.forms import check_key
 from dashboard.web.htmx import HtmxRequest, wants_partial
 from settings_ui.changes import services, words
 from settings_ui.forms.building import EntryForm
+from settings_ui.forms.colleagues import who_changed
 from settings_ui.forms.dangers import Warnings
 from settings_ui.forms.merging import Merge
 from settings_ui.forms.opened import Opened
@@ -86,6 +87,8 @@ class FormPage:
             "base": base.signed(self.resource) if base else "",
             "warnings": warnings,
             "twin": twin,
+            # What cannot be tried may still be dangerous, which is told there as well.
+            "tried_below": self.resource.tried or next(iter(form.fields)),
         }
         return self.answer("settings_ui/forms/_form.html", context, label=self._label(form), status=status)
 
@@ -99,6 +102,7 @@ class FormPage:
             "base": theirs.signed(self.resource),
             "merge": merge,
             "is_asked_again": is_asked_again,
+            "colleague": who_changed(self.resource, self.entry_id, was=theirs.was or {}, theirs=theirs.values),
         }
         status = 422 if is_asked_again else 409
         return self.answer("settings_ui/forms/_conflict.html", context, label=self._label(form), status=status)

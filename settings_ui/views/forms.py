@@ -125,12 +125,14 @@ def try_pattern(request: HttpRequest, slug: str) -> HttpResponse:
     """What the pattern of the form would have matched among recent mail; asked while somebody types it."""
     resource = writable(request, slug)
     form = form_for(resource, data=request.POST)
-    is_valid = form.is_valid()
+    form.is_valid()
+    unasked = {field.name for field in resource.sent if field.is_fixed and field.name not in request.POST}
+    is_right = set(form.errors) <= unasked  # an edit does not ask for what never changes
     turn = request.GET.get("again", "")
     turns = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     context = {
         "tried": tried(form),
-        "early": early(resource, form.values) if is_valid else [],
+        "early": early(resource, form.cleaned_data) if is_right else [],
         "url": reverse("settings:try", args=[slug]),
         "again": turns + 1 if turns < MOST_TURNS else "",
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from dashboard.access.models import Member
 from dashboard.simulator import Simulator
 from settings_ui.changes import services
 from settings_ui.forms.opened import Opened
@@ -161,15 +162,11 @@ def test_the_base_of_another_entry_does_not_count(
 
 
 def test_a_colleague_who_is_at_it_is_named(
-    account: Simulator, wire: Wire, desk: Desk, policies: Resource, entry_id: str, ben: Any, pia: Any
+    account: Simulator, wire: Wire, desk: Desk, policies: Resource, entry_id: str, ben: Member
 ) -> None:
-    from dashboard.access.models import Member
-
-    Member.objects.filter(pk=ben.pk).update(role="policy_manager")
-    ben.refresh_from_db()
     opened = desk.open(policies, entry_id)
     account.faults.next("allow_policies.patch", lose_answer=True)
-    ben_desk = Desk(_signed_in(ben))
+    ben_desk = desk_of(ben)
     ben_desk.send(ben_desk.open(policies, entry_id), policies, entry_id, comments="by ben")
 
     shown = desk.send(opened, policies, entry_id, comments="by pia")
@@ -181,10 +178,33 @@ def test_a_colleague_who_is_at_it_is_named(
     assert len(wire.writes) == 1
 
 
-def _signed_in(member: Any) -> Client:
+def desk_of(member: Member) -> Desk:
+    """A second policy manager's."""
+    Member.objects.filter(pk=member.pk).update(role="policy_manager")
     client = Client()
-    client.force_login(member)
-    return client
+    client.force_login(Member.objects.get(pk=member.pk))
+    return Desk(client)
+
+
+def test_who_of_us_changed_it_meanwhile_is_named(
+    account: Simulator, desk: Desk, policies: Resource, entry_id: str, ben: Member
+) -> None:
+    opened = desk.open(policies, entry_id)
+    ben_desk = desk_of(ben)
+    ben_desk.send(ben_desk.open(policies, entry_id), policies, entry_id, comments="by ben")
+
+    assert "Ben changed it since you opened it." in desk.send(opened, policies, entry_id, comments="by pia").text
+
+
+def test_what_changed_elsewhere_is_nobodys_of_ours(
+    account: Simulator, desk: Desk, policies: Resource, entry_id: str, ben: Member
+) -> None:
+    ben_desk = desk_of(ben)
+    ben_desk.send(ben_desk.open(policies, entry_id), policies, entry_id, comments="by ben")
+    opened = desk.open(policies, entry_id)
+    elsewhere(account, policies, entry_id, comments="elsewhere")
+
+    assert "It changed since you opened it." in desk.send(opened, policies, entry_id, comments="by pia").text
 
 
 def test_the_service_is_asked_and_not_the_form(account: Simulator, policies: Resource, entry_id: str, pia: Any) -> None:

@@ -26,19 +26,15 @@ def sender_of(simulator: Simulator) -> tuple[str, int]:
 
 
 @every_resource
-def test_every_list_with_something_to_try_asks_for_it_below_its_field(
-    resource: Resource, account: Simulator, desk: Desk
-) -> None:
+def test_it_is_asked_for_below_the_field_that_is_tried(resource: Resource, account: Simulator, desk: Desk) -> None:
     form = desk.open(resource).form
+    field = resource.tried or resource.sent[0].name
 
     region = form.select_one("#try")
-    if not resource.tried:
-        assert region is None
-        return
     assert region["hx-post"] == reverse("settings:try", args=[resource.slug])
-    assert region.find_previous(class_="field").select_one(f'[name="{resource.tried}"]')
+    assert region.find_previous(class_="field").select_one(f'[name="{field}"]')
     assert "delay:600ms" in region["hx-trigger"]
-    assert f"#entry-{resource.tried}" in region["hx-trigger"]
+    assert f"#entry-{field}" in region["hx-trigger"]
 
 
 def test_it_counts_messages_and_lists_them(account: Simulator, desk: Desk, policies: Resource) -> None:
@@ -125,6 +121,15 @@ def test_dangers_are_told_before_anybody_saves(account: Simulator, desk: Desk, p
     typed = {**RIGHT["allow_policies"], "pattern": "gmail.com", "pattern_type": "DOMAIN"}
 
     assert "gmail.com" in tried(desk, policies, **typed).page.select_one(".warn").text
+
+
+def test_hints_of_a_list_without_a_try_are_told_as_well(account: Simulator, desk: Desk) -> None:
+    typed = {**RIGHT["domains"], "ip_restrictions": "0.0.0.0/0"}
+
+    for said in (typed, {name: value for name, value in typed.items() if name != "domain"}):
+        shown = tried(desk, BY_NAME["domains"], **said)
+        assert not shown.page.select(".tried")
+        assert shown.page.select_one("p").text
 
 
 def test_hostile_mail_is_text(account: Simulator, desk: Desk, policies: Resource) -> None:
