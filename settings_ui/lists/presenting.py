@@ -16,6 +16,9 @@ from settings_ui.lists.queries import Listed
 from settings_ui.resources import Resource
 from settings_ui.resources.description import Option
 
+_MOVING = (("j", "Next entry"), ("k", "Previous entry"), ("Enter", "Into the entry"))
+_TICKING = (("x", "Tick this entry"), ("* a", "Tick all on this page"), ("* n", "Tick none"))
+
 
 @dataclass(frozen=True)
 class Rights:
@@ -136,6 +139,11 @@ class ListPage:
     @property
     def first(self) -> str:
         return self.criteria.on_page(1).query()
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """What the cursor of the list does, for the list of keys and for who cannot press them."""
+        return (*_MOVING, *_TICKING) if self.rights.may_remove else _MOVING
 
     @property
     def told(self) -> str:

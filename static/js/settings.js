@@ -101,6 +101,8 @@ document.addEventListener("mw:key", (event) => {
 document.addEventListener("click", (event) => {
   const { target } = event;
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.altKey);
+  const cursor = target.closest?.("[data-cursor] [data-key]");
+  if (cursor) return KEYS[cursor.dataset.key]();
   if (target.matches?.("#entries .c-tick input")) return tick(target, target.checked, event.shiftKey && anchor?.isConnected ? anchor : target);
   const link = target.closest?.("a[data-pane]");
   if (link && isPlain && hasPane()) {
