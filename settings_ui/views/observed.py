@@ -48,10 +48,10 @@ def _shown(request: HttpRequest, days: int, *, told: str = "") -> HttpResponse:
     client = get_client()
     lists = presenting.seen(days, offered=[one for one in RESOURCES if client.offers(one.name)])
     context = {
-        "lists": lists,
+        "lists": [one for one in lists if one.number],
+        "quiet": [one for one in lists if not one.number],
         "days": days,
         "choices": DAYS,
-        "number": sum(one.number for one in lists),
         "is_being_read": any(one.is_being_read for one in lists),
         "may_read_again": cast("Member", request.user).may(Permission.POLICY_WRITE),
         "told": told,

@@ -58,11 +58,10 @@ class Seen:
 
 
 def seen(days: int, *, offered: Sequence[Resource] = RESOURCES) -> list[Seen]:
-    """Every list with what was different in the last days; lists in which something happened come first."""
+    """Every list with what was different in the last days."""
     since = timezone.now() - dt.timedelta(days=days)
     known = {reading.resource: reading for reading in readings()}
-    found = [_list(resource, known.get(resource.name), since) for resource in offered]
-    return sorted(found, key=lambda one: not one.number)
+    return [_list(resource, known.get(resource.name), since) for resource in offered]
 
 
 def _list(resource: Resource, reading: Reading | None, since: dt.datetime) -> Seen:

@@ -97,7 +97,7 @@ def test_an_entry_made_elsewhere_gets_an_owner_and_an_end_that_can_be_moved(
 def test_what_changed_elsewhere_is_seen_at_the_next_reading(account: Account, open_page: OpenPage) -> None:
     page = open_page(account.desk, member="pia")
     page.goto("/settings/observed/")
-    blocked = page.locator("#block-senders + p")
+    blocked = page.locator("#block-senders + *")
     expect(blocked).to_contain_text("As of", timeout=WORKER)
     expect(page.locator("#observed[hx-trigger]")).to_have_count(0, timeout=WORKER)
     elsewhere = account.add("block_senders", EVIL | {"pattern": "elsewhere.example"})

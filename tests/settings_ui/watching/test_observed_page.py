@@ -113,7 +113,7 @@ def test_the_time_is_chosen_and_nonsense_is_a_day(auditor: Client, emailsec: Sim
     Observed.objects.update(at=F("at") - dt.timedelta(days=5))
 
     assert rows(shown(auditor, soup)) == []
-    assert "Nothing was different since yesterday." in shown(auditor, soup, "?days=-3").text
+    assert "Nothing was different since yesterday" in shown(auditor, soup, "?days=-3").text
     assert len(rows(shown(auditor, soup, "?days=7"))) == 1
     assert shown(auditor, soup, "?days=7").select_one("[aria-current=true]").text == "7 days"
 
