@@ -6,6 +6,7 @@ htmx that sends one.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from dashboard.upstream.connection import get_client
 from dashboard.web import errors
 from dashboard.web.forms import check_key
 from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.text import visible
 from settings_ui.changes import services, words
 from settings_ui.forms.building import EntryForm
 from settings_ui.forms.colleagues import who_changed
@@ -37,7 +39,7 @@ from settings_ui.views.parts import resource_or_404
 
 AnyForm = TypeVar("AnyForm", bound=forms.Form)
 Refusal = services.Conflict | services.NotPossible | EmailSecurityError
-SAVED = "settings-saved"  # the event that lists listen for
+SAVED = "settings-saved"  # the event that lists listen for; `told` is what a screen reader hears afterwards
 
 
 @dataclass(frozen=True)
@@ -160,16 +162,17 @@ class FormPage:
         """The receipt; a plain form is led to the change's own page."""
         if not wants_partial(self.request):
             return HttpResponse(status=303, headers={"Location": reverse("settings:change", args=[change.pk])})
+        told = visible(f"{words.title(change)}: {words.sentence(change)}", limit=600)
         context = {
             "change": change,
             "lines": list(change.lines.all()[:50]),
-            "told": f"{words.title(change)}: {words.sentence(change)}",
+            "told": told,
             "back": self.back(upstream_id),
             "entry_url": reverse("settings:entry", args=[self.resource.slug, upstream_id]) if upstream_id else "",
             "another": self.another,
         }
         response = self.answer("settings_ui/forms/_saved.html", context)
-        response["HX-Trigger-After-Settle"] = SAVED
+        response["HX-Trigger-After-Settle"] = json.dumps({SAVED: {"told": told}})
         return response
 
     def answer(self, inside: str, context: dict[str, Any], *, label: str = "", status: int = 200) -> HttpResponse:

@@ -136,8 +136,9 @@ document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
 });
 
 /* A form in the pane changed the list. */
-document.addEventListener("settings-saved", () => {
-  if ($("#entries")) window.htmx.ajax("GET", location.href, { source: "#entries", target: "#entries", swap: "innerHTML" }).catch(() => {});
+document.addEventListener("settings-saved", ({ detail }) => {
+  const told = () => { $("#status").textContent = detail.told ?? ""; }; // the rows have said how many they are
+  if ($("#entries")) window.htmx.ajax("GET", location.href, { source: "#entries", target: "#entries", swap: "innerHTML" }).then(told).catch(() => {});
 });
 
 ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach((name) => document.addEventListener(name, ({ detail }) => {
