@@ -109,8 +109,8 @@ def groups(resource: Resource, values: Values) -> list[Group]:
     found: dict[str, list[Said]] = {}
     for one in resource.fields:
         value = values.get(one.name)
-        if value is None and one.is_ours_to_read:
-            continue
+        if one.name not in values or (value is None and one.is_ours_to_read):
+            continue  # of an entry that is gone, not every field may have been kept
         found.setdefault(one.group, []).append(_said(resource, one, value))
     return [Group(heading, tuple(fields)) for heading, fields in found.items()]
 
