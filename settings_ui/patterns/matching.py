@@ -57,6 +57,11 @@ class TriedMessage:
     disposition: Disposition | None
     scanned_at: dt.datetime | None
 
+    @property
+    def verdict(self) -> str:
+        """Malicious, Clean, BEC: theirs, in words."""
+        return _word(self.disposition or "no verdict")
+
 
 @dataclass(frozen=True)
 class Tried:
