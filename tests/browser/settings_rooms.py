@@ -31,12 +31,15 @@ _ID_NAMES = {
 }
 NEW = frozenset({"sending_domain_restrictions", "content_policies", "url_ignore_patterns"})  # not in the seed's API
 
-SECOND_MANAGER = """
+# Two more policy managers beside the demo's: one takes long to think again, the other no time.
+MORE_MANAGERS = """
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
-member = Member(username="rosa", role=Role.POLICY_MANAGER, first_name="Rosa", email="rosa@mailwarden.example")
-member.set_password("{password}")
-member.save()
+for name, seconds in (("rosa", 30), ("ines", 0)):
+    member = Member(username=name, first_name=name.title(), email=f"{name}@mailwarden.example")
+    member.role, member.undo_seconds = Role.POLICY_MANAGER, seconds
+    member.set_password(PASSWORD)
+    member.save()
 """
 
 
