@@ -150,7 +150,12 @@ def test_nothing_but_the_account_is_needed(read):
 
 @pytest.mark.parametrize(
     ("value", "takes_two"),
-    [(None, {"purge", "release_malicious", "large"}), ("", set()), (" , ", set()), ("Purge,large", {"purge", "large"})],
+    [
+        (None, {"purge", "release_malicious", "large", "unprotect"}),
+        ("", set()),
+        (" , ", set()),
+        ("Purge,large", {"purge", "large"}),
+    ],
 )
 def test_what_takes_a_second_person_is_named_and_nothing_is_a_name_too(read, value, takes_two):
     assert read(**({} if value is None else {"MAILWARDEN_SECOND_PERSON": value}))["SECOND_PERSON"] == takes_two
