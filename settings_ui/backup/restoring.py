@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from settings_ui.backup.taking import read_all
 from settings_ui.changes import services
 from settings_ui.changes.planning import Draft
 from settings_ui.models import Change, ChangeKind, Verb
-from settings_ui.resources.description import Resource, Wrong, alike, shortened
+from settings_ui.resources.description import Resource, Values, Wrong, alike, shortened
+from settings_ui.tables.dangers import CUT, SECONDS, Dangers
 from settings_ui.tables.lives import NOTHING, Lives
 from settings_ui.tables.planning import LONGEST_EXPLANATION, LONGEST_LABEL
 
@@ -58,25 +59,27 @@ def restore(
         if resource.name in taken.missing:
             raise errors.NotOnThisServer(operation=resource.kind.path)
         found = compare(resource, items, taken.lists[resource.name])
-        lines = drafts(found, wanted[resource.name])
+        dangers = Dangers(resource, seconds=SECONDS / len(lists))
+        lines = drafts(found, wanted[resource.name], dangers)
         if not lines:
             continue
-        made.append(
-            services.draft(
-                actor=actor,
-                resource=resource,
-                kind=ChangeKind.RESTORE,
-                lines=lines,
-                file_name=file_name,
-                operation_key=f"{operation_key}-{resource.slug}"[:64],
-                request=request,
-            )
+        change = services.draft(
+            actor=actor,
+            resource=resource,
+            kind=ChangeKind.RESTORE,
+            lines=lines,
+            file_name=file_name,
+            operation_key=f"{operation_key}-{resource.slug}"[:64],
+            request=request,
         )
+        if dangers.is_cut:
+            Change.objects.filter(pk=change.pk).update(remarks=CUT)
+        made.append(change)
     return made
 
 
-def drafts(found: Compared, wanted: Collection[str]) -> list[Draft]:
-    """The lines of one list, in the order of the page."""
+def drafts(found: Compared, wanted: Collection[str], warn: Callable[[Values], str]) -> list[Draft]:
+    """The lines of one list, in the order of the page. `warn` says what is dangerous about an entry, or ""."""
     lives = Lives(found.resource)
     chosen = [
         each
@@ -84,7 +87,16 @@ def drafts(found: Compared, wanted: Collection[str]) -> list[Draft]:
         for each in differences
         if each.mark in wanted or f"{group}:{ALL}" in wanted
     ]
-    return [replace(_draft(found.resource, each, lives), number=number) for number, each in enumerate(chosen, start=1)]
+    lines = [_warned(_draft(found.resource, each, lives), warn) for each in chosen]
+    return [replace(line, number=number) for number, line in enumerate(lines, start=1)]
+
+
+def _warned(line: Draft, warn: Callable[[Values], str]) -> Draft:
+    """What the file puts into the account is looked at like an upload: it may be old, or not ours."""
+    if line.verb not in (Verb.ADD, Verb.CHANGE):
+        return line
+    told = warn({**(line.before or {}), **line.values})
+    return replace(line, explanation=shortened(told, LONGEST_EXPLANATION))
 
 
 def _draft(resource: Resource, each: Difference, lives: Lives) -> Draft:

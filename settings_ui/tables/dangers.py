@@ -12,6 +12,7 @@ from settings_ui.patterns.linter import Listed, Lists, lint
 from settings_ui.resources.description import Resource, Values
 
 SECONDS = 3.0
+CUT = "Not every line was looked at for dangers: there are too many for one look. Look yourself, too."
 _MOST_COMPARED = 200  # expressions and networks of the other list: each is compared with every line
 
 

@@ -13,7 +13,7 @@ from dashboard.upstream.connection import get_client
 from settings_ui.changes import services
 from settings_ui.models import Change, ChangeKind, ChangeState
 from settings_ui.resources.description import Resource
-from settings_ui.tables.dangers import Dangers
+from settings_ui.tables.dangers import CUT, Dangers
 from settings_ui.tables.lives import kept
 from settings_ui.tables.planning import Mode, plan
 from settings_ui.tables.reading import read_table
@@ -48,7 +48,7 @@ def dry_run(
     )
     remarks = [*table.remarks, *planned.remarks]
     if dangers.is_cut:
-        remarks.append("Not every line was looked at for dangers: there are too many for one look. Look yourself, too.")
+        remarks.append(CUT)
     change = services.draft(
         actor=actor,
         resource=resource,

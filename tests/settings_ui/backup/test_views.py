@@ -114,6 +114,26 @@ def test_a_ticked_difference_becomes_a_dry_run_of_its_own(
     assert "From the backup" in shown.text
 
 
+def test_a_restore_says_what_is_dangerous_about_what_it_puts_back(
+    emailsec: Simulator, policy_manager: Client, soup: Soup
+) -> None:
+    backup = taken(policy_manager)
+    first = backup["resources"]["block_senders"][0]
+    wide = first["values"] | {"pattern": "gmail.com", "pattern_type": "DOMAIN", "is_regex": False}
+    changed = first["values"] | {"pattern": "yahoo.com", "pattern_type": "DOMAIN", "is_regex": False}
+    backup["resources"]["block_senders"] = [{"id": "gone", "values": wide}, {"id": first["id"], "values": changed}]
+    page = compared(policy_manager, backup, soup)
+    marks = ["block_senders/file:all", "block_senders/different:all"]
+
+    answer = policy_manager.post("/settings/backup/restore", {**fields_of(page), "pick": marks})
+
+    told = {line.verb: line.explanation for line in Change.objects.get().lines.all()}
+    assert "Anybody gets an address at gmail.com" in told[Verb.ADD]
+    assert "Anybody gets an address at yahoo.com" in told[Verb.CHANGE]
+    shown = soup(policy_manager.get(answer["Location"]))
+    assert "2 lines are dangerous" in shown.select_one(".decide").text
+
+
 def test_several_lists_are_several_dry_runs(emailsec: Simulator, policy_manager: Client, soup: Soup) -> None:
     backup = taken(policy_manager)
     change_first(emailsec)
