@@ -158,4 +158,5 @@ def _opened(page: FormPage, entry_id: str, *, typed: bool = False) -> HttpRespon
 
 
 def _reason(reason: str, warnings: Warnings) -> str:
-    return f"{reason.strip()} {accepted_in_words(warnings)}".strip()
+    """What was accepted comes first: however long the reason is, it is kept."""
+    return f"{accepted_in_words(warnings)} {reason.strip()}".strip()

@@ -30,13 +30,13 @@ def test_it_is_not_saved_at_once_and_says_why(account: Simulator, wire: Wire, de
 def test_the_button_that_names_the_danger_saves_and_the_reason_keeps_it(
     account: Simulator, wire: Wire, desk: Desk, policies: Resource
 ) -> None:
-    shown = desk.create(policies, **WIDE, reason="A week of their outage")
+    shown = desk.create(policies, **WIDE, reason="A week of their outage. " * 41)
 
     saved = desk.send(shown, policies, click="accepted")
 
     assert saved.response.status_code == 200, saved.text
     assert len(wire.writes) == 1
-    assert Change.objects.get().reason.startswith("A week of their outage [accepted: ")
+    assert Change.objects.get().reason.startswith("[accepted: mail_provider] A week of their outage")
 
 
 def test_saving_again_without_that_button_is_not_enough(
