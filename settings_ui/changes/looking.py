@@ -47,7 +47,7 @@ def look_up(step_id: uuid.UUID | str) -> None:
         transitions.look_again(step, after=max(problem.retry_after or 0.0, _LATER), is_counted=False)
         return
     wait = _until_next_look(step)
-    if not any(entry is not None for entry in found) and wait is not None:
+    if not _is_clear(step, found) and wait is not None:
         transitions.look_again(step, after=wait, is_counted=True)
         return
     if transitions.settle(step, _outcomes(step, lines, found), explanation=_told(step, found)):
@@ -65,7 +65,8 @@ def judge(step: Step, lines: Sequence[Line]) -> list[SettingsEntry | bool | None
     if len(lines) == 1 and step.operation != Operation.BATCH:
         there = _read_for(resource, lines[0])
     else:
-        there = read_whole(resource, Priority.BULK, seconds=READ_SECONDS)
+        known = [line.upstream_id for line in lines if line.upstream_id]
+        there = read_whole(resource, Priority.BULK, known=known, seconds=READ_SECONDS)
     by_id = {entry.id: entry for entry in there}
     by_key: dict[tuple[str, ...], list[SettingsEntry]] = defaultdict(list)
     for entry in there:
@@ -75,10 +76,11 @@ def judge(step: Step, lines: Sequence[Line]) -> list[SettingsEntry | bool | None
 
 def standing(resource: Resource, lines: Sequence[Line], *, seconds: float) -> dict[str, SettingsEntry]:
     """The entries these lines are about, as they stand now, by id; what is gone is missing."""
-    if len(lines) > FEW:
-        return {entry.id: entry for entry in read_whole(resource, Priority.BULK, seconds=seconds)}
-    priority = Priority.ACTION if len(lines) == 1 else Priority.BULK
-    return still_there(resource, [line.upstream_id for line in lines], priority, seconds=seconds)
+    ids = [line.upstream_id for line in lines]
+    if len(ids) > FEW:
+        return {entry.id: entry for entry in read_whole(resource, Priority.BULK, known=ids, seconds=seconds)}
+    priority = Priority.ACTION if len(ids) == 1 else Priority.BULK
+    return still_there(resource, ids, priority, seconds=seconds)
 
 
 def differs(resource: Resource, before: Values | None, there: SettingsEntry) -> bool:
@@ -171,6 +173,17 @@ def _outcomes(step: Step, lines: Sequence[Line], found: Sequence[SettingsEntry |
     return outcomes
 
 
+def _is_clear(step: Step, found: Sequence[object]) -> bool:
+    """Whether one look can tell: what is carried out as a whole and seems to be in effect in part was read badly."""
+    there = sum(entry is not None for entry in found)
+    return there == len(found) or (there > 0 and not _is_whole(step))
+
+
+def _is_whole(step: Step) -> bool:
+    """Whether the service carries the call out as a whole or not at all."""
+    return step.change.resource != "domains"
+
+
 def _not_there(line: Line) -> str:
     match line.verb:
         case Verb.ADD:
@@ -183,7 +196,7 @@ def _not_there(line: Line) -> str:
 def _told(step: Step, found: Sequence[object]) -> str:
     """What is remarkable about what was found."""
     there = sum(entry is not None for entry in found)
-    if 0 < there < len(found) and step.change.resource != "domains":
+    if 0 < there < len(found) and _is_whole(step):
         return _BROKEN
     return words.FOUND if there else "Looked; it was not carried out."
 

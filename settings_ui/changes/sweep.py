@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
@@ -11,7 +12,7 @@ from dashboard.upstream.ring import ring
 from settings_ui.changes import approving, planning, sending, transitions
 from settings_ui.changes.looking import LOOK_TASK
 from settings_ui.entries.transitions import seconds_from_now
-from settings_ui.models import ChangeState, Step, StepState
+from settings_ui.models import Change, ChangeState, Step, StepState
 
 log = structlog.get_logger("mailwarden.changes")
 
@@ -28,14 +29,26 @@ def sweep_changes() -> None:
             transitions.expire_claim(step)
         except Exception as problem:  # noqa: BLE001  one bad row must not keep the others from being rescued
             log.warning("change_not_swept", step=str(step.pk), error=type(problem).__name__)
+    mine = Step.objects.filter(change=OuterRef("pk"))
+    busy = mine.filter(state__in=[StepState.SENDING, StepState.UNKNOWN])
+    stopped = planning.of_account().filter(~Exists(busy), state=ChangeState.CANCELLED, finished_at=None)
+    for change in stopped[:MOST_AT_ONCE]:
+        _end(change)
     for key in calls.filter(state=StepState.UNKNOWN, due_at__lte=Now()).values_list("pk", flat=True)[:MOST_AT_ONCE]:
         if not ring(LOOK_TASK, str(key)):
             return  # the broker is away; the next sweep is not far
-    mine = Step.objects.filter(change=OuterRef("pk"))
-    busy = mine.filter(state__in=[StepState.SENDING, StepState.UNKNOWN])
     resting = mine.filter(state=StepState.WAITING, due_at__gt=Now())
     due = planning.of_account().filter(state=ChangeState.WAITING, due_at__lte=Now())
     stranded = planning.of_account().filter(~Exists(busy), ~Exists(resting), state=ChangeState.RUNNING)
     for change in [*due[:MOST_AT_ONCE], *stranded[:MOST_AT_ONCE]]:
         if not sending.ring_for(change, after=0):
             return
+
+
+def _end(change: Change) -> None:
+    """Nothing of a stopped change is on its way, yet it never came to its end."""
+    try:
+        with transaction.atomic():
+            transitions.end_stopped(transitions.held(change))
+    except Exception as problem:  # noqa: BLE001  as above
+        log.warning("change_not_swept", change=str(change.pk), error=type(problem).__name__)

@@ -115,7 +115,7 @@ def note_sent(step: Step) -> bool:
 def give_back(step: Step, *, after: float, explanation: str = "", resent: Iterable[Line] = ()) -> bool:
     """Return a claimed call unsent: provably nothing happened. `resent`: lines that will be sent with other values."""
     with transaction.atomic():
-        held(step.change)
+        change = held(step.change)
         returned = _left(step, StepState.SENDING).update(
             state=StepState.WAITING,
             due_at=seconds_from_now(after),
@@ -127,6 +127,7 @@ def give_back(step: Step, *, after: float, explanation: str = "", resent: Iterab
             Line.objects.filter(step=step, state=LineState.SENDING).update(state=LineState.WAITING)
             for line in resent:
                 Line.objects.filter(pk=line.pk).update(values=line.values)
+            end_stopped(change)
     return bool(returned)
 
 
@@ -202,6 +203,7 @@ def split(
         for lines in into:
             if lines:
                 planning.new_step(change, [line.pk for line in lines])
+        end_stopped(change)
         finish(change)
         _record_step(step, state, explanation)
     return True
@@ -224,6 +226,7 @@ def expire_claim(step: Step) -> bool:
         told = "A worker stopped before it sent anything."
         if unsent.update(state=StepState.WAITING, due_at=Now(), changed_at=Now(), explanation=told):
             lines.update(state=LineState.WAITING)
+            end_stopped(change)
             return True
         unknown = expired.filter(sent_at__isnull=False).update(
             state=StepState.UNKNOWN,
@@ -268,11 +271,19 @@ def drop(change: Change, leaves: Collection[ChangeState], told: str) -> bool:
     """Send nothing (more) of a change; what is on its way ends by itself. The caller holds the row."""
     if not move(change, leaves, ChangeState.CANCELLED, due_at=None, explanation=_text(told)):
         return False
-    change.steps.filter(state=StepState.WAITING).update(state=StepState.CANCELLED, due_at=None, changed_at=Now())
-    waiting = change.lines.filter(state__in=[LineState.WAITING, LineState.DRAFT])
-    waiting.update(state=LineState.CANCELLED, explanation="")
+    _let_go(change)
     finish(change)
     return True
+
+
+def end_stopped(change: Change) -> bool:
+    """Of a change that was stopped while a call was on its way: what came back unsent is never sent, and holds its
+    entries no longer. The caller holds the row.
+    """
+    if not Change.objects.filter(pk=change.pk, state=ChangeState.CANCELLED, finished_at=None).exists():
+        return False
+    _let_go(change)
+    return finish(change)
 
 
 def finish(change: Change) -> bool:
@@ -398,6 +409,13 @@ def _note(outcome: Outcome) -> None:
             life.note_changed(outcome.line)
         case Verb.REMOVE:
             life.note_removed(outcome.line)
+
+
+def _let_go(change: Change) -> None:
+    """Send nothing of what still waits."""
+    change.steps.filter(state=StepState.WAITING).update(state=StepState.CANCELLED, due_at=None, changed_at=Now())
+    waiting = change.lines.filter(state__in=[LineState.WAITING, LineState.DRAFT])
+    waiting.update(state=LineState.CANCELLED, explanation="")
 
 
 def _fail_rest(change: Change, told: str) -> None:

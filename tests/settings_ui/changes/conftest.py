@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import httpx
 import pytest
 from django.db.models import F
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import get_client
+from dashboard.upstream.connection import build_client, get_client, use_client
 from dashboard.upstream.models import CallBudget
 from settings_ui.changes import looking, sending, services
 from settings_ui.models import Change, ChangeKind, Line, Step, Verb
@@ -89,6 +90,38 @@ def calls(simulator: Simulator, operation: str) -> int:
 
 def the_line(change: Change) -> Line:
     return change.lines.get()
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of ours catches it."""
+
+
+Happens = Callable[[httpx.Request], None]
+
+
+def nothing(_request: httpx.Request) -> None: ...
+
+
+class Wire(httpx.BaseTransport):
+    """The simulator, with something that happens once: before the next call of a method is carried out, or after."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.inner = httpx.WSGITransport(app=simulator)
+        self.before: dict[str, Happens] = {}
+        self.after: dict[str, Happens] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.before.pop(request.method, nothing)(request)
+        answer = self.inner.handle_request(request)
+        self.after.pop(request.method, nothing)(request)
+        return answer
+
+
+@pytest.fixture
+def wire(emailsec: Simulator) -> Iterator[Wire]:
+    transport = Wire(emailsec)
+    with use_client(build_client(transport)):
+        yield transport
 
 
 @pytest.fixture
