@@ -342,3 +342,23 @@ def test_who_sees_only_some_domains_changes_nothing(account: Simulator, pia: Any
     client.force_login(pia)
 
     assert client.get("/settings/allow-policies/new").status_code == 403
+
+
+@pytest.mark.parametrize("key", [None, "", "with a space", "x" * 65])
+def test_a_form_without_its_key_sends_nothing_and_keeps_what_was_typed(
+    key: str | None, account: Simulator, wire: Wire, desk: Desk, policies: Resource
+) -> None:
+    entry_id = standing(account, policies)
+    opened = desk.open(policies, entry_id)
+
+    for shown in (
+        desk.create(policies, pattern="other@supplier.example", operation_key=key),
+        desk.send(opened, policies, entry_id, comments="mine", operation_key=key),
+    ):
+        assert shown.response.status_code == 409, shown.text
+        assert "This form is not whole." in shown.text
+        assert shown.holds("operation_key") not in ([], [""])
+    assert not wire.writes
+
+    assert desk.send(shown, policies, entry_id).response.status_code == 200
+    assert there(account, policies)[entry_id]["comments"] == "mine"
