@@ -111,6 +111,8 @@ def send(
         transitions.give_back(step, after=0)
     elif transitions.note_sent(step):
         _carry_out(step, lines, min(seconds, CALL_SECONDS))
+    else:
+        transitions.give_back(step, after=0)
 
 
 # --- which call is next -----------------------------------------------------------------------------------------------

@@ -106,8 +106,10 @@ def claim(step_id: uuid.UUID) -> Step | None:
 
 
 def note_sent(step: Step) -> bool:
-    """Commit that the call is about to leave. It must not be made where this answers False."""
-    noted = _left(step, StepState.SENDING).update(sent_at=Now(), changed_at=Now())
+    """Commit that the call is about to leave. It must not be made where this answers False: it was overtaken, or its
+    change was stopped.
+    """
+    noted = _left(step, StepState.SENDING).filter(change__state=ChangeState.RUNNING).update(sent_at=Now(), changed_at=Now())
     step.refresh_from_db(fields=["sent_at"])
     return bool(noted)
 

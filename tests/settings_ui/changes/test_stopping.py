@@ -1,4 +1,4 @@
-"""A change that is stopped while its call is on its way: however that ends, nothing more is sent and nothing is held."""
+"""A change that is stopped while its call is on its way: whatever comes of that, nothing is held."""
 
 from __future__ import annotations
 
@@ -76,3 +76,15 @@ def test_the_sweep_ends_what_was_stopped_and_never_came_to_its_end(
     Change.objects.filter(pk=change.pk).update(state=ChangeState.CANCELLED)  # as it was left before
     sweep_changes()
     assert is_over(change), list(change.lines.values_list("state", flat=True))
+
+
+@pytest.mark.parametrize("number", [2, 12])
+def test_what_is_stopped_while_its_entries_are_compared_is_not_sent(
+    emailsec: Simulator, wire: Wire, pia: Member, standing: Any, take_away: Add, number: int
+) -> None:
+    change = take_away(pia, standing(number))
+    wire.after["GET"] = stop(pia, change)
+    change = worked(change, after=60)
+    assert (len(named(emailsec, "bad0.example", "bad1.example")), calls(emailsec, "block_senders.batch")) == (2, 0)
+    assert is_over(change), list(change.lines.values_list("state", flat=True))
+    assert change.lines.filter(state=LineState.CANCELLED).count() == number
