@@ -24,7 +24,7 @@ from dashboard.upstream.connection import get_client
 from settings_ui.entries.life import Life, set_life
 from settings_ui.models import Change, ChangeState, Line, Verb
 from settings_ui.resources import BY_NAME, RESOURCES
-from settings_ui.tables import columns
+from settings_ui.tables import columns, listing
 from settings_ui.tasks import forget_files
 from tests.conftest import HTMX
 
@@ -122,6 +122,19 @@ def test_a_list_that_cannot_be_read_to_its_end_does_not_leave(emailsec: Simulato
 
     assert answer.status_code == 502
     assert AuditEvent.objects.filter(action="policy:export", phase="failed").count() == 1
+
+
+@pytest.mark.parametrize("query", ["", "?pattern_type=DOMAIN", "?order=pattern"])
+def test_a_list_that_takes_too_long_does_not_leave(
+    query: str, emailsec: Simulator, analyst: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SECONDS", 0.0)
+
+    answer = analyst.get(f"/settings/block-senders/export{query}")
+
+    assert answer.status_code == 503
+    assert AuditEvent.objects.filter(action="policy:export", phase="failed").count() == 1
+    assert not any(call.operation == "block_senders.list" for call in emailsec.calls)
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------
