@@ -129,9 +129,12 @@ def edit(
     new = Draft(1, Verb.CHANGE, resource.label(before), entry_id, before, changes, life)
     if _KEY.fullmatch(operation_key) and (again := _same(change, [new], operation_key)):
         return again
+    known = _told_about(resource, entry_id)
     theirs = _compared(resource, entry_id, before)
     change = _written(change, [new], operation_key, request)
-    return _sent_at_once(change, is_fresh=theirs is not None)
+    # From its own row on nobody else of us can be at the entry; who was before that wrote it down as well.
+    is_fresh = theirs is not None and _told_about(resource, entry_id, but=change) == known
+    return _sent_at_once(change, is_fresh=is_fresh)
 
 
 def remove(
@@ -395,6 +398,12 @@ def _compared(resource: Resource, entry_id: str, before: Values) -> SettingsEntr
     if told := resource.fixed_because(theirs.values()):
         raise NotPossible(told)
     return theirs
+
+
+def _told_about(resource: Resource, entry_id: str, *, but: Change | None = None) -> set[tuple[object, ...]]:
+    """How far each of our changes of an entry has come."""
+    lines = Line.objects.filter(upstream_id=entry_id, change__resource=resource.name)
+    return set(lines.exclude(change=but and but.pk).values_list("pk", "state", "step"))
 
 
 def _told_apart(resource: Resource, drafts: Iterable[Draft]) -> list[Draft]:

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from django.core.exceptions import PermissionDenied
 
 from dashboard.access.models import Member
-from dashboard.access.roles import Permission
+from dashboard.access.roles import Permission, Role
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.simulator import Simulator
@@ -19,7 +20,7 @@ from settings_ui.changes import services, words
 from settings_ui.models import Change, ChangeState, Entry, LineState, StepState
 from settings_ui.resources import BY_NAME
 
-from .conftest import BLOCK, DOMAINS, ENTRIES, EVIL, calls, key, looked, named, pass_by, stand, the_line, worked
+from .conftest import BLOCK, DOMAINS, ENTRIES, EVIL, Wire, calls, key, looked, named, pass_by, stand, the_line, worked
 
 Add = Callable[..., Change]
 Standing = Callable[..., list[SettingsEntry]]
@@ -91,6 +92,30 @@ def test_an_older_server_gets_the_networks_with_every_change_of_a_domain(
     is_old = generation.world.profile.seed_generation
     assert ("ip_restrictions" in the_line(change).values) == is_old
     assert calls(generation, "domains.patch") == (2 if is_old and not is_known else 1)
+
+
+def test_of_two_of_us_who_edit_the_same_the_later_is_told(
+    emailsec: Simulator, wire: Wire, pia: Member, standing: Standing
+) -> None:
+    paul = Member.objects.create_user("paul", "paul@corp.example", "correct horse battery", role=Role.POLICY_MANAGER)
+    (entry,) = standing()
+
+    def meanwhile(_request: httpx.Request) -> None:  # his whole edit, after her reading was answered
+        assert edited(paul, entry, comments="Paul's").state == ChangeState.DONE
+
+    wire.after["GET"] = meanwhile
+    change = edited(pia, entry, comments="Pia's")
+    assert (change.state, the_line(change).explanation) == (ChangeState.FAILED, words.CHANGED)
+    assert stand(emailsec)[entry.id]["comments"] == "Paul's"
+
+
+def test_an_edit_that_nobody_disturbs_reads_once(emailsec: Simulator, pia: Member, standing: Standing) -> None:
+    (entry,) = standing()
+    before = calls(emailsec, "block_senders.get")
+    for text in ("first", "second"):
+        entry = get_client().entry("block_senders", entry.id)
+        assert edited(pia, entry, comments=text).state == ChangeState.DONE
+    assert calls(emailsec, "block_senders.get") - before == 4, "to open the form, and to compare"
 
 
 def test_what_cloudflare_refuses_is_told_at_its_field(emailsec: Simulator, pia: Member, add: Add) -> None:
