@@ -16,6 +16,7 @@ from dashboard.upstream.parallel import side_by_side
 from settings_ui.backup import files
 from settings_ui.resources import RESOURCES, Resource
 from settings_ui.tables.writing import recorded
+from settings_ui.watching.queries import seen_ids
 from settings_ui.watching.reading import read_whole
 
 
@@ -50,4 +51,5 @@ def read_all(resources: Sequence[Resource] = RESOURCES) -> files.Taken:
 
 
 def _reads(resource: Resource) -> Callable[[], list[SettingsEntry]]:
-    return lambda: read_whole(resource)
+    known = seen_ids(resource.name)
+    return lambda: read_whole(resource, known=known)

@@ -117,7 +117,7 @@ def removal_of(resource: Resource, ids: Sequence[str]) -> Removal:
         found = still_there(resource, ids, Priority.ACTION)
     else:
         chosen = set(ids)
-        found = {entry.id: entry for entry in read_whole(resource) if entry.id in chosen}
+        found = {entry.id: entry for entry in read_whole(resource, known=ids) if entry.id in chosen}
     known = who(resource.name, list(found))
     going = tuple(Going(resource, found[one], known[one]) for one in ids if one in found)
     return Removal(resource, going, len(ids) - len(going))

@@ -17,6 +17,7 @@ from settings_ui.tables.dangers import CUT, Dangers
 from settings_ui.tables.lives import kept
 from settings_ui.tables.planning import Mode, plan
 from settings_ui.tables.reading import read_table
+from settings_ui.watching.queries import seen_ids
 from settings_ui.watching.reading import read_whole
 
 KEPT_FOR = dt.timedelta(days=7)  # a dry run that nobody decides
@@ -35,7 +36,7 @@ def dry_run(
 ) -> Change:
     """Write down what the file would do to the list as it is now. Raises Unreadable, and what reading raises."""
     table = read_table(data, resource)
-    entries = read_whole(resource)
+    entries = read_whole(resource, known=seen_ids(resource.name))
     dangers = Dangers(resource)
     planned = plan(
         table,

@@ -40,6 +40,12 @@ def mirrored(resource_name: str) -> list[Mirrored]:
     return list(Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name))
 
 
+def seen_ids(resource_name: str) -> list[str]:
+    """The ids of those entries."""
+    rows = Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name)
+    return list(rows.values_list("upstream_id", flat=True))
+
+
 def recent(resource: str | None = None, since: dt.datetime | None = None) -> QuerySet[Observed]:
     """What was different at the readings since then (usually: a day ago), newest first."""
     found = Observed.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, at__gte=since or timezone.now() - A_DAY)

@@ -15,23 +15,45 @@ from settings_ui.resources import Resource
 PER_PAGE = 1000
 MOST_PAGES = 500
 USUAL_SECONDS = 60.0
+ASKED_ONE_BY_ONE = 20  # entries that seem to be gone; more of them cost a second reading as well
 _CALL_SECONDS = 15.0
 
 
+class Incomplete(errors.Unavailable):
+    """The list came without entries that stand."""
+
+
 def read_whole(
-    resource: Resource, priority: Priority = Priority.READ, *, seconds: float = USUAL_SECONDS
+    resource: Resource,
+    priority: Priority = Priority.READ,
+    *,
+    known: Collection[str] = (),
+    seconds: float = USUAL_SECONDS,
 ) -> list[SettingsEntry]:
     """Every entry of a list, as it is now, oldest first where the list has an order. Raises what the client raises.
 
     New entries come last and shift nothing. One that is removed meanwhile moves the first entry of the next page to a
-    page that has been read: where the server says that there are fewer than before, the list is read once again.
+    page that has been read: where the server's count does not rule that out, the list is read once again. The count
+    cannot tell where another one came at the same time, so name in `known` what stood before: what then does not come
+    is asked for by itself, and what is missing in the end is gone. Raises Incomplete where that cannot be said.
     """
     until = time.monotonic() + seconds
     found, is_steady = _read(resource, priority, until)
     if not is_steady:
         again, is_steady = _read(resource, priority, until)
         found = again if is_steady else {**found, **again}
-    return list(found.values())
+    elif len(_missing(known, found)) > ASKED_ONE_BY_ONE:
+        found |= _read(resource, priority, until)[0]
+    missing = _missing(known, found)
+    asked = missing[:ASKED_ONE_BY_ONE]
+    stand = still_there(resource, asked, priority, seconds=until - time.monotonic())
+    if stand and len(missing) > len(asked):
+        raise Incomplete("the list came without entries that stand", operation=resource.kind.path)
+    return [*found.values(), *stand.values()]
+
+
+def _missing(known: Collection[str], found: Collection[str]) -> list[str]:
+    return [upstream_id for upstream_id in dict.fromkeys(known) if upstream_id not in found]
 
 
 def still_there(
@@ -70,7 +92,8 @@ def _read(resource: Resource, priority: Priority, until: float) -> tuple[dict[st
         return read
 
     found = {entry.id: entry for entry in every(page, most_pages=MOST_PAGES)}
-    return found, told == sorted(told)
+    is_counted = len(told) == 1 or all(told)
+    return found, is_counted and told == sorted(told)
 
 
 def _left(resource: Resource, until: float) -> float:

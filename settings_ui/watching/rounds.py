@@ -7,7 +7,6 @@ the claim, so that a worker that was overtaken stores nothing.
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Collection, Iterable, Iterator
 
 import structlog
@@ -29,7 +28,7 @@ from settings_ui.models import Difference, Mirrored, Observed, Reading
 from settings_ui.resources import BY_NAME, RESOURCES, Resource
 from settings_ui.watching import comparing
 from settings_ui.watching.queries import readings
-from settings_ui.watching.reading import read_whole, still_there
+from settings_ui.watching.reading import Incomplete, read_whole
 
 log = structlog.get_logger("mailwarden.watching")
 
@@ -37,15 +36,10 @@ TASK = "settings_ui.tasks.read_list"
 KEPT_FOR = dt.timedelta(days=90)  # differences
 READING_SECONDS = settings.CALL_SECONDS + 30  # in all; a task may take little longer
 LEASE_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 30
-ASKED_ONE_BY_ONE = 20  # entries that seem to be gone; more of them cost a second reading instead
 SHORTEST_PAUSE = 60.0  # seconds between readings that people ask for
 _LATER = 300.0  # seconds until a reading that broke off is tried again
 _A_DAY = 86_400.0
 _CHUNK = 500
-
-
-class Incomplete(Exception):
-    """The list came without entries that stand."""
 
 
 def read_lists() -> None:
@@ -89,19 +83,18 @@ def read_list(resource_name: str) -> None:
         return
     try:
         before = {one.upstream_id: one for one in _mirror(resource)}
-        until = time.monotonic() + READING_SECONDS
-        now = {entry.id: entry for entry in read_whole(resource, Priority.BACKGROUND, seconds=READING_SECONDS)}
-        gone = _gone(resource, before, now, until)
+        entries = read_whole(resource, Priority.BACKGROUND, known=before, seconds=READING_SECONDS)
     except errors.NotOnThisServer:
         _give_up(reading, claimed, after=_A_DAY, told=_LACKS)
-    except errors.EmailSecurityError as problem:
-        log.warning("list_not_read", list=resource.name, error=type(problem).__name__, status=problem.status)
-        _give_up(reading, claimed, after=max(problem.retry_after or 0.0, _LATER), told=_why(problem))
     except Incomplete:
         log.warning("list_incomplete", list=resource.name)
         _give_up(reading, claimed, after=_LATER, told="The list came without entries that stand. It is read again.")
+    except errors.EmailSecurityError as problem:
+        log.warning("list_not_read", list=resource.name, error=type(problem).__name__, status=problem.status)
+        _give_up(reading, claimed, after=max(problem.retry_after or 0.0, _LATER), told=_why(problem))
     else:
-        _store(reading, claimed, resource, before, now, gone)
+        now = {entry.id: entry for entry in entries}
+        _store(reading, claimed, resource, before, now, set(before).difference(now))
 
 
 _LACKS = "Cloudflare does not offer this list for the account."
@@ -125,21 +118,6 @@ def _is_free() -> Q:
 
 def _mirror(resource: Resource) -> QuerySet[Mirrored]:
     return Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
-
-
-def _gone(resource: Resource, before: Collection[str], now: dict[str, SettingsEntry], until: float) -> set[str]:
-    """Entries that are provably no longer there. What only slipped from page to page is added to `now`."""
-    missing = [upstream_id for upstream_id in before if upstream_id not in now]
-    if len(missing) > ASKED_ONE_BY_ONE:
-        for entry in read_whole(resource, Priority.BACKGROUND, seconds=until - time.monotonic()):
-            now[entry.id] = entry
-        missing = [upstream_id for upstream_id in missing if upstream_id not in now]
-    asked = missing[:ASKED_ONE_BY_ONE]
-    stand = still_there(resource, asked, Priority.BACKGROUND, seconds=until - time.monotonic())
-    if stand and len(missing) > len(asked):
-        raise Incomplete
-    now.update(stand)
-    return set(missing).difference(stand)
 
 
 def _store(

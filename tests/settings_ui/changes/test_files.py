@@ -246,6 +246,9 @@ def test_a_batch_of_which_a_part_was_carried_out_is_told_line_by_line(
     gone = named(emailsec, "spam2.example")[0]
     del stand(emailsec)[gone["id"]]
     change = looked(change, after=40)
+    assert change.state == ChangeState.RUNNING, "it may have been read badly: it is looked at again"
+    for seconds in (180, 600):
+        change = looked(change, after=seconds)
     assert change.state == ChangeState.PARTLY
     assert change.lines.get(state=LineState.FAILED).label == "spam2.example"
     assert "a part of this call only" in change.steps.get().explanation

@@ -245,7 +245,7 @@ def test_a_list_that_was_cleared_is_seen_with_a_bounded_number_of_calls(emailsec
     read()
 
     assert len(seen()) == 300
-    assert len(emailsec.calls) - calls <= 2 + rounds.ASKED_ONE_BY_ONE
+    assert len(emailsec.calls) - calls <= 2 + reading.ASKED_ONE_BY_ONE
 
 
 def test_a_404_of_something_in_between_proves_nothing(emailsec: Simulator) -> None:
