@@ -39,6 +39,7 @@ __all__ = ["Known", "Life", "LifeForm", "note_added", "note_changed", "note_gone
 LONGEST_REASON, LONGEST_TICKET = 1000, 100
 _OVERTAKEN = "Somebody changed this meanwhile. Look at what it says now, then decide again."
 _NOBODY = ""
+_CHUNK = 500  # ids in one question
 
 
 @dataclass(frozen=True)
@@ -220,21 +221,32 @@ def note_removed(line: Line) -> None:
 
 
 def note_gone(resource_name: str, upstream_ids: Collection[str]) -> None:
-    """Entries were found to be gone that nobody here removed. What is being removed by us settles itself."""
-    for entry in Entry.objects.filter(
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        resource=resource_name,
-        upstream_id__in=upstream_ids,
-        state=EntryState.ACTIVE,
-    ):
-        if _end(Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE), words.GONE_ALREADY):
-            record(
-                actor=None,
-                action="policy:end",
-                targets=[entry.pattern],
-                refers_to=entry.audit_sequence,
-                detail={"entry": entry.pk, "resource": resource_name, "explanation": words.GONE_ALREADY},
-            )
+    """Entries were found to be gone that nobody here removed. What is being removed by us settles itself.
+
+    The audit rows come last: their lock is every change's last one. The entries are taken in the order of their keys.
+    """
+    entries = Entry.objects.filter(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name, state=EntryState.ACTIVE
+    ).defer("values")
+    ids = list(upstream_ids)
+    found = [
+        entry
+        for start in range(0, len(ids), _CHUNK)
+        for entry in entries.filter(upstream_id__in=ids[start : start + _CHUNK])
+    ]
+    ended = [
+        entry
+        for entry in sorted(found, key=lambda entry: entry.pk)
+        if _end(Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE), words.GONE_ALREADY)
+    ]
+    for entry in ended:
+        record(
+            actor=None,
+            action="policy:end",
+            targets=[entry.pattern],
+            refers_to=entry.audit_sequence,
+            detail={"entry": entry.pk, "resource": resource_name, "explanation": words.GONE_ALREADY},
+        )
 
 
 def _end(entries: QuerySet[Entry], explanation: str) -> int:

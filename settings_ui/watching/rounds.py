@@ -148,8 +148,7 @@ def _store(
             ours = {one.upstream_id for one in found if one.what == Difference.REMOVED and one.line_id is not None}
         _mirror_anew(resource, before, now, gone, at)
         _observed(resource).filter(at__lt=at - KEPT_FOR).delete()
-        for some in _chunks(gone - ours):
-            life.note_gone(resource.name, some)
+        life.note_gone(resource.name, gone - ours)
     log.info("list_read", list=resource.name, entries=len(now))
 
 

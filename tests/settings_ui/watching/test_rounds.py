@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.models import CallBudget, MissingFeature
@@ -357,6 +360,23 @@ def test_an_entry_that_is_gone_has_no_life_and_no_end_left(keep: Keep, emailsec:
     assert (kept.state, kept.explanation) == (
         EntryState.REMOVED, "It was gone already: somebody removed it elsewhere.",
     )  # fmt: skip
+
+
+def test_many_that_are_gone_are_ended_in_one_order_and_recorded_last(keep: Keep, emailsec: Simulator) -> None:
+    kept = [keep(pattern=f"gone{number}.example") for number in range(6)]
+    read()
+    take_away(emailsec, *[one.upstream_id for one in kept])
+
+    with CaptureQueriesContext(connection) as asked:
+        read()
+
+    writes = [one["sql"] for one in asked if one["sql"].startswith(("UPDATE", "INSERT"))]
+    ends = [sql for sql in writes if "settings_ui_entry" in sql]
+    keys = [next(one.pk for one in kept if one.pk.hex in sql.replace("-", "")) for sql in ends]
+    assert keys == sorted(one.pk for one in kept), "two who end the same must not wait for each other"
+    first = next(place for place, sql in enumerate(writes) if "audit" in sql)
+    assert not [sql for sql in writes[first:] if "settings_ui_entry" in sql], "the ledger's lock is the last one"
+    assert AuditEvent.objects.filter(action="policy:end").count() == 6
 
 
 def test_what_is_removed_by_us_is_settled_by_who_removes_it(pia: Member, keep: Keep, emailsec: Simulator) -> None:
