@@ -30,6 +30,7 @@ from settings_ui.changes.approving import LEAST_UNDO, NotYours, approve, refuse
 from settings_ui.changes.planning import Draft
 from settings_ui.changes.problems import ChangedMeanwhile, Conflict, NotPossible
 from settings_ui.entries.life import Life
+from settings_ui.entries.rules import why_not_until
 from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import (
     OPEN_LINES,
@@ -38,6 +39,7 @@ from settings_ui.models import (
     ChangeState,
     Line,
     LineState,
+    Origin,
     Source,
     Verb,
 )
@@ -94,6 +96,7 @@ def create(
     if not get_client().offers(resource.name, "create"):
         raise NotPossible(f"Cloudflare does not let this account add a {resource.singular} here.")
     _check_values(resource, values, [field.name for field in resource.sent if field.name in values])
+    _check_end(resource, life)
     new = Draft(1, Verb.ADD, resource.label(values), values=values, life=life)
     change = _change(
         actor, resource, ChangeKind.CREATE, right, reason, ticket, source=source, investigate_id=investigate_id
@@ -125,6 +128,7 @@ def edit(
     if not changes:
         raise NotPossible("Nothing was changed.")
     _check_values(resource, {**before, **after}, changes)
+    _check_end(resource, life)
     change = _change(actor, resource, ChangeKind.EDIT, resource.write, reason, ticket)
     new = Draft(1, Verb.CHANGE, resource.label(before), entry_id, before, changes, life)
     if _KEY.fullmatch(operation_key) and (again := _same(change, [new], operation_key)):
@@ -407,12 +411,13 @@ def _told_about(resource: Resource, entry_id: str, *, but: Change | None = None)
 
 
 def _told_apart(resource: Resource, drafts: Iterable[Draft]) -> list[Draft]:
-    """The lines of a file, where two about one entry, and the end of a protection, are lines that cannot be sent."""
+    """The lines of a file, where two about one entry, and the end of a protection now or on a day, cannot be sent."""
     found: list[Draft] = []
     taken: dict[str, int] = {}
     for new in drafts:
         told = ""
         if new.verb in planning.SENT:
+            told = _why_not_end(resource, new.life)
             if new.verb == Verb.REMOVE and resource.takes_typing:
                 told = _PROTECTED
             line = planning.line_of(resource, new, LineState.DRAFT)
@@ -451,6 +456,16 @@ def _check_values(resource: Resource, values: Values, names: Collection[str]) ->
     for name, told in resource.problems(values).items():
         if name in names:
             raise NotPossible(told)
+
+
+def _why_not_end(resource: Resource, life: Life | None) -> str:
+    return why_not_until(resource, Origin.NOTED, life.expires_at) if life is not None else ""
+
+
+def _check_end(resource: Resource, life: Life | None) -> None:
+    """What takes a decision each time never ends by itself."""
+    if told := _why_not_end(resource, life):
+        raise NotPossible(told)
 
 
 def _check_typed(drafts: Sequence[Draft], typed: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission, Role
@@ -22,9 +24,10 @@ from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from settings_ui.changes import rights, services, words
 from settings_ui.changes.sweep import sweep_changes
-from settings_ui.models import Change, ChangeState, LineState
+from settings_ui.entries.life import Life
+from settings_ui.models import Change, ChangeKind, ChangeState, LineState, Verb
 
-from .conftest import DOMAINS, calls, key, pass_by, stand, the_line, worked
+from .conftest import DOMAINS, ENTRIES, calls, key, pass_by, stand, the_line, worked
 
 Ask = Callable[..., Change]
 
@@ -329,3 +332,22 @@ def test_the_right_to_remove_is_the_lower_one_only_where_two_decide(settings: An
     assert rights.to_remove(DOMAINS) == Permission.DOMAIN_WRITE
     settings.SECOND_PERSON = frozenset()
     assert rights.to_remove(DOMAINS) == Permission.DOMAIN_UNPROTECT
+
+
+def test_the_protection_of_a_domain_ends_on_no_day(emailsec: Simulator, pia: Member, add: Ask) -> None:
+    values = ENTRIES["domains"][0]
+    life = Life(pia.pk, expires_at=timezone.now() + dt.timedelta(days=1))
+    with pytest.raises(services.NotPossible, match="has no end"):
+        add(pia, values, resource=DOMAINS, life=life)
+    drafted = services.draft(
+        actor=pia,
+        resource=DOMAINS,
+        kind=ChangeKind.IMPORT,
+        lines=[services.Draft(2, Verb.ADD, values["domain"], values=values, life=life)],
+        operation_key=key(),
+        request=None,
+    )
+    line = drafted.lines.get()
+    assert (line.verb, line.state) == (Verb.BAD, LineState.LEFT_OUT)
+    assert "has no end" in line.explanation
+    assert calls(emailsec, "domains.*") == 0
