@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import CharField, DateTimeField, Q, QuerySet, Value
-from django.db.models.functions import Lower
 from django.urls import reverse
 
 from dashboard.emailsec.types import Message
 from investigate.rules import words
 from investigate.rules.candidates import Candidate, candidates_of
 from settings_ui.models import OPEN_STATES, Entry, Mirrored
+from settings_ui.models.naming import start_of, starts_of
 from settings_ui.patterns.linter import Listed
 from settings_ui.resources import BY_NAME
 
@@ -62,7 +62,9 @@ def standing(patterns: Collection[str]) -> list[Standing]:
         all=True,
     )
     found: dict[tuple[str, str], Standing] = {}
-    for one in sorted((Standing(*row) for row in rows), key=lambda one: not one.who):
+    wanted = {pattern.casefold() for pattern in patterns}
+    named = [one for one in (Standing(*row) for row in rows) if one.pattern.casefold() in wanted]
+    for one in sorted(named, key=lambda one: not one.who):
         found.setdefault((one.resource, one.upstream_id or one.pattern.casefold()), one)
     return sorted(found.values(), key=lambda one: one.resource != BLOCKED)
 
@@ -92,4 +94,4 @@ def own_domains() -> list[str]:
 
 def _named_in(rows: QuerySet[Entry] | QuerySet[Mirrored], column: str, patterns: Collection[str]) -> QuerySet:
     of_lists = rows.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource__in=(BLOCKED, ALLOWED))
-    return of_lists.annotate(spelled=Lower(column)).filter(spelled__in=list(patterns)).order_by()
+    return of_lists.annotate(start=start_of(column)).filter(start__in=starts_of(patterns)).order_by()

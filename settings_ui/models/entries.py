@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from settings_ui.models.naming import start_of
+
 
 class EntryState(models.TextChoices):
     WAITING = "waiting"  # decided, not sent
@@ -63,7 +65,11 @@ class Entry(models.Model):
     audit_sequence = models.BigIntegerField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["state", "due_at"]), models.Index(fields=["state", "expires_at"])]
+        indexes = [
+            models.Index(fields=["state", "due_at"]),
+            models.Index(fields=["state", "expires_at"]),
+            models.Index("account_id", "resource", start_of("pattern"), name="entry_by_name"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account_id", "resource", "upstream_id"],

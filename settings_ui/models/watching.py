@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from settings_ui.models.changes import Line
+from settings_ui.models.naming import start_of
 
 
 class Reading(models.Model):
@@ -38,6 +39,7 @@ class Mirrored(models.Model):
     first_seen_at = models.DateTimeField()
 
     class Meta:
+        indexes = [models.Index("account_id", "resource", start_of("label"), name="mirrored_by_name")]
         constraints = [
             models.UniqueConstraint(fields=["account_id", "resource", "upstream_id"], name="each_entry_mirrored_once")
         ]
