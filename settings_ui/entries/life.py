@@ -29,7 +29,7 @@ from dashboard.audit.recorder import record
 from dashboard.emailsec.types import SettingsEntry
 from settings_ui.entries import words
 from settings_ui.entries.knowing import Known, who
-from settings_ui.entries.rules import PATTERN_LIMIT, Conflict, NotPossible, end_of, why_not_until
+from settings_ui.entries.rules import NEVER_ENDED, PATTERN_LIMIT, Conflict, NotPossible, end_of, why_not_until
 from settings_ui.entries.transitions import TEXT_LIMIT
 from settings_ui.models import Entry, EntryState, Line, Origin
 from settings_ui.resources import BY_NAME, Resource
@@ -113,7 +113,7 @@ class LifeForm(forms.Form):
         owners = cast("forms.TypedChoiceField", self.fields["owner"])
         owners.choices = [(_NOBODY, "nobody"), *((one.pk, one.display_name) for one in people)]
         self.fields["ends_on"].widget.attrs["min"] = f"{timezone.now():%Y-%m-%d}"
-        if not resource.may_expire:
+        if resource.name in NEVER_ENDED:
             del self.fields["ends_on"]
 
     def clean_ends_on(self) -> dt.date | None:
@@ -269,7 +269,10 @@ def _keep(
     origin: Origin,
     is_strict: bool = False,
 ) -> Entry:
-    """Write it down. `is_strict`: only where nobody wrote anything since `stands` was read; else Conflict."""
+    """Write it down, without an end where the list knows none. `is_strict`: only where nobody wrote anything since
+    `stands` was read; else Conflict.
+    """
+    expires_at = life.expires_at if resource.name not in NEVER_ENDED else None
     told = {
         "pattern": storable_text(resource.label(values), limit=PATTERN_LIMIT),
         "values": dict(values),
@@ -277,7 +280,7 @@ def _keep(
         "owner_name": storable_text(owner.display_name, limit=300) if owner else "",
         "ticket": storable_text(life.ticket, limit=LONGEST_TICKET),
         "reason": storable_text(life.reason, limit=LONGEST_REASON),
-        "expires_at": life.expires_at,
+        "expires_at": expires_at,
         "state": EntryState.ACTIVE,
         "changed_at": Now(),
         "due_at": None,
@@ -301,7 +304,7 @@ def _keep(
             stands = of_upstream(resource.name, upstream_id).get()
             if is_strict:
                 raise Conflict(_OVERTAKEN, stands) from None
-    if (stands.owner_id, stands.expires_at) != (life.owner_id, life.expires_at):
+    if (stands.owner_id, stands.expires_at) != (life.owner_id, expires_at):
         told["announced_at"] = None  # another end or another owner is announced again
     if stands.state == EntryState.REMOVED:
         told["origin"] = origin

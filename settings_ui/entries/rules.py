@@ -8,8 +8,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from settings_ui.models import Entry, Origin
-from settings_ui.resources import Resource
+from settings_ui.resources import RESOURCES, Resource
 
+# What somebody has to type the name of, or two have to agree on, never goes by itself.
+NEVER_ENDED = frozenset(one.name for one in RESOURCES if one.takes_typing or not one.may_expire)
 PATTERN_LIMIT = 1024  # characters of the column that holds what an entry is called
 
 
@@ -39,7 +41,7 @@ def why_not_until(resource: Resource, origin: str, expires_at: dt.datetime | Non
     """Why an entry cannot end then, or ""."""
     if expires_at is None:
         return "A rule for one sender always ends." if origin == Origin.ACCEPT else ""
-    if not resource.may_expire:
+    if resource.name in NEVER_ENDED:
         return f"A {resource.singular} has no end: it takes a decision each time."
     if expires_at <= timezone.now():
         return "This end is over already."

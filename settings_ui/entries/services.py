@@ -21,7 +21,7 @@ from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
 from settings_ui.entries import transitions, words
-from settings_ui.entries.rules import Conflict, NotPossible, why_not_until
+from settings_ui.entries.rules import NEVER_ENDED, Conflict, NotPossible, why_not_until
 from settings_ui.models import OPEN_STATES, Entry, EntryState, Origin
 from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
@@ -67,6 +67,8 @@ def end(*, actor: Member, entry: Entry, reason: str = "", request: HttpRequest |
     """End a rule now: by its owner, or by anybody who may make one. One that was not sent yet is withdrawn."""
     if not may_end(actor, entry):
         _check_may_make(actor)
+    if entry.resource in NEVER_ENDED:
+        raise NotPossible("This never ends by itself: it takes a decision of its own.")
     begun = transitions.begin_removal(entry, actor=actor, reason=reason, request=request)
     if begun:
         ring(remove_entry.name, str(entry.pk), countdown=_BELL_MARGIN)

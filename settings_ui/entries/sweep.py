@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from dashboard.upstream.ring import ring
 from settings_ui.entries import announcing, transitions
+from settings_ui.entries.rules import NEVER_ENDED
 from settings_ui.models import Entry, EntryState
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
@@ -26,7 +27,8 @@ _TASKS = {
 def sweep_entries() -> None:
     """Find what is over, what ends soon, what a dead worker left and what is due. Harmless when repeated."""
     entries = transitions.of_account()
-    for entry in entries.filter(state=EntryState.ACTIVE, expires_at__lte=Now())[:MOST_AT_ONCE]:
+    over = entries.filter(state=EntryState.ACTIVE, expires_at__lte=Now()).exclude(resource__in=NEVER_ENDED)
+    for entry in over[:MOST_AT_ONCE]:
         _carefully(entry, transitions.begin_removal)
     dead = entries.filter(
         state=EntryState.SENDING, claimed_at__lte=transitions.seconds_from_now(-transitions.CLAIM_SECONDS)

@@ -21,6 +21,7 @@ from django.http import HttpRequest
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
+from settings_ui.entries.rules import NEVER_ENDED
 from settings_ui.models import Entry, EntryState, Origin
 
 log = structlog.get_logger("mailwarden.entries")
@@ -158,9 +159,10 @@ def withdraw(entry: Entry, *, actor: Member, request: HttpRequest | None) -> boo
 def begin_removal(
     entry: Entry, *, actor: Member | None = None, reason: str = "", request: HttpRequest | None = None
 ) -> bool:
-    """From now on the rule is to go; `actor` None: its time is over."""
+    """From now on the rule is to go; `actor` None: its time is over. False also for what never ends by itself."""
+    ends = Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE).exclude(resource__in=NEVER_ENDED)
     with transaction.atomic():
-        begun = Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE).update(
+        begun = ends.update(
             state=EntryState.REMOVING, due_at=Now(), changed_at=Now(), sent_at=None, looks=0, explanation=""
         )
         if begun:
@@ -173,6 +175,7 @@ def take_for_removal(entry_id: uuid.UUID | str) -> Entry | None:
     taken = (
         of_account()
         .filter(pk=entry_id, state=EntryState.REMOVING, due_at__lte=Now())
+        .exclude(resource__in=NEVER_ENDED)
         .update(attempt=F("attempt") + 1, due_at=seconds_from_now(REMOVAL_LEASE))
     )
     return Entry.objects.get(pk=entry_id) if taken else None

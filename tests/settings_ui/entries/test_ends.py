@@ -15,11 +15,12 @@ from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.models import CallBudget
 from settings_ui.changes import services as changes
-from settings_ui.entries import announcing, sweep, words
+from settings_ui.entries import announcing, services, sweep, transitions, words
 from settings_ui.entries.knowing import who
-from settings_ui.entries.life import Life, set_life
-from settings_ui.models import Entry, EntryState, Origin
-from settings_ui.resources import BY_NAME
+from settings_ui.entries.life import Life, note_added, set_life
+from settings_ui.entries.rules import NotPossible
+from settings_ui.models import Change, Entry, EntryState, Line, Origin
+from settings_ui.resources import BY_NAME, RESOURCES
 from tests.settings_ui.changes.conftest import ENTRIES, key, worked
 from tests.settings_ui.conftest import Time, calls
 from tests.settings_ui.entries.conftest import EXPIRING, Keep, Stand, trail
@@ -60,6 +61,32 @@ def test_an_entry_of_every_list_goes_at_its_end(keep: Keep, generation: Simulato
     assert (entry.state, entry.explanation) == (EntryState.REMOVED, "")
     assert set(entries_of(generation, resource)) == others
     assert trail(entry)[1:] == ENDED
+
+
+@pytest.mark.parametrize("resource", [one.name for one in RESOURCES if one.takes_typing or not one.may_expire])
+def test_what_takes_a_decision_each_time_never_goes_by_itself(
+    pia: Member, stand: Stand, emailsec: Simulator, time_: Time, resource: str
+) -> None:
+    made = stand(resource)
+    line = Line(
+        change=Change(resource=resource),
+        life=Life(pia.pk, expires_at=timezone.now() + dt.timedelta(days=1)).kept(),
+        upstream_id=made.id,
+    )
+    note_added(line, made)
+    entry = Entry.objects.get()
+    assert entry.expires_at is None, "not even where who made it was not asked"
+
+    Entry.objects.update(expires_at=timezone.now() + dt.timedelta(days=1))
+    assert over(entry, time_).state == EntryState.ACTIVE
+    with pytest.raises(NotPossible):
+        services.end(actor=pia, entry=entry, request=None)
+    assert not transitions.begin_removal(entry, actor=pia)
+    Entry.objects.update(state=EntryState.REMOVING, due_at=timezone.now())
+    time_.removed(entry, after=60)
+
+    assert made.id in entries_of(emailsec, resource)
+    assert calls(emailsec, f"{resource}.delete") == 0
 
 
 def _served(simulator: Simulator) -> set[str]:
