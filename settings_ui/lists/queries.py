@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from dashboard.emailsec import errors
@@ -76,16 +76,22 @@ def listed(resource: Resource, criteria: Criteria) -> Listed:
 def _mirrored_page(resource: Resource, criteria: Criteria, problem: errors.EmailSecurityError) -> Listed:
     """The same page out of the last whole reading, by name: nobody can be asked for another order now."""
     rows = _mirror(resource).order_by("label", "pk")
-    if criteria.search:
-        rows = rows.filter(Q(label__icontains=criteria.search) | Q(values__icontains=criteria.search))
     first, end = (criteria.page - 1) * criteria.per_page, criteria.page * criteria.per_page + 1
     found: list[Mirrored]
-    if criteria.filters:
-        found = [row for row in rows.iterator() if not misses(criteria.filters, row.values)][first:end]
-    else:
+    if criteria.is_everything:
         found = list(rows[first:end])
+    else:
+        found = [row for row in rows.iterator() if _fits(resource, criteria, row)][first:end]
     entries = tuple(map(_of_mirror, found[: criteria.per_page]))
     return Listed(entries, read_at(resource), len(entries), len(found) <= criteria.per_page, problem=problem)
+
+
+def _fits(resource: Resource, criteria: Criteria, row: Mirrored) -> bool:
+    """Looked at here and not in the database: its JSON is text with the names of the fields in it, and not all letters
+    have a case there."""
+    said = (row.values.get(name) for name in (*resource.identity, resource.note))
+    is_like = any(criteria.search.casefold() in str(one).casefold() for one in (row.label, *said) if one)
+    return is_like and not misses(criteria.filters, row.values)
 
 
 def read_at(resource: Resource) -> dt.datetime | None:

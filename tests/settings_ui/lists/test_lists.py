@@ -270,6 +270,31 @@ def test_with_the_budget_used_up_the_last_reading_is_shown_with_its_age(
     assert len(emailsec.calls) == asked  # the pause holds for everybody
 
 
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("comments", []),  # the name of a field
+        ("MÜLLER", ["b@supplier.example"]),
+        ("müller", ["b@supplier.example"]),
+        ("the reading", ["a@supplier.example"]),
+        ("B@Supplier", ["b@supplier.example"]),
+        ("EMAIL", []),
+    ],
+)
+def test_the_last_reading_is_searched_by_name_and_note(
+    search: str, expected: list[str], emailsec: Simulator, manager: Client, shown: Shown
+) -> None:
+    keep(ALLOW, "b@supplier.example", "a@supplier.example")
+    Mirrored.objects.filter(label="b@supplier.example").update(
+        values={"pattern": "b@supplier.example", "comments": "asked for by Müller"}
+    )
+    emailsec.faults.next("allow_policies.list", status=429, retry_after=192)
+
+    answer = manager.get(address(ALLOW), {"search": search})
+
+    assert labels(BeautifulSoup(answer.content, "html.parser")) == expected
+
+
 def test_with_no_reading_and_no_budget_the_page_says_so(emailsec: Simulator, manager: Client, shown: Shown) -> None:
     emailsec.faults.next("allow_policies.list", status=429, retry_after=60)
 
