@@ -51,7 +51,7 @@ HELD_SECONDS = 2.0  # until a change whose row another process holds is looked a
 LONGEST_BELL = 30.0  # what is due later is found by the sweep
 BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # a form that could not be sent for so long is not what anybody expects to happen
-MOST_REFUSALS = 250  # of batches in one change; a server that refuses everything is no matter of single lines
+MOST_REFUSALS = 250  # of batches; where by then most lines were refused, it is no matter of single lines
 STORE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store an answer; well within what a claim lasts
 FEW_LINES = 100  # a change of more is not carried on by the workers that people wait for
 LONG_TASK = "settings_ui.tasks.step_long_change"
@@ -138,7 +138,8 @@ def _next(change: Change) -> uuid.UUID | None:
         if on_its_way is not None:
             _rest(held, on_its_way)
             return None
-        waiting = held.steps.filter(state=StepState.WAITING).order_by("position").first()
+        # What was split last comes first: how much of it is refused shows early, and lines keep their order.
+        waiting = held.steps.filter(state=StepState.WAITING).order_by("-position").first()
         if waiting is not None and not Step.objects.filter(pk=waiting.pk, due_at__lte=Now()).exists():
             _rest(held, waiting)
             return None
@@ -360,13 +361,13 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
     settled = {outcome.line.pk for outcome in done}
     blamed = [one for one in _blamed(step, lines, problem) if one.line.pk not in settled]
     told = words.refusal(problem)
-    if step.change.steps.filter(state=StepState.FAILED, operation=Operation.BATCH).count() >= MOST_REFUSALS:
+    if _is_refused_as_a_whole(step.change):
         rest = f"Cloudflare refuses most of it. {told}"
         _fail(step, lines, rest, problem=problem, is_all=True)
         return
     settled |= {outcome.line.pk for outcome in blamed}
     left = [line for line in lines if line.pk not in settled]
-    into = [left] if blamed or done else [left[: len(left) // 2], left[len(left) // 2 :]]
+    into = [left] if blamed or done else [left[len(left) // 2 :], left[: len(left) // 2]]
     explanation = f"{told} Nothing of this call was carried out." if not done else told
     _stored(
         partial(
@@ -379,6 +380,15 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             ray_id=problem.ray_id,
         )
     )
+
+
+def _is_refused_as_a_whole(change: Change) -> bool:
+    """Whether Cloudflare refuses most of what it was sent since the change began, or was last sent again."""
+    since = change.steps.filter(changed_at__gte=change.changed_at)
+    if since.filter(state=StepState.FAILED, operation=Operation.BATCH).count() < MOST_REFUSALS:
+        return False
+    lines = change.lines.filter(step__in=since)
+    return lines.filter(state=LineState.FAILED).count() > lines.filter(state=LineState.DONE).count()
 
 
 def _carried_out(step: Step, lines: list[Line]) -> list[Outcome]:

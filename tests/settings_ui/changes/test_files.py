@@ -34,6 +34,18 @@ def added(simulator: Simulator) -> list[str]:
     return sorted(entry["pattern"] for entry in stand(simulator).values() if entry["pattern"].startswith("spam"))
 
 
+def refusing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *patterns: str) -> None:
+    """The service refuses what holds one of these, and does not say which."""
+    original = simulator.settings._add
+
+    def nameless(kind: Any, body: Any, *rest: Any) -> Any:
+        if body["pattern"] in patterns:
+            raise ApiError(400, 1400, "Something is wrong.")
+        return original(kind, body, *rest)
+
+    monkeypatch.setattr(simulator.settings, "_add", nameless)
+
+
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(emailsec: Simulator, pia: Member) -> None:
     drafts = [
         *additions(3),
@@ -141,18 +153,41 @@ def test_a_line_that_is_refused_fails_alone(
 def test_a_refusal_that_names_no_line_is_found_by_halving(
     emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = emailsec.settings._add
-
-    def nameless(kind: Any, body: Any, *rest: Any) -> Any:
-        if body["pattern"] == "spam5.example":
-            raise ApiError(400, 1400, "Something is wrong.")
-        return original(kind, body, *rest)
-
-    monkeypatch.setattr(emailsec.settings, "_add", nameless)
+    refusing(emailsec, monkeypatch, "spam5.example")
     change = worked(imported(pia, additions(12)))
     assert change.state == ChangeState.PARTLY
     assert change.lines.get(state=LineState.FAILED).label == "spam5.example"
     assert len(added(emailsec)) == 11
+
+
+def test_many_refusals_of_few_lines_do_not_keep_the_others_from_going_out(
+    emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_REFUSALS", 5)
+    bad = [f"spam{place}.example" for place in (5, 21, 37, 53)]
+    refusing(emailsec, monkeypatch, *bad)
+    change = worked(imported(pia, additions(64)))
+    assert sorted(change.lines.filter(state=LineState.FAILED).values_list("label", flat=True)) == sorted(bad)
+    assert len(added(emailsec)) == 60
+    assert change.steps.filter(state=StepState.FAILED, operation=Operation.BATCH).count() > 5
+
+
+def test_where_most_is_refused_the_rest_is_not_tried_until_somebody_sends_it_again(
+    emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_REFUSALS", 5)
+    everything = [f"spam{place}.example" for place in range(64)]
+    with monkeypatch.context() as patch:
+        refusing(emailsec, patch, *everything)
+        change = worked(imported(pia, additions(64)))
+    assert change.state == ChangeState.FAILED
+    assert change.lines.filter(explanation__startswith="Cloudflare refuses most of it.").exists()
+    assert calls(emailsec, "block_senders.*") < 30
+    with monkeypatch.context() as patch:
+        refusing(emailsec, patch, everything[7])
+        change = worked(services.retry(actor=pia, change=change, request=None))
+    assert change.lines.get(state=LineState.FAILED).label == everything[7]
+    assert len(added(emailsec)) == 63
 
 
 def test_lists_without_a_batch_go_one_at_a_time(emailsec: Simulator, pia: Member, imported: Import) -> None:
