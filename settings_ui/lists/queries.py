@@ -89,8 +89,9 @@ def _mirrored_page(resource: Resource, criteria: Criteria, problem: errors.Email
 def _fits(resource: Resource, criteria: Criteria, row: Mirrored) -> bool:
     """Looked at here and not in the database: its JSON is text with the names of the fields in it, and not all letters
     have a case there."""
-    said = (row.values.get(name) for name in (*resource.identity, resource.note))
-    is_like = any(criteria.search.casefold() in str(one).casefold() for one in (row.label, *said) if one)
+    names = [name for name in resource.identity if not resource.field(name).options]
+    said = [row.values.get(name) for name in (*names, resource.note)]
+    is_like = any(criteria.search.casefold() in str(one or "").casefold() for one in (row.label, *said))
     return is_like and not misses(criteria.filters, row.values)
 
 
