@@ -17,7 +17,11 @@ DIRECTIONS = {"asc": "A to Z, oldest first", "desc": "Z to A, newest first"}
 _USUAL_PER_PAGE = 100
 _LAST_PAGE = 100_000
 _LONGEST = 1024
+_MOST_TEXTS = 20  # of one filter
 _OF_THE_PAGE = frozenset({"open"})  # what the address says besides, and no list is asked for
+
+Wanted = str | tuple[str, ...]
+"""What a filter asks for: a tuple where it takes several texts, of which one has to fit."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Criteria:
     """One list as somebody wants to see it; `query()` is the same as part of an address."""
 
     search: str = ""
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, Wanted] = field(default_factory=dict)
     order: str = ""
     direction: str = ""
     page: int = 1
@@ -37,12 +41,17 @@ class Criteria:
         return not self.search and not self.filters
 
     def query(self) -> str:
-        said: dict[str, str] = {"search": self.search, **self.filters, "order": self.order, "direction": self.direction}
+        said: dict[str, Wanted] = {
+            "search": self.search,
+            **self.filters,
+            "order": self.order,
+            "direction": self.direction,
+        }
         if self.per_page != _USUAL_PER_PAGE:
             said["per_page"] = str(self.per_page)
         if self.page > 1:
             said["page"] = str(self.page)
-        return urlencode({name: value for name, value in said.items() if value})
+        return urlencode({name: value for name, value in said.items() if value}, doseq=True)
 
     def on_page(self, number: int) -> Criteria:
         return replace(self, page=number)
@@ -59,18 +68,26 @@ def read(resource: Resource, query: QueryDict) -> Criteria:
     known = {one.name: one for one in resource.filters}
     orders = {option.value for option in resource.orders}
     taken: dict[str, str] = {}
+    several: dict[str, tuple[str, ...]] = {}
     ignored: list[str] = []
     for name, values in query.lists():
         given = [value for value in values if value.strip()]
+        if name in known and known[name].takes_several:
+            texts = list(dict.fromkeys(text for value in given for text in value.replace(",", " ").split(" ") if text))
+            meant = [text for text in texts if _is_meant(resource, known, orders, name, text)][:_MOST_TEXTS]
+            several |= {name: tuple(meant)} if meant else {}
+            ignored += [f"{name}={text}" for text in texts if text not in meant]
+            continue
         taken_here = next((value for value in reversed(given) if _is_meant(resource, known, orders, name, value)), None)
         if taken_here is not None:
             taken[name] = taken_here.strip()
             given.remove(taken_here)
         if name not in _OF_THE_PAGE:
             ignored += [f"{name}={value}" for value in given]
+    asked: dict[str, Wanted] = {**taken, **several}
     return Criteria(
         search=taken.get("search", ""),
-        filters={name: taken[name] for name in known if name in taken},
+        filters={name: asked[name] for name in known if name in asked},
         order=taken.get("order", ""),
         direction=taken.get("direction", ""),
         page=int(taken.get("page", 1)),
@@ -110,12 +127,14 @@ def kept(criteria: Criteria, entries: Sequence[SettingsEntry]) -> tuple[tuple[Se
     return tuple(entry for entry, missed in found if not missed), not_looked_at
 
 
-def misses(filters: Mapping[str, str], values: Values) -> frozenset[str]:
+def misses(filters: Mapping[str, Wanted], values: Values) -> frozenset[str]:
     """The filters an entry does not fit. What it does not say is no miss."""
     return frozenset(name for name, wanted in filters.items() if not _fits(name, wanted, values))
 
 
-def _fits(name: str, wanted: str, values: Values) -> bool:
+def _fits(name: str, wanted: Wanted, values: Values) -> bool:
+    if isinstance(wanted, tuple):
+        return any(_fits(name, one, values) for one in wanted)
     # Which mode is in use is not told; it is one of those that are allowed.
     value = values.get("allowed_delivery_modes" if name.endswith("_delivery_mode") else name)
     match value:

@@ -101,7 +101,8 @@ class ListPage:
     @property
     def choices(self) -> Iterator[Choice]:
         for one in self.resource.filters:
-            yield Choice(one.name, one.label, self.criteria.filters.get(one.name, ""), one.options)
+            value = self.criteria.filters.get(one.name, "")
+            yield Choice(one.name, one.label, value if isinstance(value, str) else ", ".join(value), one.options)
 
     @property
     def directions(self) -> dict[str, str]:

@@ -193,6 +193,7 @@ class Filter:
     name: str
     label: str
     options: tuple[Option, ...] = ()
+    takes_several: bool = False  # what fits one of several texts is shown
 
 
 YES_NO = (Option("true", "yes"), Option("false", "no"))

@@ -162,7 +162,7 @@ DOMAINS = Resource(
     identity=("domain",),
     columns=("domain", "status", "allowed_delivery_modes", "drop_dispositions", "spf_status", "dmarc_status"),
     filters=(
-        Filter("domain", "Domain, exactly"),
+        Filter("domain", "Domains, exactly", takes_several=True),
         Filter("status", "State", _STATUSES),
         Filter("active_delivery_mode", "Arrives by", _MODES),
         Filter("allowed_delivery_mode", "May arrive by", _MODES),

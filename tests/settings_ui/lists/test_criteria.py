@@ -66,6 +66,26 @@ def test_of_a_repeated_parameter_the_last_that_means_something_counts_and_the_ot
     assert set(criteria.ignored) == {"page=2", "page=x", "pattern_type=IP"}
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["domain=a.example&domain=b.example", "domain=a.example,+b.example&domain=a.example", "domain=a.example+b.example"],
+)
+def test_a_filter_that_takes_several_texts_takes_them_all(said: str) -> None:
+    criteria = read(DOMAINS, QueryDict(said))
+
+    assert (criteria.filters, criteria.ignored) == ({"domain": ("a.example", "b.example")}, ())
+    assert criteria.query() == "domain=a.example&domain=b.example"
+    assert misses(criteria.filters, {"domain": "B.example"}) == set()
+    assert misses(criteria.filters, {"domain": "c.example"}) == {"domain"}
+
+
+def test_of_too_many_texts_the_rest_is_named() -> None:
+    criteria = read(DOMAINS, QueryDict("&".join(f"domain=d{number}.example" for number in range(22)) + "&domain=%00"))
+
+    assert len(criteria.filters["domain"]) == 20
+    assert set(criteria.ignored) == {"domain=d20.example", "domain=d21.example", "domain=\0"}
+
+
 def test_empty_fields_of_the_form_say_nothing() -> None:
     assert read(ALLOW, QueryDict("search=&order=&direction=&pattern=+&page=&open=7")) == Criteria()
 

@@ -96,6 +96,19 @@ def test_filters_hold_in_every_generation_of_the_api(
     assert labels(page) == [label]
 
 
+def test_several_domains_are_asked_for_in_one_call(emailsec: Simulator, manager: Client, shown: Shown) -> None:
+    resource = BY_NAME["domains"]
+    for name in ("one.example", "two.example", "three.example"):
+        add(emailsec, resource, name)
+
+    page = shown(manager, f"{address(resource)}?domain=one.example&domain=two.example")
+
+    assert sorted(labels(page)) == ["one.example", "two.example"]
+    assert page.select_one("#asked-domain")["value"] == "one.example, two.example"
+    assert "Ignored" not in page.text
+    assert list_calls(emailsec, resource) == 1
+
+
 ORDERS = [
     (resource, order.value, direction)
     for resource in RESOURCES
