@@ -16,7 +16,7 @@ from functools import partial
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -211,12 +211,18 @@ def _could_not_send(step: Step, problem: errors.EmailSecurityError) -> None:
         _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), problem=problem)
         return
     told = words.pause(problem)
-    if change.source != Source.FILE and timezone.now() - change.changed_at > GIVE_UP_AFTER:  # since it began
+    if change.source != Source.FILE and timezone.now() - _turn_of(step) > GIVE_UP_AFTER:
         told = f"{told} It was given up after an hour of tries."
         _fail(step, looking.lines_of(step, LineState.SENDING), told, problem=problem)
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(step.attempt - 1, 5))
     _stored(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told))
+
+
+def _turn_of(step: Step) -> dt.datetime:
+    """Since when it is this call's turn: the change began, or was sent again, and the call before it ended."""
+    before = step.change.steps.exclude(pk=step.pk).aggregate(last=Max("changed_at"))["last"]
+    return max(step.change.changed_at, before or step.change.changed_at)
 
 
 # --- the call ---------------------------------------------------------------------------------------------------------

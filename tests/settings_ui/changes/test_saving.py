@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, Role
@@ -16,7 +17,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
-from settings_ui.changes import services, words
+from settings_ui.changes import sending, services, words
 from settings_ui.models import Change, ChangeState, Entry, LineState, StepState
 from settings_ui.resources import BY_NAME
 
@@ -230,6 +231,25 @@ def test_a_form_that_could_not_be_sent_for_an_hour_is_given_up(emailsec: Simulat
     assert (change.state, "given up" in words.sentence(change)) == (ChangeState.FAILED, True)
     change = services.retry(actor=pia, change=change, request=None)
     assert worked(change, after=60).state == ChangeState.RUNNING, "it has its hour anew"
+
+
+def test_the_hour_of_a_call_begins_when_it_is_its_turn(
+    emailsec: Simulator, pia: Member, standing: Standing, take_away: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STEP_SECONDS", 0)
+    names = BY_NAME["impersonation_registry"]  # has no batch: each entry is a call
+    values = ENTRIES[names.name][0]
+    entries = [
+        standing(1, names.name, **{**values, "name": name, "email": f"{name}@corp.example"})[0] for name in ("a", "b")
+    ]
+    change = worked(take_away(pia, entries, resource=names), after=10)
+    Change.objects.update(changed_at=F("changed_at") - dt.timedelta(hours=2))  # the first took its time
+    emailsec.faults.next("impersonation_registry.delete", status=429, retry_after=40)
+    change = worked(change)
+    assert (change.state, change.lines.filter(state=LineState.WAITING).count()) == (ChangeState.RUNNING, 1)
+    change.steps.update(changed_at=F("changed_at") - dt.timedelta(hours=2))
+    emailsec.faults.next("impersonation_registry.delete", status=429, retry_after=40)
+    assert worked(change, after=60).state == ChangeState.PARTLY
 
 
 @pytest.mark.parametrize("operation_key", ["", "x" * 65, "a\x00b", "ключ"])
