@@ -324,12 +324,18 @@ class SettingsGroup(Group):
     def offers(self, kind: str, what: str = "") -> bool:
         """Whether it is worth trying; asks nobody but memory.
 
-        `what` is "" for the resource itself, or "create", "put", "batch", "verification".
+        `what` is "" for the resource itself, or "create", "put", "batch", "verification". A server without any of the
+        new lists is of the older generation, whose domains were made elsewhere: that is known before it is tried.
         """
         sort = _kind(kind)
         if not sort.has(what) or self._is_absent(sort):
             return False
+        if sort.name == "domains" and what == "create" and self._is_older():
+            return False
         return not what or not self._api.missing.is_missing(sort.part(what))
+
+    def _is_older(self) -> bool:
+        return all(self._is_absent(sort) for sort in KINDS.values() if sort.is_new)
 
     def _learn(self, feature: str, problem: errors.NotOnThisServer) -> None:
         """A 405 is about the operation even where the path has an id in it, unlike a 404."""

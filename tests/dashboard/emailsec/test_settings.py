@@ -522,6 +522,23 @@ def test_filters_and_order_are_the_services(account):  # noqa: F811
     assert [one.email for one in client.entries("impersonation_registry", search="nobody at all").items] == []
 
 
+def test_a_server_without_any_of_the_new_lists_makes_no_domains_either(account):  # noqa: F811
+    client, old = account.client, account.simulator.profile.seed_generation
+    new = [kind for kind, sort in KINDS.items() if sort.is_new]
+    for kind in new:
+        assert client.offers("domains", "create"), "one list may be missing for another reason"
+        if old:
+            with pytest.raises(errors.NotOnThisServer):
+                client.entries(kind)
+        else:
+            client.entries(kind)
+
+    calls = len(account.simulator.calls)
+    assert client.offers("domains", "create") is not old
+    assert client.offers("domains")
+    assert len(account.simulator.calls) == calls
+
+
 def test_what_a_server_lacks_is_remembered_and_not_asked_again(account):  # noqa: F811
     client, old = account.client, account.simulator.profile.seed_generation
     assert all(client.offers(kind) for kind in KINDS), "nothing is known yet"
