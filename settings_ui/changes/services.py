@@ -29,6 +29,7 @@ from settings_ui.changes import approving, looking, planning, rights, sending, t
 from settings_ui.changes.approving import LEAST_UNDO, NotYours, approve, refuse
 from settings_ui.changes.planning import Draft
 from settings_ui.changes.problems import ChangedMeanwhile, Conflict, NotPossible
+from settings_ui.entries.knowing import on_its_way
 from settings_ui.entries.life import Life
 from settings_ui.entries.rules import why_not_until
 from settings_ui.entries.transitions import seconds_from_now
@@ -44,6 +45,7 @@ from settings_ui.models import (
     Verb,
 )
 from settings_ui.resources import BY_NAME
+from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.resources.description import Resource, Values, Wrong
 
 __all__ = [
@@ -533,7 +535,16 @@ def _other_in_the_way(lines: Sequence[Line]) -> Conflict | None:
             since = moment(other.change.created_at)
             told = f"{other.change.actor_name} is changing {held[other.holds]} already, since {since}."
             return Conflict(told, other.change)
-    return None
+    return _rule_in_the_way(lines)
+
+
+def _rule_in_the_way(lines: Sequence[Line]) -> Conflict | None:
+    """A rule for one sender that is about to be made where a form adds one; a file's line is refused by itself."""
+    line = lines[0]
+    if len(lines) > 1 or line.change.resource != ALLOW_POLICIES.name or line.verb != Verb.ADD:
+        return None
+    rule = on_its_way(str(line.values.get("pattern") or "")) if line.values.get("pattern_type") == "EMAIL" else None
+    return Conflict(f"{rule.owner_name} is making a rule for {rule.pattern} just now.") if rule else None
 
 
 def _said(reason: str, ticket: str) -> dict[str, Any]:

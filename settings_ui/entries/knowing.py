@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from settings_ui.models import Entry, EntryState, Line, LineState, Mirrored, Origin, Verb
+from settings_ui.resources.allow_policies import ALLOW_POLICIES
 
 _STANDING = (EntryState.ACTIVE, EntryState.REMOVING)
 
@@ -63,6 +64,17 @@ def who(resource_name: str, upstream_ids: Collection[str]) -> dict[str, Known]:
     for entry in lives.defer("values"):
         known[entry.upstream_id] = _from_life(entry, known.get(entry.upstream_id, Known()))
     return {upstream_id: known.get(upstream_id, Known()) for upstream_id in ids}
+
+
+def on_its_way(pattern: str) -> Entry | None:
+    """The rule for this one sender that was decided and may not stand yet."""
+    return Entry.objects.filter(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        resource=ALLOW_POLICIES.name,
+        origin=Origin.ACCEPT,
+        pattern=pattern.strip().casefold(),
+        state__in=(EntryState.WAITING, EntryState.SENDING, EntryState.UNKNOWN),
+    ).first()
 
 
 def _from_reading(one: Mirrored) -> Known:

@@ -22,6 +22,7 @@ from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
 from settings_ui.entries import transitions, words
+from settings_ui.entries.knowing import who
 from settings_ui.entries.rules import PATTERN_LIMIT
 from settings_ui.models import Entry, EntryState
 from settings_ui.resources import BY_NAME, Resource, Values
@@ -161,13 +162,27 @@ def _create(entry: Entry) -> None:
         transitions.give_back(entry, after=_pause(problem, entry.attempt), explanation=words.pause(problem))
     except _REFUSED as problem:
         log.warning("entry_refused", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
-        is_there = problem.status == _DUPLICATE
-        transitions.store_failed(entry, words.elsewhere(entry.pattern) if is_there else words.refusal(problem))
+        if problem.status == _DUPLICATE:
+            _settle_by_twin(entry)
+        else:
+            transitions.store_failed(entry, words.refusal(problem))
     except errors.EmailSecurityError as problem:
         log.warning("entry_unknown", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
         transitions.store_unknown(entry, look_after=float(settings.QUIET_SECONDS))
     else:
         transitions.store_active(entry, made.id)
+
+
+def _settle_by_twin(entry: Entry) -> None:
+    """Settle an entry that was refused because one like it stands, which came after the look for it."""
+    try:
+        there = _find(entry)
+    except errors.EmailSecurityError:
+        there = None
+    if there is None:
+        transitions.store_failed(entry, words.elsewhere(entry.pattern))
+    else:
+        _take_over(entry, there)
 
 
 def _find(entry: Entry) -> AllowPolicy | None:
@@ -203,7 +218,8 @@ def _is_ours(entry: Entry, policy: AllowPolicy) -> bool:
 def _take_over(entry: Entry, there: AllowPolicy) -> None:
     """Settle an entry by the rule that stands there already."""
     if not _is_ours(entry, there):
-        transitions.store_failed(entry, words.elsewhere(entry.pattern))
+        known = who(entry.resource, [there.id])[there.id]
+        transitions.store_failed(entry, words.stands_already(entry.pattern, known))
     else:
         told = "Checked: the rule was made." if entry.state == EntryState.UNKNOWN else "The rule stood there already."
         transitions.store_active(entry, there.id, explanation=told)

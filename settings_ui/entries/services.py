@@ -20,9 +20,10 @@ from dashboard.audit.recorder import record
 from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
 from dashboard.upstream.ring import ring
+from settings_ui.changes.planning import place_of
 from settings_ui.entries import transitions, words
 from settings_ui.entries.rules import NEVER_ENDED, Conflict, NotPossible, why_not_until
-from settings_ui.models import OPEN_STATES, Entry, EntryState, Origin
+from settings_ui.models import OPEN_LINES, OPEN_STATES, Entry, EntryState, Line, Origin
 from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
@@ -58,6 +59,7 @@ def accept_sender(
     again = _same(actor, operation_key, address, expires_at, reason)
     if again is not None:
         return again
+    _check_changes(address)
     entry = _write_down(actor, address, expires_at, reason, operation_key, undo_seconds, request)
     ring(send_entry.name, str(entry.pk), countdown=min(undo_seconds, _LONGEST_COUNTDOWN) + _BELL_MARGIN)
     return entry
@@ -138,6 +140,16 @@ def rule_for(address: str) -> Entry | None:
     """The rule of ours that stands for an address, or is about to."""
     open_ones = transitions.of_account().filter(resource=RESOURCE, state__in=OPEN_STATES)
     return open_ones.filter(pattern=address.strip().casefold()).first()
+
+
+def _check_changes(address: str) -> None:
+    """Raises Conflict where a change that is under way puts a rule for this address there, or changes it."""
+    place = place_of(ALLOW_POLICIES, {"pattern": address, "pattern_type": PatternType.EMAIL.value})
+    under_way = Line.objects.filter(
+        change__account_id=settings.CLOUDFLARE_ACCOUNT_ID, holds=place, state__in=OPEN_LINES
+    )
+    if line := under_way.select_related("change").first():
+        raise Conflict(f"{line.change.actor_name} is adding a rule for this address just now.")
 
 
 def _write_down(

@@ -7,6 +7,7 @@ import datetime as dt
 from django.utils import timezone
 
 from dashboard.emailsec import errors
+from settings_ui.entries.knowing import Known
 from settings_ui.models import Entry, EntryState
 from settings_ui.resources.description import shortened
 
@@ -81,6 +82,13 @@ def left(moment: dt.datetime, now: dt.datetime | None = None) -> str:
 
 def elsewhere(pattern: str) -> str:
     return f"There is a rule for {pattern} already, made elsewhere. Nothing was sent."
+
+
+def stands_already(pattern: str, known: Known) -> str:
+    """The rule that was to be made stands, and this is what is known about it."""
+    if not known.made_by or known.created_at is None:
+        return elsewhere(pattern)
+    return f"{known.made_by} made a rule for {pattern} already, on {day(known.created_at)}. Nothing was sent."
 
 
 def refusal(problem: errors.EmailSecurityError) -> str:

@@ -19,13 +19,19 @@ from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.upstream.models import CallBudget
+from settings_ui.changes import services as changes
+from settings_ui.changes.problems import Conflict as ChangeConflict
 from settings_ui.entries import sending, services, sweep, transitions, words
 from settings_ui.entries.services import Conflict, NotPossible
-from settings_ui.models import Entry, EntryState
+from settings_ui.models import Change, ChangeState, Entry, EntryState
+from settings_ui.resources import BY_NAME
+from tests.settings_ui.changes.conftest import ENTRIES, key
 from tests.settings_ui.conftest import ADDRESS, Time, calls, rules
 
 pytestmark = pytest.mark.django_db
 Accept = Callable[..., Entry]
+ALLOW = BY_NAME["allow_policies"]
+EMPTY = '{"success":true,"errors":[],"messages":[],"result":[],"result_info":{"page":1,"per_page":1000,"count":0}}'
 
 
 def made(simulator: Simulator) -> int:
@@ -165,6 +171,54 @@ def test_a_rule_made_elsewhere_is_said_and_not_doubled(
         f"No rule was made. There is a rule for {ADDRESS} already, made elsewhere. Nothing was sent."
     )
     assert calls(generation, "allow_policies.create") == 0
+
+
+def with_the_form(pia: Member) -> Change:
+    """The same rule, as somebody makes it in the settings."""
+    return changes.create(
+        actor=pia, resource=ALLOW, values=ENTRIES["allow_policies"][0], operation_key=key(), request=None
+    )
+
+
+def test_a_rule_that_a_colleague_makes_with_the_form_meanwhile_is_said_to_be_theirs(
+    ana: Member, pia: Member, accept: Accept, emailsec: Simulator, time_: Time
+) -> None:
+    entry = accept(ana)
+    with pytest.raises(ChangeConflict, match=r"Ana is making a rule for billing@supplier\.example just now"):
+        with_the_form(pia)
+    services.withdraw(actor=ana, entry=entry, request=None)
+
+    assert with_the_form(pia).state == ChangeState.DONE
+    again = time_.sent(accept(ana))
+
+    assert (again.state, len(rules(emailsec))) == (EntryState.FAILED, 1)
+    assert again.explanation.startswith(f"Pia made a rule for {ADDRESS} already, on ")
+
+
+def test_what_a_change_is_about_to_add_is_not_made_beside_it(
+    ana: Member, pia: Member, accept: Accept, emailsec: Simulator
+) -> None:
+    emailsec.faults.next("allow_policies.create", lose_answer=True, applied=False)
+    assert with_the_form(pia).state == ChangeState.RUNNING
+
+    with pytest.raises(Conflict, match="Pia is adding a rule for this address just now"):
+        accept(ana)
+    assert not Entry.objects.exists()
+
+
+def test_a_rule_that_came_between_the_look_and_the_call_is_told_as_what_it_is(
+    ana: Member, pia: Member, accept: Accept, emailsec: Simulator, time_: Time
+) -> None:
+    entry = accept(ana)
+    Entry.objects.update(state=EntryState.FAILED)  # so that the form does not see it
+    with_the_form(pia)
+    Entry.objects.update(state=EntryState.WAITING)
+    emailsec.faults.next("allow_policies.list", body=EMPTY, content_type="application/json", status=200)
+
+    time_.sent(entry)
+
+    assert calls(emailsec, "allow_policies.create") == 2
+    assert entry.explanation.startswith(f"Pia made a rule for {ADDRESS} already, on ")
 
 
 AMBIGUOUS: dict[str, dict[str, Any]] = {
