@@ -13,7 +13,7 @@ from settings_ui.resources import Resource, Values
 from settings_ui.resources.description import Filter, unstorable
 
 PER_PAGE = (50, 100, 200)
-DIRECTIONS = {"asc": "A to Z, oldest first", "desc": "Z to A, newest first"}
+DIRECTIONS = ("asc", "desc")
 _USUAL_PER_PAGE = 100
 _LAST_PAGE = 100_000
 _LONGEST = 1024
@@ -26,7 +26,10 @@ Wanted = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Criteria:
-    """One list as somebody wants to see it; `query()` is the same as part of an address."""
+    """One list as somebody wants to see it; `query()` is the same as part of an address.
+
+    Without an order it is the newest first. A form says `-pattern` for the order and the direction in one.
+    """
 
     search: str = ""
     filters: Mapping[str, Wanted] = field(default_factory=dict)
@@ -84,6 +87,8 @@ def read(resource: Resource, query: QueryDict) -> Criteria:
             given.remove(taken_here)
         if name not in _OF_THE_PAGE:
             ignored += [f"{name}={value}" for value in given]
+    if (order := taken.get("order", "")).startswith("-"):
+        taken |= {"order": order.removeprefix("-"), "direction": "desc"}
     asked: dict[str, Wanted] = {**taken, **several}
     return Criteria(
         search=taken.get("search", ""),
@@ -106,7 +111,7 @@ def _is_meant(resource: Resource, known: Mapping[str, Filter], orders: set[str],
         case "per_page":
             return value in {str(number) for number in PER_PAGE}
         case "order":
-            return value in orders
+            return value.removeprefix("-") in orders
         case "direction":
             return bool(orders) and value in DIRECTIONS
         case "search":

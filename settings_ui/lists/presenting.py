@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from dashboard.access.models import Member
 from dashboard.upstream.connection import get_client
 from dashboard.web.errors import ErrorText, explain
+from settings_ui.entries import words as lives
 from settings_ui.entries.knowing import Known, who
 from settings_ui.lists import words
-from settings_ui.lists.criteria import DIRECTIONS, PER_PAGE, Criteria
-from settings_ui.lists.queries import Listed
+from settings_ui.lists.criteria import PER_PAGE, Criteria
+from settings_ui.lists.queries import NEWEST, Listed
 from settings_ui.resources import Resource
 from settings_ui.resources.description import Option
 
@@ -75,7 +76,8 @@ class LineOfList:
 
     @property
     def ends_on(self) -> str:
-        return words.day(self.known.expires_at)
+        """Its last day, which is one of UTC wherever it is told."""
+        return lives.day(self.known.expires_at) if self.known.expires_at else ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,23 @@ class ListPage:
             yield Choice(one.name, one.label, value if isinstance(value, str) else ", ".join(value), one.options)
 
     @property
-    def directions(self) -> dict[str, str]:
-        return DIRECTIONS
+    def orders(self) -> Iterator[Option]:
+        """Order and direction as one choice; the first is what a list comes in by itself."""
+        yield Option("", "newest first")
+        yield Option(NEWEST, "oldest first")
+        for one in self.resource.orders:
+            if one.value != NEWEST:
+                yield Option(one.value, f"{one.word}, A to Z")
+                yield Option(f"-{one.value}", f"{one.word}, Z to A")
+
+    @property
+    def order(self) -> str:
+        """The chosen one of these."""
+        criteria = self.criteria
+        if criteria.order in ("", NEWEST):
+            is_down = criteria.direction == "desc" or not (criteria.order or criteria.direction)
+            return "" if is_down else NEWEST
+        return f"-{criteria.order}" if criteria.direction == "desc" else criteria.order
 
     @property
     def sizes(self) -> tuple[int, ...]:

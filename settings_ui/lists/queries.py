@@ -17,6 +17,7 @@ from settings_ui.models import Change, ChangeState, Difference, Line, LineState,
 from settings_ui.resources import Resource, Values
 
 CALL_SECONDS = 8.0
+NEWEST = "created_at"  # the order of a list that is asked for no other; every list that has orders has this one
 _MOST_PAST = 50
 NOT_HAPPENED = (LineState.DRAFT, LineState.LEFT_OUT, LineState.CANCELLED)
 
@@ -52,8 +53,8 @@ def listed(resource: Resource, criteria: Criteria) -> Listed:
             resource.name,
             filters=criteria.filters,
             search=criteria.search or None,
-            order=criteria.order or None,
-            direction=criteria.direction or None,
+            order=criteria.order or (NEWEST if resource.orders else None),
+            direction=criteria.direction or ("asc" if criteria.order else "desc") if resource.orders else None,
             page=criteria.page,
             per_page=criteria.per_page,
             budget=CALL_SECONDS,

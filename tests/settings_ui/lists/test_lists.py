@@ -136,6 +136,47 @@ def test_every_order_goes_up_and_down(
     assert labels(page) == (expected if direction == "asc" else expected[::-1])
 
 
+@EVERY
+def test_each_order_has_a_name_and_the_list_comes_in_the_one_that_is_shown(
+    resource: Resource, emailsec: Simulator, manager: Client, shown: Shown
+) -> None:
+    page = shown(manager, address(resource))
+    offered = {one["value"]: one.text for one in page.select("#asked-order option")}
+    if not resource.orders:
+        assert not offered
+        return
+    assert page.select_one("#asked-order [selected]").text == "newest first"
+    newest = [
+        entry[resource.identity[0]] for entry in sorted(there(emailsec, resource), key=lambda e: -e["created_at"])
+    ]
+    assert labels(page) == newest
+
+    for value, word in offered.items():
+        chosen = shown(manager, f"{address(resource)}?order={value}")
+        assert chosen.select_one("#asked-order [selected]").text == word
+        if value.startswith("-"):
+            up = shown(manager, f"{address(resource)}?order={value[1:]}&direction=asc")
+            assert labels(chosen) == labels(up)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ("direction=asc", "oldest first"),
+        ("order=created_at", "oldest first"),
+        ("order=created_at&direction=desc", "newest first"),
+        ("order=pattern&direction=desc", "Pattern, Z to A"),
+        ("order=pattern", "Pattern, A to Z"),
+    ],
+)
+def test_an_order_in_the_address_is_the_one_that_is_chosen(
+    said: str, word: str, emailsec: Simulator, manager: Client, shown: Shown
+) -> None:
+    page = shown(manager, f"{address(ALLOW)}?{said}")
+
+    assert page.select_one("#asked-order [selected]").text == word
+
+
 def test_the_search_of_the_service_is_called_loose_and_a_list_without_one_has_no_field(
     generation: Simulator, manager: Client, shown: Shown
 ) -> None:
