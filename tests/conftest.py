@@ -12,8 +12,8 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client, TransactionTestCase
 
-from dashboard.access.models import Member
-from dashboard.access.roles import Role
+from dashboard.access.models import Member, TeamRole
+from dashboard.access.roles import Permission, Role
 from dashboard.audit import guards
 
 
@@ -127,6 +127,19 @@ def admin(ada: Member) -> Client:
 @pytest.fixture
 def viewer(vera: Member) -> Client:
     return _browser(vera)
+
+
+@pytest.fixture
+def composed(db: None) -> Callable[..., Client]:
+    """The browser of a member whose role a team composed of exactly these rights."""
+
+    def sign_in(*rights: Permission) -> Client:
+        name = f"composed-{TeamRole.objects.count() + 1}"
+        held = [Permission.ACCOUNT_OWN.value, *(right.value for right in rights)]
+        TeamRole.objects.create(name=name, label=name.title(), permissions=held)
+        return _browser(Member.objects.create_user(name, f"{name}@corp.example", "correct horse battery", role=name))
+
+    return sign_in
 
 
 @pytest.fixture

@@ -201,7 +201,9 @@ def _found(resource: Resource, values: dict[str, Any]) -> Standing | None:
 
 
 def _check(actor: Member, permission: Permission) -> None:
-    if not actor.may(permission):
-        raise PermissionDenied(permission.value)
+    """A rule from a message shows whom the message names: who may not see messages makes none from them."""
+    for needed in (permission, Permission.MESSAGE_READ):
+        if not actor.may(needed):
+            raise PermissionDenied(needed.value)
     if not actor.scope.is_whole:
         raise OutsideScope(str(actor.scope))

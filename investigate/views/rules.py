@@ -36,6 +36,7 @@ from settings_ui.models import Change, Entry
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_BLOCK, whole=True)
+@requires(Permission.MESSAGE_READ, whole=True)
 def block_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """GET shows whom the message names and what blocking each would do, POST does it."""
     if request.method != "POST":
@@ -57,6 +58,7 @@ def block_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_safe
 @requires(Permission.POLICY_BLOCK, whole=True)
+@requires(Permission.MESSAGE_READ, whole=True)
 def try_block(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """How much recent mail a block would have refused; asked for by a panel that is open, until it is known."""
     message = message_for(member_of(request), investigate_id)
@@ -76,6 +78,7 @@ def try_block(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_ACCEPT, whole=True)
+@requires(Permission.MESSAGE_READ, whole=True)
 def allow_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """GET says what the narrowest rule would allow, POST makes it."""
     if request.method != "POST":
@@ -99,6 +102,7 @@ def allow_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_WRITE, whole=True)
+@requires(Permission.MESSAGE_READ, whole=True)
 def guard_name(request: HttpRequest, investigate_id: str) -> HttpResponse:
     """GET shows the name the message writes under, POST puts it on the impersonation registry."""
     if request.method != "POST":

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import time_machine
 from bs4 import BeautifulSoup
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import Message
 from investigate.models import DeskChange
+from investigate.rules import services
 from settings_ui.models import Change, Entry, Line, Source
 from tests.conftest import HTMX
 from tests.investigate.rules.conftest import Find, listed, seen, sent
@@ -342,3 +345,27 @@ def test_hostile_addresses_are_shown_as_text_and_never_offered(
     assert panel.select_one("[value=reply-to]").has_attr("disabled")
     assert analyst.post(url_of(phish), sent(candidate="from"), headers=HTMX).status_code == 422
     assert not Line.objects.exists()
+
+
+@pytest.mark.parametrize("room", ["block", "block/try?candidate=from", "allow", "guard"])
+def test_the_right_to_make_rules_shows_no_message(
+    room: str, composed: Callable[..., Client], phish: Message, emailsec: Any
+) -> None:
+    makes_rules = (Permission.POLICY_BLOCK, Permission.POLICY_ACCEPT, Permission.POLICY_WRITE, Permission.POLICY_READ)
+    url = f"/investigate/{phish.id}/{room}"
+    answer = composed(*makes_rules).get(url, headers=HTMX)
+
+    assert answer.status_code == 403
+    assert domain_of(phish) not in answer.content.decode()
+    assert composed(*makes_rules, Permission.MESSAGE_READ).get(url, headers=HTMX).status_code == 200
+
+
+def test_the_service_makes_no_rule_for_who_may_not_see_the_message(
+    composed: Callable[..., Client], phish: Message, emailsec: Any
+) -> None:
+    composed(Permission.POLICY_BLOCK)
+    actor = Member.objects.get(username__startswith="composed")
+
+    with pytest.raises(PermissionDenied, match="message:read"):
+        services.block(actor=actor, investigate_id=phish.id, request=None, **sent())
+    assert not Change.objects.exists()
