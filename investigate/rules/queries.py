@@ -24,6 +24,7 @@ from settings_ui.models import (
     Entry,
     EntryState,
     Line,
+    Origin,
     Source,
     StepState,
 )
@@ -108,7 +109,7 @@ def changes_of(member: Member) -> QuerySet[Change]:
 
 def accepted_of(member: Member) -> QuerySet[Entry]:
     """Senders that were accepted, the same way."""
-    found = transitions.of_account()
+    found = transitions.of_account().filter(origin=Origin.ACCEPT)
     return found if member.may(Permission.POLICY_READ) else found.filter(owner=member)
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
 from settings_ui.entries import sending
-from settings_ui.models import Change, Entry, EntryState
+from settings_ui.models import Change, Entry, EntryState, Origin
 from tests.conftest import HTMX
 from tests.investigate.fixing.conftest import find as find_good
 from tests.investigate.rules.conftest import listed, seen, sent
@@ -187,3 +187,16 @@ def test_the_registry_is_for_policy_managers(
     assert not Change.objects.exists()
     button = soup(client.get(f"/investigate/{phish.id}/")).select_one("[data-key=p]")
     assert button["data-why"] == "Your role may not change the account's settings: ask a policy manager."
+
+
+def test_an_entry_of_the_settings_has_no_page_among_the_rules(
+    analyst: Client, ana: Member, supplier: Message, emailsec: Any
+) -> None:
+    analyst.post(f"/investigate/{supplier.id}/allow", allowing())
+    entry = Entry.objects.get()
+    urls = [f"/investigate/rules/accepted/{entry.pk}/", f"/investigate/rules/accepted/{entry.pk}/undo"]
+    assert analyst.get(urls[0]).status_code == 200
+    Entry.objects.filter(pk=entry.pk).update(origin=Origin.NOTED)
+
+    assert analyst.get(urls[0]).status_code == 404
+    assert analyst.post(urls[1]).status_code == 404
