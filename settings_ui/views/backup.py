@@ -50,6 +50,7 @@ def backup_file(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.POLICY_WRITE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 def compare(request: HttpRequest) -> HttpResponse:
     """Keep an uploaded backup, and lead to its comparison."""
     form = CompareForm(request.POST, request.FILES)
@@ -66,6 +67,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.POLICY_WRITE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 def compared(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
     """The backup beside the account as it is now; nothing is sent."""
     found = keeping.kept(cast("Member", request.user), upload_id)
@@ -76,6 +78,7 @@ def compared(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.POLICY_WRITE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 def restore(request: HttpRequest) -> HttpResponse:
     """Make dry runs of what was ticked; each is decided on its own page."""
     member = cast("Member", request.user)

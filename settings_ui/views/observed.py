@@ -30,6 +30,7 @@ def observed(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.POLICY_WRITE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 def read_again(request: HttpRequest) -> HttpResponse:
     """Have every list read as soon as a worker can; a list that was read within the minute is not."""
     days = _days(request.POST.get("days"))

@@ -286,3 +286,24 @@ def test_an_older_server_says_what_it_does_not_have(generation: Simulator, polic
 
     told = "sending domain restrictions, content policies and URL ignore patterns"
     assert (told in page.text) == is_older
+
+
+def test_the_right_to_write_rules_reads_none_of_them(
+    emailsec: Simulator, policy_manager: Client, composed: Callable[..., Client], soup: Soup
+) -> None:
+    writer = composed(Permission.POLICY_WRITE)
+    backup = taken(policy_manager)
+    upload(policy_manager, backup)
+    Upload.objects.update(member=Member.objects.get(username__startswith="composed"))
+    kept = Upload.objects.get()
+
+    answers = [
+        upload(writer, backup),
+        writer.get(f"/settings/backup/compare/{kept.pk}/"),
+        writer.post(
+            "/settings/backup/restore", {"upload": kept.pk, "operation_key": "k", "pick": "block_senders/file:all"}
+        ),
+        writer.post("/settings/observed/read"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4
