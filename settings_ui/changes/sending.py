@@ -8,6 +8,7 @@ call of a change is on its way at a time; one without an answer is looked for be
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ from settings_ui.resources.description import Resource
 log = structlog.get_logger("mailwarden.changes")
 
 CALL_SECONDS = settings.CALL_SECONDS / 2  # with the reading before it half of what a claim lasts
+LEAST_SECONDS = 1.0  # a call with less comes to nothing
 STALE_SECONDS = 0.8 * settings.CALL_SECONDS  # between claim and call; a worker held up longer may have been overtaken
 STEP_SECONDS = 10.0  # a task sends so long, then rings for the next one, so that a stop never waits for it
 HELD_SECONDS = 2.0  # until a change whose row another process holds is looked at again
@@ -60,18 +62,19 @@ _FOR_SOMEBODY_TO_MEND = (errors.CredentialsRefused, errors.NotPermitted)
 _ONE_BY_ONE = "This server takes these one at a time."
 
 
-def step(change_id: uuid.UUID | str, *, seconds: float = CALL_SECONDS, is_fresh: bool = False) -> None:
+def step(change_id: uuid.UUID | str, *, until: float = math.inf, is_fresh: bool = False) -> None:
     """Carry a change on as far as it goes now. Harmless when nothing is due, and when another worker is at it.
 
-    `is_fresh`: what is changed was read just now, and compared. A change of another account stays as it is.
+    `until`: how long somebody waits for it, on the monotonic clock; what is left then is a worker's. `is_fresh`: what
+    is changed was read just now, and compared. A change of another account stays as it is.
     """
     change = planning.of_account().filter(pk=change_id).first()
     if change is None or (change.state == ChangeState.WAITING and not transitions.start(change)):
         return
     started = time.monotonic()
     while (step_id := _next_in_turn(change)) is not None:
-        send(step_id, seconds=seconds, is_fresh=is_fresh)
-        if time.monotonic() - started > STEP_SECONDS:
+        send(step_id, until=until, is_fresh=is_fresh)
+        if time.monotonic() - started > STEP_SECONDS or _is_over(until):
             ring_for(change, after=0)
             return
 
@@ -86,7 +89,7 @@ def ring_for(change: Change, *, after: float) -> bool:
 def send(
     step_id: uuid.UUID,
     *,
-    seconds: float = CALL_SECONDS,
+    until: float = math.inf,
     is_fresh: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -96,23 +99,33 @@ def send(
     if step is None:
         return
     if told := rights.why_not_sent(step.change):
-        _fail(step, looking.lines_of(step, LineState.SENDING), f"Nothing was sent: {told}", is_all=True)
+        _fail(step, looking.lines_of(step, LineState.SENDING), f"Nothing was sent: {told}", until, is_all=True)
         return
     try:
-        if not is_fresh and not _left_out_what_changed(step):
+        if not is_fresh and not _left_out_what_changed(step, until):
             return
         lines = _prepared(step)
     except errors.EmailSecurityError as problem:
-        _could_not_send(step, problem)
+        _could_not_send(step, problem, until)
         return
     if not lines:
         transitions.settle(step, [], explanation="Nothing was left to send.")
-    elif clock() - claimed > STALE_SECONDS:
+    elif clock() - claimed > STALE_SECONDS or _is_over(until):
         transitions.give_back(step, after=0)
     elif transitions.note_sent(step):
-        _carry_out(step, lines, min(seconds, CALL_SECONDS))
+        _carry_out(step, lines, until)
     else:
         transitions.give_back(step, after=0)
+
+
+def seconds_left(until: float, most: float) -> float:
+    """What a call may take."""
+    return max(LEAST_SECONDS, min(most, until - time.monotonic()))
+
+
+def _is_over(until: float) -> bool:
+    """Whether there is no time for another call while somebody waits."""
+    return until - time.monotonic() < LEAST_SECONDS
 
 
 # --- which call is next -----------------------------------------------------------------------------------------------
@@ -161,7 +174,7 @@ def _rest(change: Change, step: Step) -> None:
 # --- before the call --------------------------------------------------------------------------------------------------
 
 
-def _left_out_what_changed(step: Step) -> bool:
+def _left_out_what_changed(step: Step, until: float) -> bool:
     """Compare what stands there with what was decided about, and leave out what is another by now; nobody's change is
     overwritten. False where the call was overtaken.
     """
@@ -169,7 +182,7 @@ def _left_out_what_changed(step: Step) -> bool:
     lines = [line for line in looking.lines_of(step, LineState.SENDING) if line.before is not None and line.upstream_id]
     if not lines:
         return True
-    there = looking.standing(resource, lines, seconds=looking.READ_SECONDS)
+    there = looking.standing(resource, lines, seconds=seconds_left(until, looking.READ_SECONDS))
     left_out = []
     for line in lines:
         entry = there.get(line.upstream_id)
@@ -201,22 +214,24 @@ def _add_networks(line: Line) -> bool:
     return True
 
 
-def _could_not_send(step: Step, problem: errors.EmailSecurityError) -> None:
+def _could_not_send(step: Step, problem: errors.EmailSecurityError, until: float) -> None:
     """Provably nothing was sent. It waits, or has failed where waiting does not help."""
     change = step.change
     if isinstance(problem, _FOR_SOMEBODY_TO_MEND):
-        _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), problem=problem, is_all=True)
+        _fail(
+            step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), until, problem=problem, is_all=True
+        )
         return
     if isinstance(problem, (errors.Rejected, errors.NotOnThisServer)):
-        _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), problem=problem)
+        _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), until, problem=problem)
         return
     told = words.pause(problem)
     if change.source != Source.FILE and timezone.now() - _turn_of(step) > GIVE_UP_AFTER:
         told = f"{told} It was given up after an hour of tries."
-        _fail(step, looking.lines_of(step, LineState.SENDING), told, problem=problem)
+        _fail(step, looking.lines_of(step, LineState.SENDING), told, until, problem=problem)
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(step.attempt - 1, 5))
-    _stored(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told))
+    _stored(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told), until)
 
 
 def _turn_of(step: Step) -> dt.datetime:
@@ -228,24 +243,24 @@ def _turn_of(step: Step) -> dt.datetime:
 # --- the call ---------------------------------------------------------------------------------------------------------
 
 
-def _carry_out(step: Step, lines: list[Line], seconds: float) -> None:
+def _carry_out(step: Step, lines: list[Line], until: float) -> None:
     """Make the call and store what came of it."""
     call = _single if step.operation != Operation.BATCH else _batch
     try:
-        outcomes = call(step, lines, seconds)
+        outcomes = call(step, lines, seconds_left(until, CALL_SECONDS))
     except (errors.RateLimited, errors.Unavailable) as problem:
-        _could_not_send(step, problem)
+        _could_not_send(step, problem, until)
     except _FOR_SOMEBODY_TO_MEND as problem:
-        _fail(step, lines, words.refusal(problem), problem=problem, is_all=True)
+        _fail(step, lines, words.refusal(problem), until, problem=problem, is_all=True)
     except (errors.Rejected, errors.NotFound, errors.NotOnThisServer) as problem:
         log.warning("change_refused", step=str(step.pk), error=type(problem).__name__, status=problem.status)
-        (_refused if step.operation != Operation.BATCH else _batch_refused)(step, lines, problem)
+        (_refused if step.operation != Operation.BATCH else _batch_refused)(step, lines, problem, until)
     except errors.EmailSecurityError as problem:
         log.warning("change_unknown", step=str(step.pk), error=type(problem).__name__, status=problem.status)
         lost = [Outcome(line, LineState.UNKNOWN) for line in lines]
-        _stored(partial(transitions.settle, step, lost, status=problem.status, ray_id=problem.ray_id))
+        _stored(partial(transitions.settle, step, lost, status=problem.status, ray_id=problem.ray_id), until)
     else:
-        _stored(partial(transitions.settle, step, outcomes, explanation=_told(outcomes)))
+        _stored(partial(transitions.settle, step, outcomes, explanation=_told(outcomes)), until)
     # Anything else is a fault of ours after the call was noted as sent: the row stays `sending` until its claim
     # expires and is then looked up, because nobody can say how far it came.
 
@@ -311,37 +326,38 @@ def _priority(step: Step) -> Priority:
 # --- what a refusal means ---------------------------------------------------------------------------------------------
 
 
-def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError) -> None:
+def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, until: float) -> None:
     """One entry was refused, or is not there."""
     (line,) = lines
     resource = BY_NAME[step.change.resource]
     if resource.name == "domains" and line.verb == Verb.CHANGE and _wants_networks(problem) and _add_networks(line):
-        _stored(partial(transitions.give_back, step, after=0, resent=[line]))
+        _stored(partial(transitions.give_back, step, after=0, resent=[line]), until)
         return
     if isinstance(problem, errors.NotFound) and line.upstream_id:
-        _store_end(step, [_missing(step, line, problem)], problem)
+        _store_end(step, [_missing(step, line, problem, until)], problem, until)
         return
     problems = words.problems_of(resource, problem.pointers, problem)
     told = "" if problems else words.refusal(problem)
-    _store_end(step, [Outcome(line, LineState.FAILED, told, problems)], problem)
+    _store_end(step, [Outcome(line, LineState.FAILED, told, problems)], problem, until)
 
 
 def _wants_networks(problem: errors.EmailSecurityError) -> bool:
     return any(pointer.rpartition("/")[2] == "ip_restrictions" for pointer, _ in problem.pointers)
 
 
-def _missing(step: Step, line: Line, problem: errors.EmailSecurityError) -> Outcome:
+def _missing(step: Step, line: Line, problem: errors.EmailSecurityError, until: float) -> Outcome:
     """What a 404 makes of a line: the service itself says that the entry is gone, or something in between did."""
-    if not _is_gone(step, line):
+    if not _is_gone(step, line, until):
         return Outcome(line, LineState.FAILED, words.refusal(problem))
     if line.verb == Verb.REMOVE:
         return Outcome(line, LineState.DONE, words.GONE_ALREADY)
     return Outcome(line, LineState.FAILED, words.GONE)
 
 
-def _is_gone(step: Step, line: Line) -> bool:
+def _is_gone(step: Step, line: Line, until: float) -> bool:
+    seconds = seconds_left(until, CALL_SECONDS / 2)
     try:
-        get_client().entry(step.change.resource, line.upstream_id, budget=CALL_SECONDS / 2, priority=Priority.ACTION)
+        get_client().entry(step.change.resource, line.upstream_id, budget=seconds, priority=Priority.ACTION)
     except errors.NotFound:
         return True
     except errors.EmailSecurityError:
@@ -349,12 +365,12 @@ def _is_gone(step: Step, line: Line) -> bool:
     return False
 
 
-def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError) -> None:
+def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, until: float) -> None:
     """Nothing of it was carried out: fail what is to blame, and plan the rest anew. Of domains a part may have been:
     that is looked at first.
     """
     if isinstance(problem, errors.NotOnThisServer) and not get_client().offers(step.change.resource, "batch"):
-        _stored(partial(transitions.split, step, [], explanation=_ONE_BY_ONE))
+        _stored(partial(transitions.split, step, [], explanation=_ONE_BY_ONE), until)
         return
     done: list[Outcome] = []
     if step.change.resource == "domains":
@@ -362,14 +378,14 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             done = _carried_out(step, lines)
         except errors.EmailSecurityError:  # it is looked for, as after no answer
             lost = [Outcome(line, LineState.UNKNOWN) for line in lines]
-            _stored(partial(transitions.settle, step, lost, explanation=words.refusal(problem)))
+            _stored(partial(transitions.settle, step, lost, explanation=words.refusal(problem)), until)
             return
     settled = {outcome.line.pk for outcome in done}
-    blamed = [one for one in _blamed(step, lines, problem) if one.line.pk not in settled]
+    blamed = [one for one in _blamed(step, lines, problem, until) if one.line.pk not in settled]
     told = words.refusal(problem)
     if _is_refused_as_a_whole(step.change):
         rest = f"Cloudflare refuses most of it. {told}"
-        _fail(step, lines, rest, problem=problem, is_all=True)
+        _fail(step, lines, rest, until, problem=problem, is_all=True)
         return
     settled |= {outcome.line.pk for outcome in blamed}
     left = [line for line in lines if line.pk not in settled]
@@ -384,7 +400,8 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             into=into,
             status=problem.status,
             ray_id=problem.ray_id,
-        )
+        ),
+        until,
     )
 
 
@@ -406,7 +423,7 @@ def _carried_out(step: Step, lines: list[Line]) -> list[Outcome]:
     return outcomes
 
 
-def _blamed(step: Step, lines: list[Line], problem: errors.EmailSecurityError) -> list[Outcome]:
+def _blamed(step: Step, lines: list[Line], problem: errors.EmailSecurityError, until: float) -> list[Outcome]:
     """The lines that the pointers name, each with what is wrong at its fields."""
     resource = BY_NAME[step.change.resource]
     arrays = {planning.ARRAYS[verb]: _of(lines, verb) for verb in planning.SENT}
@@ -419,14 +436,19 @@ def _blamed(step: Step, lines: list[Line], problem: errors.EmailSecurityError) -
             line = there[int(place)]
             named[line.pk] = line
             told.setdefault(line.pk, []).append(("/" + "/".join(part for part in rest if part), text))
-    return [_blame(step, resource, line, told[pk], problem) for pk, line in named.items()]
+    return [_blame(step, resource, line, told[pk], problem, until) for pk, line in named.items()]
 
 
 def _blame(
-    step: Step, resource: Resource, line: Line, pointers: list[tuple[str, str]], problem: errors.EmailSecurityError
+    step: Step,
+    resource: Resource,
+    line: Line,
+    pointers: list[tuple[str, str]],
+    problem: errors.EmailSecurityError,
+    until: float,
 ) -> Outcome:
     if isinstance(problem, errors.NotFound):
-        return _missing(step, line, problem)
+        return _missing(step, line, problem, until)
     problems = words.problems_of(resource, pointers, problem)
     return Outcome(line, LineState.FAILED, "" if problems else words.refusal(problem), problems)
 
@@ -435,32 +457,36 @@ def _fail(
     step: Step,
     lines: Sequence[Line],
     told: str,
+    until: float,
     *,
     problem: errors.EmailSecurityError | None = None,
     is_all: bool = False,
 ) -> None:
     """Provably not carried out; `is_all`: nothing more of the change can be, either."""
     outcomes = [Outcome(line, LineState.FAILED, told) for line in lines]
-    _store_end(step, outcomes, problem, explanation=told, rest=told if is_all else "")
+    _store_end(step, outcomes, problem, until, explanation=told, rest=told if is_all else "")
 
 
 def _store_end(
     step: Step,
     outcomes: Sequence[Outcome],
     problem: errors.EmailSecurityError | None,
+    until: float,
     *,
     explanation: str = "",
     rest: str = "",
 ) -> None:
     status, ray_id = (problem.status, problem.ray_id) if problem is not None else (None, None)
     said = explanation or (words.refusal(problem) if problem is not None else "")
-    _stored(partial(transitions.settle, step, outcomes, explanation=said, rest=rest, status=status, ray_id=ray_id))
+    _stored(
+        partial(transitions.settle, step, outcomes, explanation=said, rest=rest, status=status, ray_id=ray_id), until
+    )
 
 
-def _stored(store: Callable[[], object]) -> None:
+def _stored(store: Callable[[], object], until: float) -> None:
     """Store an answer, also where the database is away for a moment: what was answered is told only once.
 
-    In the end the row stays `sending`, and is looked up once its claim has expired.
+    In the end, or where nobody waits so long, the row stays `sending`, and is looked up once its claim has expired.
     """
     for wait in STORE_WAITS:
         try:
@@ -470,6 +496,8 @@ def _stored(store: Callable[[], object]) -> None:
                 raise
             log.warning("answer_not_stored_yet", error=type(problem).__name__)
             connection.close()
+            if time.monotonic() + wait > until:
+                break
             time.sleep(wait)
         else:
             return

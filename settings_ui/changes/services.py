@@ -7,6 +7,7 @@ file wait out the undo window and are sent by a worker.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,7 +68,8 @@ __all__ = [
     "undo",
 ]
 
-SAVE_SECONDS, READ_SECONDS = 8.0, 4.0  # a person waits for these
+SAVE_SECONDS = 12.0  # a person waits for a form, with everything that it asks; then it goes on by itself
+READ_SECONDS = 4.0  # of these, for a comparison
 LONGEST_REASON, LONGEST_TICKET = 1000, 100
 _KEY = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _USED = "This form was used already, for something else. Nothing was sent."
@@ -93,6 +95,7 @@ def create(
 
     Raises PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
+    until = time.monotonic() + SAVE_SECONDS
     right = permission or resource.write
     rights.check(actor, right)
     if not get_client().offers(resource.name, "create"):
@@ -103,7 +106,7 @@ def create(
     change = _change(
         actor, resource, ChangeKind.CREATE, right, reason, ticket, source=source, investigate_id=investigate_id
     )
-    return _sent_at_once(_written(change, [new], operation_key, request))
+    return _sent_at_once(_written(change, [new], operation_key, request), until)
 
 
 def edit(
@@ -123,6 +126,7 @@ def edit(
 
     Raises ChangedMeanwhile, PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
+    until = time.monotonic() + SAVE_SECONDS
     rights.check(actor, resource.write)
     if told := resource.fixed_because(before):
         raise NotPossible(told)
@@ -136,11 +140,11 @@ def edit(
     if _KEY.fullmatch(operation_key) and (again := _same(change, [new], operation_key)):
         return again
     known = _told_about(resource, entry_id)
-    theirs = _compared(resource, entry_id, before)
+    theirs = _compared(resource, entry_id, before, until)
     change = _written(change, [new], operation_key, request)
     # From its own row on nobody else of us can be at the entry; who was before that wrote it down as well.
     is_fresh = theirs is not None and _told_about(resource, entry_id, but=change) == known
-    return _sent_at_once(change, is_fresh=is_fresh)
+    return _sent_at_once(change, until, is_fresh=is_fresh)
 
 
 def remove(
@@ -381,18 +385,19 @@ def _same(change: Change, drafts: Sequence[Draft], operation_key: str) -> Change
     return made
 
 
-def _sent_at_once(change: Change, *, is_fresh: bool = False) -> Change:
-    """Send a change that was just written down, and answer what came of it."""
+def _sent_at_once(change: Change, until: float, *, is_fresh: bool = False) -> Change:
+    """Send a change that was just written down, and answer what came of it while somebody waits."""
     if change.state == ChangeState.WAITING:
-        sending.step(change.pk, seconds=SAVE_SECONDS, is_fresh=is_fresh)
+        sending.step(change.pk, until=until, is_fresh=is_fresh)
         change.refresh_from_db()
     return change
 
 
-def _compared(resource: Resource, entry_id: str, before: Values) -> SettingsEntry | None:
+def _compared(resource: Resource, entry_id: str, before: Values, until: float) -> SettingsEntry | None:
     """The entry as it stands, if it still says what it did; None where it cannot be read: then it is compared later."""
+    seconds = sending.seconds_left(until, READ_SECONDS)
     try:
-        theirs = get_client().entry(resource.name, entry_id, budget=READ_SECONDS, priority=Priority.ACTION)
+        theirs = get_client().entry(resource.name, entry_id, budget=seconds, priority=Priority.ACTION)
     except errors.NotFound:
         raise ChangedMeanwhile(None) from None
     except (errors.CredentialsRefused, errors.NotPermitted, errors.NotOnThisServer) as problem:

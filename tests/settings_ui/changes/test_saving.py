@@ -233,6 +233,37 @@ def test_a_form_that_could_not_be_sent_for_an_hour_is_given_up(emailsec: Simulat
     assert worked(change, after=60).state == ChangeState.RUNNING, "it has its hour anew"
 
 
+def test_what_there_was_no_time_for_while_somebody_waited_goes_out_by_itself(
+    emailsec: Simulator, pia: Member, standing: Standing, monkeypatch: pytest.MonkeyPatch, rung: Callable[[], Any]
+) -> None:
+    (entry,) = standing()
+    monkeypatch.setattr(services, "SAVE_SECONDS", 0.5)
+    change = edited(pia, entry, comments="new")
+    assert (change.state, change.steps.get().state) == (ChangeState.RUNNING, StepState.WAITING)
+    assert calls(emailsec, "block_senders.patch") == 0
+    assert rung() == [("settings_ui.tasks.step_change", str(change.pk))]
+    assert worked(change).state == ChangeState.DONE
+
+
+@pytest.mark.parametrize("verb", ["PATCH", "GET"])
+def test_one_time_is_for_everything_a_form_asks(
+    emailsec: Simulator, wire: Wire, pia: Member, standing: Standing, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    (entry,) = standing()
+    monkeypatch.setattr(services, "SAVE_SECONDS", 2.0)
+    asked: list[float] = []
+
+    def ask(request: httpx.Request) -> None:
+        asked.append(request.extensions["timeout"]["read"])
+        wire.before[verb] = ask
+
+    wire.before[verb] = ask
+    emailsec.faults.next("block_senders.patch", status=404)
+    edited(pia, entry, comments="new")
+    assert len(asked) == (1 if verb == "PATCH" else 2), "to compare, and whether it is gone"
+    assert max(asked) <= 2.0
+
+
 def test_the_hour_of_a_call_begins_when_it_is_its_turn(
     emailsec: Simulator, pia: Member, standing: Standing, take_away: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
