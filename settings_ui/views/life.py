@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,7 +13,9 @@ from django.views.decorators.http import require_http_methods
 from dashboard.access.decorators import requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
+from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.upstream.connection import get_client
+from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from settings_ui.entries import words
 from settings_ui.entries.knowing import who
@@ -38,10 +41,14 @@ def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
     if not form.is_valid():
         return _shown(request, resource, entry_id, form, status=422)
     try:
+        entry = get_client().entry(resource.name, entry_id)
+    except EmailSecurityError as problem:
+        return _refused(request, resource, entry_id, form, problem)
+    try:
         set_life(
             actor=cast("Member", request.user),
             resource=resource,
-            entry=get_client().entry(resource.name, entry_id),
+            entry=entry,
             life=form.life(),
             request=request,
             opened=request.POST.get("opened", "")[:60],
@@ -55,6 +62,17 @@ def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
     if wants_partial(request):
         return _shown(request, resource, entry_id, _form(resource, _stands(resource, entry_id)), told="Kept.")
     return HttpResponse(status=303, headers={"Location": f"{_address(resource, entry_id)}?done={KEPT}"})
+
+
+def _refused(
+    request: HttpRequest, resource: Resource, entry_id: str, form: LifeForm, problem: EmailSecurityError
+) -> HttpResponse:
+    """The account has no such entry, or does not say: nothing was kept, and what was typed is still there."""
+    text = errors.explain(problem)
+    wait = f" Try again in {text.back_in}." if text.back_in else ""
+    told = "This entry is gone." if isinstance(problem, NotFound) else text.title
+    form.add_error(None, f"{told} Nothing was kept, and what you wrote is still here.{wait}")
+    return _shown(request, resource, entry_id, form, status=text.status)
 
 
 def _form(resource: Resource, stands: Entry | None, data: Any = None) -> LifeForm:
@@ -84,6 +102,7 @@ def _shown(
         "form": form,
         "opened": version(stands),
         "known": known,
+        "ends_on": words.day(known.expires_at) if known.expires_at else "",
         "ends": words.left(known.expires_at) if known.expires_at and not known.is_going else "",
         "may_write": member.may(resource.write),
         "told": told,
@@ -93,7 +112,12 @@ def _shown(
         if status >= 400:
             response["HX-Retarget"], response["HX-Reswap"] = "#life", "innerHTML"
         return response
-    context["label"] = _label(resource, entry_id, stands)
+    try:
+        context["label"] = _label(resource, entry_id, stands)
+    except EmailSecurityError:
+        if not form.is_bound:
+            raise
+        context["label"] = "An entry without a name here"  # what was typed must not go for want of it
     return render(request, "settings_ui/life/page.html", context, status=status)
 
 
@@ -101,7 +125,8 @@ def _label(resource: Resource, entry_id: str, stands: Entry | None) -> str:
     """What people call it, from our own memory; Cloudflare is asked only about what was never seen."""
     if stands is not None:
         return stands.pattern
-    seen = Mirrored.objects.filter(resource=resource.name, upstream_id=entry_id).first()
+    mirrored = Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
+    seen = mirrored.filter(upstream_id=entry_id).first()
     return seen.label if seen else resource.label(get_client().entry(resource.name, entry_id).values())
 
 

@@ -25,8 +25,8 @@ from settings_ui.changes import services as changes
 from settings_ui.entries.announcing import ending_soon
 from settings_ui.entries.knowing import who
 from settings_ui.entries.life import Life, LifeForm, set_life, version
-from settings_ui.entries.rules import Conflict, NotPossible
-from settings_ui.models import Entry, EntryState, Origin
+from settings_ui.entries.rules import Conflict, NotPossible, end_of
+from settings_ui.models import Entry, EntryState, Mirrored, Origin
 from settings_ui.resources import BY_NAME, RESOURCES
 from settings_ui.watching.rounds import read_list, read_lists
 from tests.conftest import HTMX
@@ -294,6 +294,64 @@ def test_an_entry_that_is_gone_keeps_nothing(policy_manager: Client, emailsec: S
     assert policy_manager.post(address("0" * 8), LIFE | {"opened": "none"}).status_code == 404
     assert policy_manager.get(address("x", "no-such-list")).status_code == 404
     assert not Entry.objects.exists()
+
+
+@pytest.mark.parametrize("headers", [HTMX, {}])
+@pytest.mark.parametrize("is_away", [False, True])
+def test_what_was_typed_stays_where_the_entry_vanished_or_the_account_is_away(
+    policy_manager: Client,
+    stand: Stand,
+    emailsec: Simulator,
+    soup: Soup,
+    is_away: bool,
+    headers: dict[str, str],
+) -> None:
+    entry = stand()
+    if is_away:
+        emailsec.faults.next("block_senders.get", status=503, times=None)
+    else:
+        emailsec.settings.entries["block_senders"].pop(entry.id)
+
+    answer = policy_manager.post(address(entry.id), LIFE | {"opened": "none"}, headers=headers)
+
+    page = soup(answer)
+    assert answer.status_code == (503 if is_away else 404)
+    assert page.select_one("#life-ticket")["value"] == "SOC-9"
+    assert page.select_one("#life-reason").text.strip() == "seen in three mails"
+    told = page.select_one(".errors").text
+    assert "Nothing was kept, and what you wrote is still here." in told
+    assert ("This entry is gone." in told) is not is_away
+    assert not Entry.objects.exists()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles"])
+def test_a_last_day_is_the_same_day_for_everybody(
+    policy_manager: Client, pia: Member, stand: Stand, emailsec: Simulator, soup: Soup, zone: str
+) -> None:
+    Member.objects.filter(pk=pia.pk).update(time_zone=zone, shows_local_time=True)
+    entry = stand()
+    day = timezone.now().date() + dt.timedelta(days=40)
+    set_life(actor=pia, resource=BLOCK, entry=entry, life=Life(pia.pk, expires_at=end_of(day)), request=None)
+    told = f"{day.day} {day:%b %Y}"
+
+    life = soup(policy_manager.get(address(entry.id), headers=HTMX))
+    rows = soup(policy_manager.get(reverse("settings:list", args=["block-senders"])))
+
+    assert told in life.select_one(".pairs").text
+    assert life.select_one("#life-ends_on")["value"] == f"{day}"
+    assert rows.select_one(f'tr[data-id="{entry.id}"] .until').text == f"until {told}"
+
+
+def test_the_name_is_that_of_this_account(
+    policy_manager: Client, stand: Stand, emailsec: Simulator, soup: Soup
+) -> None:
+    entry = stand()
+    Mirrored.objects.create(
+        account_id="another", resource="block_senders", upstream_id=entry.id, label="theirs.example", values={},
+        first_seen_at=timezone.now(),
+    )  # fmt: skip
+
+    assert soup(policy_manager.get(address(entry.id))).select_one("h1").text == "evil.example"
 
 
 def test_hostile_text_is_text(policy_manager: Client, stand: Stand, emailsec: Simulator, soup: Soup) -> None:
