@@ -1,7 +1,7 @@
 """Tables for spreadsheets, written while they are read: RFC 4180, and no cell that a spreadsheet would run.
 
-Senders choose what stands in subjects, and anybody what stands in a note: a cell that would be taken for a formula
-begins with an apostrophe.
+Senders choose what stands in subjects, anybody what stands in a note, and whoever wrote a file what its columns are
+called: a cell that would be taken for a formula begins with an apostrophe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Echo:
 def pieces(columns: Sequence[str], steps: Iterable[Iterable[Sequence[object]]], *, with_mark: bool) -> Iterator[bytes]:
     """The file, one piece for the names of the columns and one for each step of rows."""
     writer = csv.writer(_Echo(), lineterminator="\r\n")
-    yield _encoded((BYTE_ORDER_MARK if with_mark else "") + writer.writerow(columns))
+    yield _encoded((BYTE_ORDER_MARK if with_mark else "") + writer.writerow([inert(name) for name in columns]))
     for rows in steps:
         yield _encoded("".join(writer.writerow([inert(cell) for cell in row]) for row in rows))
 

@@ -237,6 +237,17 @@ def test_bad_lines_come_back_with_what_is_wrong_and_can_be_mended(emailsec: Simu
     assert mended.lines.first().values["comments"] == "=1+1"
 
 
+def test_the_name_of_a_column_is_no_formula_either(emailsec: Simulator, policy_manager: Client) -> None:
+    change = change_of(upload(policy_manager, "pattern,=cmd|calc\nno address,x\n"))
+
+    answer = policy_manager.get(reverse("settings:bad_lines", args=[change.pk]))
+    file = b"".join(answer.streaming_content).decode()
+
+    assert list(rows_of(file)[0]) == ["pattern", "'=cmd|calc", "problem"]
+    mended = change_of(upload(policy_manager, file))
+    assert mended.lines.get().values["columns"] == ["pattern", "=cmd|calc", "problem"], "it is read as it was meant"
+
+
 def test_a_change_without_bad_lines_has_no_file_of_them(emailsec: Simulator, policy_manager: Client) -> None:
     change = change_of(upload(policy_manager, "pattern\nnew@evil.example\n"))
 
