@@ -12,6 +12,7 @@ from django.conf import settings
 from settings_ui.models import Entry, EntryState, Line, LineState, Mirrored, Origin, Verb
 from settings_ui.resources.allow_policies import ALLOW_POLICIES
 
+_CHUNK = 500  # ids in one question: a database takes so many parameters and no more
 _STANDING = (EntryState.ACTIVE, EntryState.REMOVING)
 
 
@@ -39,8 +40,15 @@ class Known:
 
 
 def who(resource_name: str, upstream_ids: Collection[str]) -> dict[str, Known]:
-    """What is known about each of these entries. Three questions to the database, however many entries there are."""
+    """What is known about each of these entries. Three questions to the database for every five hundred of them."""
     ids = list(upstream_ids)
+    known: dict[str, Known] = {}
+    for start in range(0, len(ids), _CHUNK):
+        known |= _who(resource_name, ids[start : start + _CHUNK])
+    return known
+
+
+def _who(resource_name: str, ids: list[str]) -> dict[str, Known]:
     account = {"account_id": settings.CLOUDFLARE_ACCOUNT_ID, "resource": resource_name}
     known = {
         one.upstream_id: _from_reading(one)
