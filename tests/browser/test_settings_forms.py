@@ -71,6 +71,18 @@ def test_an_entry_is_made_by_keyboard_beside_the_list(desk: Desk, open_page: Ope
     expect(row(page, "keyboard@supplier.example")).to_have_count(1)
 
 
+def test_nothing_stands_below_a_pattern_that_is_not_typed_yet(desk: Desk, open_page: OpenPage, mara: str) -> None:
+    page = open_page(desk, member=mara)
+    with page.expect_response(lambda answer: answer.url.endswith("/try")):
+        page.goto(f"{LIST}new")
+    expect(form_of(page).get_by_label("Pattern", exact=True)).to_be_visible()
+    expect(page.locator("#try.htmx-request")).to_have_count(0)
+    expect(page.locator("#try")).to_be_hidden()
+
+    form_of(page).get_by_label("Pattern", exact=True).fill("evil@lures.example")
+    expect(page.locator("#try")).to_contain_text("Would have matched", timeout=60_000)
+
+
 def test_what_is_wrong_takes_the_focus_and_leads_to_its_field(desk: Desk, open_page: OpenPage, mara: str) -> None:
     page = open_page(desk, member=mara)
     page.watched.allowed_statuses.add(422)
