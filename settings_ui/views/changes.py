@@ -37,6 +37,17 @@ from settings_ui.tables import dry_run
 PROOF_MINUTES = 10
 
 
+class ConfirmForm(forms.Form):
+    """Why a dry run shall happen."""
+
+    reason = forms.CharField(
+        required=False, max_length=services.LONGEST_REASON, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    ticket = forms.CharField(
+        required=False, max_length=services.LONGEST_TICKET, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+
 class DecisionForm(forms.Form):
     """Yes or no is in the button; a no says why."""
 
@@ -151,6 +162,7 @@ def look(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 @recently_proved(PROOF_MINUTES)
 def approve(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, change_id, services.approve)
@@ -158,6 +170,7 @@ def approve(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE, whole=True)
+@requires(Permission.POLICY_READ, whole=True)
 @recently_proved(PROOF_MINUTES)
 def refuse(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
     def say_no(*, fingerprint: str, **what: Any) -> Change:  # noqa: ARG001  a no is a no, whatever was shown
@@ -167,7 +180,7 @@ def refuse(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
 
 
 def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., Change]) -> HttpResponse:
-    """Who lends a special right has just proved who they are."""
+    """Who lends a special right has just proved who they are. While it waits for somebody, what was typed stays."""
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return _page(request, _found(change_id), form=form, status=422)
@@ -176,16 +189,23 @@ def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., C
     except services.NotPossible as problem:
         form.add_error("comment", str(problem))
         return _page(request, _found(change_id), form=form, status=422)
+    except services.Conflict as problem:
+        found = _found(change_id)
+        if not ChangeView(found, _member(request)).is_pending:
+            return _not_done(request, problem)
+        form.add_error(None, str(problem))
+        return _page(request, found, form=form, status=409)
 
 
 def _changed(request: HttpRequest, change_id: uuid.UUID, do: Callable[..., Change], **given: Any) -> HttpResponse:
-    """Carry it out, and lead to what is true afterwards."""
+    """Carry it out, and lead to what is true afterwards. `given`: what a form said; it shows what stood in the way."""
     found = _found(change_id)
     try:
         do(actor=_member(request), change=found, request=request, **given)
     except services.Conflict as problem:
-        advice = "Open the change again to see how it stands."
-        return errors.answer(request, ErrorText("This was not done.", str(problem), advice, 409))
+        if given:
+            raise
+        return _not_done(request, problem)
     except services.NotPossible as problem:
         if given:
             raise
@@ -198,19 +218,27 @@ def _changed(request: HttpRequest, change_id: uuid.UUID, do: Callable[..., Chang
     return _to(found)
 
 
+def _not_done(request: HttpRequest, problem: services.Conflict) -> HttpResponse:
+    advice = "Open the change again to see how it stands."
+    return errors.answer(request, ErrorText("This was not done.", str(problem), advice, 409))
+
+
 def _page(
     request: HttpRequest,
     found: Change,
     *,
     form: forms.Form | None = None,
-    problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
     member = _member(request)
     view = ChangeView(found, member)
-    context: dict[str, Any] = {"change": found, "view": view, "problem": problem, **_progress(request, view)}
+    context: dict[str, Any] = {"change": found, "view": view, **_progress(request, view)}
     if view.is_draft:
-        context |= {"run": dry_run.of(found), "may_confirm": view.is_mine and _holds(member, found), "confirm": None}
+        context |= {
+            "run": dry_run.of(found),
+            "may_confirm": view.is_mine and _holds(member, found),
+            "form": form or ConfirmForm(initial={"reason": found.reason, "ticket": found.ticket}),
+        }
         return render(request, "settings_ui/changes/change.html", context, status=status)
     if view.is_pending:
         may_decide = not view.why_not_decide

@@ -328,6 +328,32 @@ def test_who_decides_has_just_proved_who_they_are(ask: Ask, paul: Member) -> Non
     assert "proves first" in page
 
 
+@pytest.mark.parametrize("what", ["approve", "refuse"])
+def test_who_may_not_see_the_settings_learns_nothing_by_deciding(
+    ask: Ask, composed: Callable[..., Client], what: str
+) -> None:
+    change = ask()
+    decider = composed(Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
+    answer = decider.post(reverse(f"settings:{what}", args=[change.pk]), {"comment": "x" * 1001})
+    assert answer.status_code == 403
+    assert the_line(change).label not in answer.content.decode()
+
+
+@pytest.mark.parametrize(("comment", "status"), [("checked with sales", 409), ("y" * 1001, 422)])
+def test_a_comment_survives_what_stood_in_the_way(
+    ask: Ask, paul: Member, soup: Callable[[HttpResponse], BeautifulSoup], comment: str, status: int
+) -> None:
+    change = ask()
+    second = Client()
+    second.force_login(paul)
+    answer = second.post(reverse("settings:approve", args=[change.pk]), {"fingerprint": "0" * 64, "comment": comment})
+    assert answer.status_code == status
+    form: Any = soup(answer).select_one("#request-decide form")
+    assert form.select_one("[name=comment]").text.strip() == comment
+    assert form.select_one("[name=fingerprint]")["value"] == change.fingerprint, "what is shown now can be approved"
+    assert form.select_one(".errors, .error")
+
+
 def test_the_right_to_remove_is_the_lower_one_only_where_two_decide(settings: Any) -> None:
     assert rights.to_remove(DOMAINS) == Permission.DOMAIN_WRITE
     settings.SECOND_PERSON = frozenset()
