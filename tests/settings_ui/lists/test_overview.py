@@ -61,15 +61,15 @@ def test_before_anything_is_known_the_page_says_so_and_asks_nobody(
 
 
 def test_counts_have_their_age_here_and_in_the_column(emailsec: Simulator, manager: Client, shown: Shown) -> None:
-    now = timezone.now()
-    Reading.objects.create(account_id=ACCOUNT, resource="block_senders", due_at=now, finished_at=now, count=7)
+    at = timezone.now() - dt.timedelta(hours=2, minutes=10)
+    Reading.objects.create(account_id=ACCOUNT, resource="block_senders", due_at=at, finished_at=at, count=7)
 
     page = shown(manager, "/settings/")
 
-    assert " 7 0 s ago" in line_of(page, "block-senders")
+    assert " 7 2 h ago" in line_of(page, "block-senders")
     link = page.select_one('.aside a[href="/settings/block-senders/"]')
     assert link.select_one(".count").text == "7 entries"
-    assert "Counted 0 s ago" in page.select_one(".aside").text
+    assert "Counted 2 h ago" in page.select_one(".aside").text
 
 
 def test_open_changes_ends_and_differences_lead_to_their_pages(
