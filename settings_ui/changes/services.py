@@ -50,6 +50,8 @@ from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.resources.description import Resource, Values, Wrong
 
 __all__ = [
+    "LONGEST_REASON",
+    "LONGEST_TICKET",
     "ChangedMeanwhile",
     "Conflict",
     "Draft",
@@ -206,12 +208,11 @@ def confirm(
     actor: Member,
     change: Change,
     fingerprint: str,
-    chosen: Collection[int] | None = None,
     reason: str = "",
     ticket: str = "",
     request: HttpRequest | None,
 ) -> Change:
-    """Let a dry run happen after its undo window; `chosen`: only these lines, by their keys.
+    """Let a dry run happen after its undo window.
 
     `fingerprint` is of what was shown. Raises PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
@@ -225,7 +226,8 @@ def confirm(
             if is_decided and fingerprint and held.fingerprint == fingerprint:
                 return held  # the other half of a double click was faster
             _check_draft(held, fingerprint)
-            _choose(held, chosen)
+            if not held.lines.filter(state=LineState.DRAFT).update(state=LineState.WAITING):
+                raise NotPossible("Nothing of it is to be sent: no line changes anything.")
             said = _said(reason or held.reason, ticket or held.ticket)
             due = seconds_from_now(seconds)
             transitions.move(held, [ChangeState.DRAFT], ChangeState.WAITING, due_at=due, **said)
@@ -436,18 +438,6 @@ def _told_apart(resource: Resource, drafts: Iterable[Draft]) -> list[Draft]:
                 taken |= dict.fromkeys(held, new.number)
         found.append(replace(new, verb=Verb.BAD, explanation=told) if told else new)
     return found
-
-
-def _choose(change: Change, chosen: Collection[int] | None) -> None:
-    """Let the chosen lines of a dry run wait to be sent; the others are left out."""
-    drafted = change.lines.filter(state=LineState.DRAFT)
-    if chosen is not None:
-        wanted = set(chosen)
-        other = [pk for pk in drafted.values_list("pk", flat=True) if pk not in wanted]
-        for start in range(0, len(other), 500):
-            Line.objects.filter(pk__in=other[start : start + 500]).update(state=LineState.LEFT_OUT)
-    if not drafted.update(state=LineState.WAITING):
-        raise NotPossible("Nothing of it is to be sent: choose at least one line.")
 
 
 # --- the rules --------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ class Verb(models.TextChoices):
 
 class LineState(models.TextChoices):
     DRAFT = "draft"
-    LEFT_OUT = "left_out"  # same, bad, or not chosen: never sent
+    LEFT_OUT = "left_out"  # same or bad: never sent
     WAITING = "waiting"
     SENDING = "sending"
     DONE = "done"

@@ -118,21 +118,19 @@ def lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
 def confirm(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
-    """Let a dry run happen; `line`: only these of its lines."""
+    """Let a dry run happen."""
     found = _found(change_id)
-    chosen = [int(key) for key in request.POST.getlist("line") if key.isascii() and key.isdigit() and len(key) < 19]
+    form = ConfirmForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form=form, status=422)
+    fingerprint = request.POST.get("fingerprint", "")
     try:
         services.confirm(
-            actor=_member(request),
-            change=found,
-            fingerprint=request.POST.get("fingerprint", ""),
-            chosen=chosen or None,
-            reason=request.POST.get("reason", ""),
-            ticket=request.POST.get("ticket", ""),
-            request=request,
+            actor=_member(request), change=found, fingerprint=fingerprint, request=request, **form.cleaned_data
         )
     except (services.Conflict, services.NotPossible) as problem:
-        return _page(request, _found(change_id), problem=str(problem), status=409)
+        form.add_error(None, str(problem))
+        return _page(request, _found(change_id), form=form, status=409)
     return _to(found)
 
 

@@ -63,7 +63,7 @@ def test_a_dry_run_sends_nothing_and_tells_what_it_would(emailsec: Simulator, pi
     assert not AuditEvent.objects.filter(action="policy:import").exists(), "nothing was decided"
 
 
-def test_what_is_chosen_goes_out_in_one_atomic_call(emailsec: Simulator, pia: Member, standing: Standing) -> None:
+def test_what_is_confirmed_goes_out_in_one_atomic_call(emailsec: Simulator, pia: Member, standing: Standing) -> None:
     old, other = standing(2)
     drafts = [
         *additions(3),
@@ -71,16 +71,13 @@ def test_what_is_chosen_goes_out_in_one_atomic_call(emailsec: Simulator, pia: Me
         Draft(8, Verb.REMOVE, "bad1.example", other.id, other.values()),
     ]
     change = dry_run(pia, drafts)
-    chosen = list(change.lines.exclude(number=3).values_list("pk", flat=True))
-    change = services.confirm(
-        actor=pia, change=change, fingerprint=change.fingerprint, chosen=chosen, reason="weekly", request=None
-    )
+    change = services.confirm(actor=pia, change=change, fingerprint=change.fingerprint, reason="weekly", request=None)
     assert (change.state, change.reason) == (ChangeState.WAITING, "weekly")
     assert worked(change, after=1).state == ChangeState.WAITING
     change = worked(change, after=60)
     assert change.state == ChangeState.DONE
     assert calls(emailsec, "block_senders.batch") == 1
-    assert added(emailsec) == ["spam0.example", "spam2.example"]
+    assert added(emailsec) == ["spam0.example", "spam1.example", "spam2.example"]
     assert stand(emailsec)[old.id]["comments"] == "from a file"
     assert other.id not in stand(emailsec)
     ids = {line.label: line.upstream_id for line in change.lines.filter(verb=Verb.ADD, state=LineState.DONE)}

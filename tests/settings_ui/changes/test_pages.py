@@ -138,8 +138,14 @@ def test_a_dry_run_is_confirmed_on_its_page_and_only_as_it_was_shown(
     assert not shown(soup, analyst, at(change)).select("form.decide"), "it is not theirs"
     bad = shown(soup, policy_manager, at(change, "lines", "?verb=bad"))
     assert "No domain." in bad.select_one("main").text
-    refused = policy_manager.post(at(change, "confirm"), {"fingerprint": "0" * 64, "reason": "weekly"})
-    assert (refused.status_code, "not what you were shown" in refused.content.decode()) == (409, True)
+    typed = {"reason": "weekly", "ticket": "T-9"}
+    refused = policy_manager.post(at(change, "confirm"), {"fingerprint": "0" * 64, **typed})
+    assert refused.status_code == 409
+    again = soup(refused).select_one("form.decide")
+    assert "not what you were shown" in again.select_one(".errors").text
+    assert {name: again.select_one(f"[name={name}]")["value"] for name in typed} == typed
+    long = policy_manager.post(at(change, "confirm"), {"fingerprint": change.fingerprint, "reason": "x" * 1001})
+    assert (long.status_code, "x" * 1001 in long.content.decode()) == (422, True), "what was typed is kept"
     form = page.select_one("form.decide")
     values = {one["name"]: one.get("value", "") for one in form.select("input[name]")}
     assert policy_manager.post(form["action"], {**values, "reason": "weekly"}).status_code == 303
