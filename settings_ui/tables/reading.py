@@ -18,7 +18,12 @@ from settings_ui.tables import columns
 
 LARGEST_FILE = 10_000_000  # bytes
 MOST_LINES = 10_000
+MOST_COLUMNS = 100
 LONGEST_SHOWN = 2_000  # characters that are kept of a line that cannot be taken apart
+_MOST_BREAKS = 5 * MOST_LINES  # empty lines and those inside cells included
+_MOST_CELLS = MOST_LINES * MOST_COLUMNS
+_TOO_MANY = f"The file has more than {MOST_LINES:,} lines. Split it, and upload one part after another."
+_LONGEST_GUESSED = 20_000  # characters of the first line that tell what stands between cells
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _ZIP = b"PK\x03\x04"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -52,9 +57,18 @@ def read_table(data: bytes, resource: Resource) -> Table:
     """The lines of a file. Raises Unreadable."""
     remarks: list[str] = []
     text = _text(data, remarks)
+    # Counting is quick; taking ten million empty lines or cells apart is not.
+    if text.count("\n") + text.count("\r") - text.count("\r\n") > _MOST_BREAKS:
+        raise Unreadable(_TOO_MANY)
     separator, header_number = _separator(text, resource)
+    if text.count(separator) > _MOST_CELLS:
+        raise Unreadable(
+            f"The file has more than {_MOST_CELLS:,} cells. Take out the columns that are not of this list."
+        )
     rows = _rows(text, separator)
     head = next((row for row in rows if row.number >= header_number and any(map(str.strip, row.cells))), None)
+    if head is not None and len(head.cells) > MOST_COLUMNS:
+        raise Unreadable(f"The first line names more than {MOST_COLUMNS} columns. {_names_wanted(resource)}")
     if head is None or head.problem:
         raise Unreadable(f"The file holds no table. {_names_wanted(resource)}")
     places = _places(head.cells, resource, remarks)
@@ -63,9 +77,7 @@ def read_table(data: bytes, resource: Resource) -> Table:
         if not row.problem and not any(map(str.strip, row.cells)):
             continue
         if len(found) == MOST_LINES:
-            raise Unreadable(
-                f"The file has more than {MOST_LINES:,} lines. Split it, and upload one part after another."
-            )
+            raise Unreadable(_TOO_MANY)
         found.append(_whole(row, len(head.cells)))
     if not found:
         raise Unreadable("The file names its columns and holds no line below them.")
@@ -118,7 +130,7 @@ def _separator(text: str, resource: Resource) -> tuple[str, int]:
     if said := _SEPARATOR_SAID.match(text):
         return said[1], 2
     names = columns.known(resource)
-    first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+    first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")[:_LONGEST_GUESSED]
 
     def found(separator: str) -> tuple[int, int]:
         try:
@@ -145,7 +157,9 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
             raw = "".join(lines[number - 1 : reader.line_num]).rstrip("\r\n")
             yield Row(number, [shortened(raw, LONGEST_SHOWN)], _told(str(problem), number, reader.line_num))
         else:
-            yield Row(number, [csv_cells.as_meant(cell) for cell in cells])
+            is_too_wide = any(map(str.strip, cells[MOST_COLUMNS:]))
+            kept = cells[: MOST_COLUMNS + is_too_wide]  # one more says that there are too many
+            yield Row(number, [csv_cells.as_meant(cell) for cell in kept])
 
 
 def _told(problem: str, first: int, last: int) -> str:
@@ -164,6 +178,8 @@ def _whole(row: Row, width: int) -> Row:
     if len(row.cells) > width and not any(map(str.strip, row.cells[width:])):
         return Row(row.number, row.cells[:width])
     cells = "1 cell" if len(row.cells) == 1 else f"{len(row.cells):,} cells"
+    if len(row.cells) > MOST_COLUMNS:
+        cells = f"more than {MOST_COLUMNS} cells"
     problem = f"This line has {cells}, and the first line names {width:,} columns."
     return Row(row.number, row.cells, problem)
 

@@ -146,3 +146,33 @@ def test_a_cell_without_an_end_is_no_way_to_fill_the_memory() -> None:
     assert "A cell is longer than" in found.rows[0].problem
     assert len(found.rows[0].cells[0]) <= 2_000
     assert LARGEST_FILE == 10_000_000
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_empty_lines_are_counted_before_they_are_taken_apart(end: str) -> None:
+    assert len(table("pattern\n" + end * 40_000 + "a@b.example\n").rows) == 1
+    with pytest.raises(Unreadable, match="more than 10,000 lines"):
+        table("pattern\n" + end * 60_000 + "a@b.example\n")
+
+
+def test_as_many_cells_as_fill_the_memory_are_not_taken_apart() -> None:
+    with pytest.raises(Unreadable, match="more than 1,000,000 cells"):
+        table("pattern\na@b.example\n" + "," * 1_000_001)
+    with pytest.raises(Unreadable, match="more than 1,000,000 cells"):
+        table("pattern" + ",x" * 1_000_001 + "\na@b.example\n")
+
+
+def test_more_columns_than_any_list_has_are_refused_and_empty_ones_are_not() -> None:
+    names = ",".join(["pattern", *(f"c{number}" for number in range(99))])
+
+    assert len(table(f"{names}\na@b.example\n").header) == 100
+    with pytest.raises(Unreadable, match="The first line names more than 100 columns."):
+        table(f"{names},one more\na@b.example\n")
+    assert not table("pattern" + "," * 16_000 + "\na@b.example" + "," * 16_000 + "\n").rows[0].problem
+
+
+def test_a_line_of_too_many_cells_keeps_few_of_them() -> None:
+    [row] = table("pattern,comments\na@b.example" + ",x" * 5_000 + "\n").rows
+
+    assert row.problem == "This line has more than 100 cells, and the first line names 2 columns."
+    assert len(row.cells) == 101
