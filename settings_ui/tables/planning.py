@@ -82,6 +82,7 @@ class _Planner:
         self.by_key: dict[tuple[str, ...], SettingsEntry] = {}
         for entry in entries:
             self.by_key.setdefault(resource.key(self.values[entry.id]), entry)
+        self.is_header_kept = False
         self.lines_of: dict[str, int] = {}  # entry -> the line that is about it
         self.lines_for: dict[tuple[str, ...], int] = {}  # what an entry will be -> the line that says so
 
@@ -206,10 +207,16 @@ class _Planner:
         return self.resource.key(self.values[entry.id])
 
     def _bad(self, row: Row, cells: Mapping[str, str], bad: _Bad) -> Draft:
-        """The line as it was written, to be shown and given back; in lists, because every store keeps their order."""
+        """The line as it was written, to be shown and given back; in lists, because every store keeps their order.
+
+        The first one keeps the names of the columns for all of them.
+        """
         first = next((cell for cell in row.cells if cell.strip()), "")
         label = next((cells[name].strip() for name in self.resource.identity if cells.get(name, "").strip()), first)
-        values = {"columns": list(self.table.header), "cells": list(row.cells)}
+        values = {"cells": list(row.cells)}
+        if not self.is_header_kept:  # once: with each of thousands of lines it would fill the store
+            values["columns"] = list(self.table.header)
+            self.is_header_kept = True
         problems = {name: shortened(told, LONGEST_EXPLANATION) for name, told in bad.problems.items()}
         told = shortened(str(bad), LONGEST_EXPLANATION)
         return Draft(

@@ -94,7 +94,7 @@ def row(resource: Resource, entry: SettingsEntry, known: Kept) -> list[object]:
 def bad_lines(change: Change) -> Iterator[bytes]:
     """The lines of a file that cannot be used, with what is wrong, to be mended and uploaded again."""
     lines = list(change.lines.filter(verb=Verb.BAD).order_by("number", "pk"))
-    header = next((line.values.get("columns", []) for line in lines), [])
+    header = next((line.values["columns"] for line in lines if "columns" in line.values), [])
     at = next((place for place, name in enumerate(header) if columns.folded(name) == columns.PROBLEM), None)
     names = [name for place, name in enumerate(header) if place != at]
 

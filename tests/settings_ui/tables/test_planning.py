@@ -149,6 +149,15 @@ def test_a_bad_line_is_kept_as_it_was_written() -> None:
     bad = only(planned('pattern,comments,colour\n"no address","=1+1",red\n', BLOCKED))
 
     assert bad.values == {"columns": ["pattern", "comments", "colour"], "cells": ["no address", "=1+1", "red"]}
+
+
+def test_only_the_first_bad_line_keeps_the_names_of_the_columns() -> None:
+    found = planned("pattern,colour\nno address,red\nfine@b.example,red\nnone either,blue\n", BLOCKED)
+
+    assert [line.values.get("columns") for line in found.lines if line.verb == Verb.BAD] == [
+        ["pattern", "colour"],
+        None,
+    ]
     assert bad.label == "no address"
     assert bad.problems.keys() == {"pattern"}
 
