@@ -45,7 +45,7 @@ def why_not(member: Member, permission: Permission) -> str:
 
 def blocks(pattern: str, *, is_domain: bool) -> str:
     whose = f"everybody at {pattern}" if is_domain else pattern
-    return f"Mail from {whose} is called Malicious from now on, for every recipient of the account."
+    return f"Mail from {whose} is blocked from now on, for every recipient of the account."
 
 
 def stands(resource: str, pattern: str, since: dt.datetime | None, who: str, until: dt.datetime | None) -> str:

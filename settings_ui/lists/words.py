@@ -46,10 +46,14 @@ class Row:
 def columns(resource: Resource) -> tuple[Column, ...]:
     """The columns that differ from list to list; the first one is what people call an entry."""
     return tuple(
-        Column(name, "Flags" if name == _FLAGS else resource.field(name).label, _is_mono(resource, name))
+        Column(name, "Flags" if name == _FLAGS else _heading(resource.field(name)), _is_mono(resource, name))
         for name in resource.columns
         if name != _FLAGS or resource.flags
     )
+
+
+def _heading(field: Field) -> str:
+    return field.heading or field.label
 
 
 def _is_mono(resource: Resource, name: str) -> bool:

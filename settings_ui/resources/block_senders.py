@@ -1,4 +1,4 @@
-"""Blocked senders: whose mail is always taken for Malicious."""
+"""Blocked senders: whose mail is blocked, whatever it looks like."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK_SENDERS = Resource(
     slug="block-senders",
     title="Blocked senders",
     singular="blocked sender",
-    what="Senders whose mail is refused, whatever detection says about it.",
+    what="Senders whose mail is blocked, whatever detection says about it.",
     fields=(PATTERN, PATTERN_TYPE, IS_REGEX, COMMENTS),
     identity=("pattern", "pattern_type"),
     columns=("pattern", "pattern_type", "flags", "comments"),

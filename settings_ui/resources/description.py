@@ -56,6 +56,7 @@ class Field:
     shape: Shape
     help: str = ""
     word: str = ""  # of a flag that is set, in lists: "trusted"
+    heading: str = ""  # over its column in lists, where the label is too long for one
     options: tuple[Option, ...] = ()
     least: int = 0  # characters, items, or the number itself
     most: int = 1024
