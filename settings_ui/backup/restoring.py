@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,12 @@ from settings_ui.backup.files import Backup
 from settings_ui.backup.taking import read_all
 from settings_ui.changes import services
 from settings_ui.changes.planning import Draft
+from settings_ui.entries.life import Life
 from settings_ui.models import Change, ChangeKind, Verb
 from settings_ui.resources.description import Resource, Values, Wrong, alike, shortened
+from settings_ui.tables import columns
 from settings_ui.tables.dangers import CUT, SECONDS, Dangers
-from settings_ui.tables.lives import NOTHING, Lives
+from settings_ui.tables.lives import NOTHING, Kept, Lives, kept
 from settings_ui.tables.planning import LONGEST_EXPLANATION, LONGEST_LABEL
 
 ALL = "all"
@@ -87,7 +89,9 @@ def drafts(found: Compared, wanted: Collection[str], warn: Callable[[Values], st
         for each in differences
         if each.mark in wanted or f"{group}:{ALL}" in wanted
     ]
-    lines = [_warned(_draft(found.resource, each, lives), warn) for each in chosen]
+    entries = [each.entry.id for each in chosen if each.entry is not None]
+    known = kept(found.resource, entries)
+    lines = [_warned(_draft(found.resource, each, lives, known), warn) for each in chosen]
     return [replace(line, number=number) for number, line in enumerate(lines, start=1)]
 
 
@@ -95,11 +99,11 @@ def _warned(line: Draft, warn: Callable[[Values], str]) -> Draft:
     """What the file puts into the account is looked at like an upload: it may be old, or not ours."""
     if line.verb not in (Verb.ADD, Verb.CHANGE):
         return line
-    told = warn({**(line.before or {}), **line.values})
+    told = " ".join(filter(None, [warn({**(line.before or {}), **line.values}), line.explanation]))
     return replace(line, explanation=shortened(told, LONGEST_EXPLANATION))
 
 
-def _draft(resource: Resource, each: Difference, lives: Lives) -> Draft:
+def _draft(resource: Resource, each: Difference, lives: Lives, known: Mapping[str, Kept]) -> Draft:
     label = shortened(each.label, LONGEST_LABEL)
     if each.stays:
         return _bad(label, each, each.stays)
@@ -107,22 +111,37 @@ def _draft(resource: Resource, each: Difference, lives: Lives) -> Draft:
         case Group.ONLY_FILE:
             return _addition(resource, label, each, lives)
         case Group.DIFFERENT:
-            return _change(resource, label, each)
+            return _change(resource, label, each, lives, known)
     assert each.entry is not None  # noqa: S101  what only the account has is an entry of it
     return Draft(0, Verb.REMOVE, label, each.entry.id, each.entry.values())
 
 
 def _addition(resource: Resource, label: str, each: Difference, lives: Lives) -> Draft:
     values, problems = resource.cleaned({one.name: each.values.get(one.name, one.default) for one in resource.sent})
-    cells = each.item.life_cells if each.item is not None else {}
-    cells["owner"] = lives.member_or_nobody(cells.get("owner", ""))
-    life, wrong = lives.read(cells, NOTHING)
+    life, wrong, why_no_end = _life(each, lives, NOTHING)
     if problems | wrong:
         return _bad(label, each, _told(problems | wrong))
-    return Draft(0, Verb.ADD, label, values=values, life=life)
+    told = f"{why_no_end} It is added without an end." if why_no_end else ""
+    return Draft(0, Verb.ADD, label, values=values, life=life, explanation=told)
 
 
-def _change(resource: Resource, label: str, each: Difference) -> Draft:
+def _life(each: Difference, lives: Lives, known: Kept) -> tuple[Life | None, dict[str, str], str]:
+    """Owner, ticket, reason and end where the file has them; what is wrong with them; and why its end is not taken.
+
+    A backup outlives people and ends: an owner who left and an end that is over are left out.
+    """
+    cells = {name: cell for name, cell in each.item.life_cells.items() if cell} if each.item is not None else {}
+    if not lives.member_or_nobody(cells.get(columns.OWNER, "")):
+        cells.pop(columns.OWNER, None)
+    life, wrong = lives.read(cells, known)
+    why_no_end = wrong.get(columns.ENDS, "")
+    if why_no_end:
+        del cells[columns.ENDS]
+        life, wrong = lives.read(cells, known)
+    return life, wrong, why_no_end
+
+
+def _change(resource: Resource, label: str, each: Difference, lives: Lives, known: Mapping[str, Kept]) -> Draft:
     assert each.entry is not None  # noqa: S101  what differs is an entry of the account
     before = each.entry.values()
     after: dict[str, Any] = dict(before)
@@ -138,10 +157,12 @@ def _change(resource: Resource, label: str, each: Difference) -> Draft:
     changes = {} if problems else resource.changes(before, after)
     already = resource.problems(before)
     problems |= {name: told for name, told in resource.problems(after).items() if already.get(name) != told}
-    if problems:
-        return _bad(label, each, _told(problems))
-    verb = Verb.CHANGE if changes else Verb.SAME
-    return Draft(0, verb, label, each.entry.id, before, changes)
+    life, wrong, _ = _life(each, lives, known.get(each.entry.id, NOTHING))
+    if problems | wrong:
+        return _bad(label, each, _told(problems | wrong))
+    if not changes:
+        return Draft(0, Verb.SAME, label, each.entry.id, before)
+    return Draft(0, Verb.CHANGE, label, each.entry.id, before, changes, life)
 
 
 def _bad(label: str, each: Difference, told: str) -> Draft:

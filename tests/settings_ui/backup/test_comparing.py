@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Callable, Collection
@@ -10,12 +11,16 @@ from typing import Any
 import httpx
 import pytest
 from cloudflare import Cloudflare
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
+from dashboard.upstream.connection import get_client
 from settings_ui.backup import files, restoring, showing, taking
 from settings_ui.backup.comparing import Compared, Group
 from settings_ui.changes import sending, services
+from settings_ui.entries.knowing import who
+from settings_ui.entries.life import Life, set_life
 from settings_ui.models import Change, ChangeState, Verb
 from settings_ui.resources import BY_NAME, RESOURCES
 from tests.settings_ui.changes.conftest import pass_by
@@ -230,3 +235,57 @@ def by_the_official_sdk(simulator: Simulator) -> dict[str, set[str]]:
             }
             for resource in map(BY_NAME.get, BY_NAME)
         }
+
+
+def with_life(backup: bytes, pattern: str, **life: str) -> bytes:
+    """The backup, with what it says about the life of one entry."""
+    told = json.loads(backup)
+    for item in told["resources"]["block_senders"]:
+        if item["values"]["pattern"] == pattern:
+            item["life"] = life
+    return json.dumps(told).encode()
+
+
+TOMORROW = f"{timezone.now().date() + dt.timedelta(days=1)}"
+KEPT = {"owner": "pia", "ticket": "SOC-7", "reason": "phishing wave"}
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+@pytest.mark.parametrize("ends", [TOMORROW, "2026-01-31", ""])
+def test_what_comes_back_has_its_owner_and_an_end_that_is_not_over(
+    emailsec: Simulator, pia: Member, restored: Restored, is_gone: bool, ends: str
+) -> None:
+    entry_id = block(emailsec, "back.example")
+    backup = with_life(taking.take(actor=pia, request=None), "back.example", **KEPT, **({"ends": ends} if ends else {}))
+    if is_gone:
+        del emailsec.settings.entries["block_senders"][entry_id]
+    else:
+        emailsec.settings.entries["block_senders"][entry_id]["comments"] = "changed since"
+
+    marks = ["block_senders/file:all", "block_senders/different:all"]
+    shown = drafted(pia, backup, marks)[0].lines.get().explanation
+    (change,) = restored(pia, backup, marks)
+
+    told = "This end is over already. It is added without an end."
+    assert shown == (told if is_gone and ends == "2026-01-31" else "")
+    assert change.state == ChangeState.DONE
+    line = change.lines.get()
+    known = who("block_senders", [line.upstream_id])[line.upstream_id]
+    assert (known.owner, known.ticket, known.reason) == ("Pia", "SOC-7", "phishing wave")
+    assert bool(known.expires_at) is (ends == TOMORROW)
+
+
+def test_what_the_file_does_not_say_about_an_entry_stays(emailsec: Simulator, pia: Member, restored: Restored) -> None:
+    entry_id = block(emailsec, "back.example")
+    backup = with_life(taking.take(actor=pia, request=None), "back.example", owner="nobody we know", ticket="SOC-9")
+    ends = timezone.now() + dt.timedelta(days=9)
+    set_life(
+        actor=pia, resource=BY_NAME["block_senders"], entry=get_client().entry("block_senders", entry_id),
+        life=Life(pia.pk, "SOC-7", "phishing wave", ends), request=None,
+    )  # fmt: skip
+    emailsec.settings.entries["block_senders"][entry_id]["comments"] = "changed since"
+
+    restored(pia, backup, ["block_senders/different:all"])
+
+    known = who("block_senders", [entry_id])[entry_id]
+    assert (known.owner, known.ticket, known.reason, known.expires_at) == ("Pia", "SOC-9", "phishing wave", ends)
