@@ -14,6 +14,7 @@ from dashboard.access.persons import is_same_person
 from dashboard.access.roles import RIGHTS, Permission, known_permissions
 from settings_ui.models import Change, ChangeKind
 from settings_ui.resources import BY_NAME
+from settings_ui.resources.block_senders import BLOCK_SENDERS
 from settings_ui.resources.description import Resource
 
 OWN = "You asked for this yourself: somebody else has to decide it."
@@ -27,6 +28,15 @@ def check(actor: Member, *needed: Permission) -> None:
             raise PermissionDenied(permission.value)
     if not actor.scope.is_whole:
         raise OutsideScope(str(actor.scope))
+
+
+def to_add(resource: Resource, lower: Permission | None = None) -> Permission:
+    """The right of who adds an entry to this list; `lower`: the one that is enough for it from a message's page."""
+    if lower in (None, resource.write):
+        return resource.write
+    if lower is Permission.POLICY_BLOCK and resource is BLOCK_SENDERS:
+        return lower
+    raise PermissionDenied(resource.write.value)
 
 
 def takes_two(resource: Resource) -> bool:

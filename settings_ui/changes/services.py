@@ -88,17 +88,19 @@ def create(
     source: Source = Source.FORM,
     investigate_id: str = "",
     permission: Permission | None = None,
+    accepted: Sequence[str] = (),
     reason: str = "",
     ticket: str = "",
     operation_key: str,
     request: HttpRequest | None,
 ) -> Change:
-    """Add one entry, at once. `permission`: the lower right that is enough for what a message's page prefilled.
+    """Add one entry, at once. `permission`: the lower right that is enough for what a message's page prefilled;
+    `accepted`: the codes of the dangers that were shown and accepted, for the audit trail.
 
     Raises PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
     until = time.monotonic() + SAVE_SECONDS
-    right = permission or resource.write
+    right = rights.to_add(resource, permission)
     rights.check(actor, right)
     if not get_client().offers(resource.name, "create"):
         raise NotPossible(f"Cloudflare does not let this account add a {resource.singular} here.")
@@ -108,7 +110,7 @@ def create(
     change = _change(
         actor, resource, ChangeKind.CREATE, right, reason, ticket, source=source, investigate_id=investigate_id
     )
-    return _sent_at_once(_written(change, [new], operation_key, request), until)
+    return _sent_at_once(_written(change, [new], operation_key, request, accepted=accepted), until)
 
 
 def edit(
@@ -119,12 +121,14 @@ def edit(
     before: Values,
     after: Values,
     life: Life | None = None,
+    accepted: Sequence[str] = (),
     reason: str = "",
     ticket: str = "",
     operation_key: str,
     request: HttpRequest | None,
 ) -> Change:
-    """Change what `after` says otherwise than `before`, which is the entry as the form was opened; at once.
+    """Change what `after` says otherwise than `before`, which is the entry as the form was opened; at once. `accepted`:
+    as `create` takes it.
 
     Raises ChangedMeanwhile, PermissionDenied, NotPossible, Conflict, AuditNotWritten.
     """
@@ -143,7 +147,7 @@ def edit(
         return again
     known = _told_about(resource, entry_id)
     theirs = _compared(resource, entry_id, before, until)
-    change = _written(change, [new], operation_key, request)
+    change = _written(change, [new], operation_key, request, accepted=accepted)
     # From its own row on nobody else of us can be at the entry; who was before that wrote it down as well.
     is_fresh = theirs is not None and _told_about(resource, entry_id, but=change) == known
     return _sent_at_once(change, until, is_fresh=is_fresh)
@@ -337,6 +341,7 @@ def _written(
     *,
     state: ChangeState = ChangeState.WAITING,
     undo_seconds: float = 0,
+    accepted: Sequence[str] = (),
 ) -> Change:
     """Change, lines and audit row in one transaction; of two at once the database takes one. The audit row comes last:
     its lock is every change's last one.
@@ -360,7 +365,8 @@ def _written(
             Line.objects.bulk_create(lines, batch_size=500)
             if state != ChangeState.DRAFT:
                 actor = change.actor
-                sequence = transitions.record_change(change, "attempt", actor=actor, request=request)
+                told: dict[str, Any] = {"accepted": sorted(accepted)} if accepted else {}
+                sequence = transitions.record_change(change, "attempt", actor=actor, request=request, **told)
                 Change.objects.filter(pk=change.pk).update(audit_sequence=sequence)
     except IntegrityError:  # by another transaction, which has ended: what it wrote can be read now
         if again := _same(change, drafts, operation_key):

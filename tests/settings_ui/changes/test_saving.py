@@ -28,7 +28,9 @@ Standing = Callable[..., list[SettingsEntry]]
 OLD = ("allow_policies", "block_senders", "trusted_domains", "impersonation_registry")
 
 
-def edited(actor: Member, entry: SettingsEntry, resource: Any = BLOCK, **changes: Any) -> Change:
+def edited(
+    actor: Member, entry: SettingsEntry, resource: Any = BLOCK, accepted: tuple[str, ...] = (), **changes: Any
+) -> Change:
     before = entry.values()
     return services.edit(
         actor=actor,
@@ -36,6 +38,7 @@ def edited(actor: Member, entry: SettingsEntry, resource: Any = BLOCK, **changes
         entry_id=entry.id,
         before=before,
         after={**before, **changes},
+        accepted=accepted,
         operation_key=key(),
         request=None,
     )
@@ -347,6 +350,28 @@ def test_a_place_that_is_being_taken_is_taken(emailsec: Simulator, pia: Member, 
     (entry,) = standing()
     with pytest.raises(services.Conflict):
         edited(pia, entry, pattern="evil.example")
+
+
+@pytest.mark.parametrize("name", sorted({*ENTRIES} - {"block_senders"}))
+def test_the_right_to_block_a_sender_adds_to_no_other_list(
+    emailsec: Simulator, ana: Member, pia: Member, add: Add, name: str
+) -> None:
+    for actor in (ana, pia):
+        with pytest.raises(PermissionDenied):
+            add(actor, ENTRIES[name][0], resource=BY_NAME[name], permission=Permission.POLICY_BLOCK)
+    assert calls(emailsec, f"{name}.create") == 0
+
+
+def test_dangers_that_were_accepted_stand_in_the_trail(
+    emailsec: Simulator, pia: Member, add: Add, standing: Standing
+) -> None:
+    add(pia, accepted=["wide", "own_domain"])
+    (entry,) = standing()
+    edited(pia, entry, accepted=("wide",), comments="new")
+    told = AuditEvent.objects.filter(phase="attempt").order_by("sequence")
+    assert [event.detail.get("accepted") for event in told] == [["own_domain", "wide"], ["wide"]]
+    add(pia, {**EVIL, "pattern": "harmless.example"})
+    assert "accepted" not in AuditEvent.objects.filter(phase="attempt").latest("sequence").detail
 
 
 def test_rights_are_asked_for_when_it_is_decided_and_before_it_is_sent(
