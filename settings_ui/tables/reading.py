@@ -62,9 +62,7 @@ def read_table(data: bytes, resource: Resource) -> Table:
         raise Unreadable(_TOO_MANY)
     separator, header_number = _separator(text, resource)
     if text.count(separator) > _MOST_CELLS:
-        raise Unreadable(
-            f"The file has more than {_MOST_CELLS:,} cells. Take out the columns that are not of this list."
-        )
+        raise Unreadable(f"The file has more than {_MOST_CELLS:,} cells. Take out columns that are not of this list.")
     rows = _rows(text, separator)
     head = next((row for row in rows if row.number >= header_number and any(map(str.strip, row.cells))), None)
     if head is not None and len(head.cells) > MOST_COLUMNS:

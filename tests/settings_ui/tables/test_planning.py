@@ -149,6 +149,8 @@ def test_a_bad_line_is_kept_as_it_was_written() -> None:
     bad = only(planned('pattern,comments,colour\n"no address","=1+1",red\n', BLOCKED))
 
     assert bad.values == {"columns": ["pattern", "comments", "colour"], "cells": ["no address", "=1+1", "red"]}
+    assert bad.label == "no address"
+    assert bad.problems.keys() == {"pattern"}
 
 
 def test_only_the_first_bad_line_keeps_the_names_of_the_columns() -> None:
@@ -158,8 +160,6 @@ def test_only_the_first_bad_line_keeps_the_names_of_the_columns() -> None:
         ["pattern", "colour"],
         None,
     ]
-    assert bad.label == "no address"
-    assert bad.problems.keys() == {"pattern"}
 
 
 def test_a_directory_keeps_its_entries_to_itself() -> None:
