@@ -71,11 +71,10 @@ def restore(
             kind=ChangeKind.RESTORE,
             lines=lines,
             file_name=file_name,
+            remarks=[CUT] if dangers.is_cut else [],
             operation_key=f"{operation_key}-{resource.slug}"[:64],
             request=request,
         )
-        if dangers.is_cut:
-            Change.objects.filter(pk=change.pk).update(remarks=CUT)
         made.append(change)
     return made
 

@@ -72,7 +72,7 @@ __all__ = [
 
 SAVE_SECONDS = 12.0  # a person waits for a form, with everything that it asks; then it goes on by itself
 READ_SECONDS = 4.0  # of these, for a comparison
-LONGEST_REASON, LONGEST_TICKET = 1000, 100
+LONGEST_REASON, LONGEST_TICKET, LONGEST_REMARK = 1000, 100, 900
 _KEY = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _USED = "This form was used already, for something else. Nothing was sent."
 _PROTECTED = "The protection of a domain is not ended by a file. Remove it in the list, where two people see it."
@@ -197,13 +197,18 @@ def draft(
     reason: str = "",
     ticket: str = "",
     file_name: str = "",
+    remarks: Iterable[str] = (),
     operation_key: str,
     request: HttpRequest | None,
 ) -> Change:
-    """Write down what a file would do: a dry run, of which nothing is decided. Raises as `create` does."""
+    """Write down what a file would do: a dry run, of which nothing is decided. Raises as `create` does.
+
+    `remarks`: how the file was read, for who decides.
+    """
     rights.check(actor, resource.write)
     change = _change(actor, resource, kind, resource.write, reason, ticket, source=Source.FILE)
     change.file_name = storable_text(file_name, limit=200)
+    change.remarks = "\n".join(storable_text(told, limit=LONGEST_REMARK) for told in remarks)
     return _written(change, _told_apart(resource, lines), operation_key, request, state=ChangeState.DRAFT)
 
 

@@ -50,17 +50,16 @@ def dry_run(
     remarks = [*table.remarks, *planned.remarks]
     if dangers.is_cut:
         remarks.append(CUT)
-    change = services.draft(
+    return services.draft(
         actor=actor,
         resource=resource,
         kind=ChangeKind.IMPORT,
         lines=planned.lines,
         file_name=file_name,
+        remarks=remarks,
         operation_key=operation_key,
         request=request,
     )
-    Change.objects.filter(pk=change.pk).update(remarks="\n".join(remarks))
-    return change
 
 
 def forget() -> None:

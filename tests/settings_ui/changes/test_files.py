@@ -53,8 +53,8 @@ def test_a_dry_run_sends_nothing_and_tells_what_it_would(emailsec: Simulator, pi
         Draft(10, Verb.BAD, "x", problems={"pattern": "No domain."}),
         Draft(11, Verb.ADD, "SPAM1.example", values={**EVIL, "pattern": "SPAM1.example"}),
     ]
-    change = dry_run(pia, drafts)
-    assert change.state == ChangeState.DRAFT
+    change = dry_run(pia, drafts, remarks=["Read as Latin-1.", "A column was left out."])
+    assert (change.state, change.remarks) == (ChangeState.DRAFT, "Read as Latin-1.\nA column was left out.")
     verbs = dict(change.lines.values_list("number", "verb"))
     assert verbs == {2: "add", 3: "add", 4: "add", 9: "same", 10: "bad", 11: "bad"}
     assert change.lines.get(number=11).explanation == "Line 3 is about the same entry."
