@@ -15,10 +15,11 @@ from dashboard.emailsec.types import Message
 from investigate.message.notice import own_domains as domains_of_mailboxes
 from investigate.rules import words
 from investigate.rules.candidates import Candidate, candidates_of
-from investigate.rules.standing import ALLOWED, BLOCKED, Standing, nearby, own_domains, standing
-from settings_ui.patterns import linter
-from settings_ui.patterns.linter import Danger, Lists
+from investigate.rules.standing import ALLOWED, BLOCKED, Standing, nearby, standing
+from settings_ui.patterns.comparing import NOT_ALL, Comparison
+from settings_ui.patterns.linter import Danger
 from settings_ui.resources import BY_NAME
+from settings_ui.watching import own_domains
 
 BLOCK_SENDERS, ALLOW_POLICIES = BY_NAME[BLOCKED], BY_NAME[ALLOWED]
 REGISTRY = BY_NAME["impersonation_registry"]
@@ -53,8 +54,8 @@ def choices(message: Message, member: Member) -> list[Choice]:
     if not candidates:
         return []
     patterns = [candidate.pattern for candidate in candidates]
-    stands, others = standing(patterns), Lists(allowed=nearby(ALLOWED, candidates), own_domains=_own(message))
-    return [_choice(candidate, member, stands, others) for candidate in candidates]
+    stands, compared = standing(patterns), Comparison(BLOCKED, nearby(ALLOWED, candidates), _own(message))
+    return [_choice(candidate, member, stands, compared) for candidate in candidates]
 
 
 def first_possible(offered: Sequence[Choice]) -> Choice | None:
@@ -78,14 +79,14 @@ def allow_conflicts(message: Message, values: dict[str, Any], candidate: Candida
     """What a rule that accepts the sender would contradict, in words."""
     if candidate is None:
         return []
-    others = Lists(blocked=nearby(BLOCKED, [candidate]), own_domains=_own(message))
-    return [danger.told for danger in linter.lint(ALLOWED, values, others=others) if danger.code == _TOLD_ONLY]
+    compared = Comparison(ALLOWED, nearby(BLOCKED, [candidate]), _own(message))
+    return [one.told for one in compared.dangers_of(values) if one.code in (_TOLD_ONLY, NOT_ALL.code)]
 
 
-def _choice(candidate: Candidate, member: Member, stands: list[Standing], others: Lists) -> Choice:
+def _choice(candidate: Candidate, member: Member, stands: list[Standing], compared: Comparison) -> Choice:
     values = block_values(candidate)
     cleaned, problems = BLOCK_SENDERS.cleaned(values)
-    dangers = [] if problems else linter.lint(BLOCKED, cleaned, others=others)
+    dangers = [] if problems else compared.dangers_of(cleaned)
     stop = next((danger for danger in dangers if _stops(danger)), None)
     may_write = member.may(Permission.POLICY_WRITE)
     return Choice(

@@ -11,9 +11,7 @@ from django.http import HttpRequest
 from dashboard.access.decorators import OutsideScope
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.types import Message
-from dashboard.upstream.connection import get_client
 from investigate.desk.changes import note_change
 from investigate.fixing.plan import PlannedStep, rule_of, sender_of
 from investigate.message.visible import message_for
@@ -23,6 +21,7 @@ from investigate.rules.standing import Standing
 from settings_ui.changes import services as engine
 from settings_ui.entries import services as rules
 from settings_ui.entries.life import Life
+from settings_ui.forms.twins import standing_twin
 from settings_ui.models import Change, ChangeState, Entry, Source
 from settings_ui.resources import Resource
 
@@ -186,15 +185,7 @@ def _tell_why(change: Change, resource: Resource, values: dict[str, Any]) -> Non
 
 def _found(resource: Resource, values: dict[str, Any]) -> Standing | None:
     """The entry that was there already, asked for once; without it the sentence alone has to do."""
-    kind = resource.kind
-    filters = {name: values[name] for name in resource.identity if name in kind.filters}
-    search = None if filters or not kind.order else str(values[resource.identity[0]])
-    try:
-        page = get_client().entries(resource.name, filters=filters, search=search)
-    except EmailSecurityError:
-        return None
-    same = (entry for entry in page.items if resource.key(entry.values()) == resource.key(values))
-    entry = next(same, None)
+    entry = standing_twin(resource, values)
     if entry is None:
         return None
     return Standing(resource.name, resource.label(entry.values()), entry.id, entry.created_at)

@@ -15,8 +15,10 @@ from investigate.rules import words
 from investigate.rules.candidates import Candidate, candidates_of
 from settings_ui.models import OPEN_STATES, Entry, Mirrored
 from settings_ui.models.naming import start_of, starts_of
+from settings_ui.patterns.comparing import MOST_EXPRESSIONS
 from settings_ui.patterns.linter import Listed
 from settings_ui.resources import BY_NAME
+from settings_ui.watching import mirror
 
 BLOCKED, ALLOWED = "block_senders", "allow_policies"
 
@@ -76,20 +78,19 @@ def standing_for(message: Message) -> list[Standing]:
 
 
 def nearby(resource: str, candidates: Iterable[Candidate]) -> list[Listed]:
-    """Entries of a list that may be about the same mail as one of the candidates: what a conflict is looked for in."""
-    wanted = Q(values__is_regex=True)
+    """Entries of a list that may be about the same mail as one of the candidates: what a conflict is looked for in.
+
+    Of its expressions one more than is ever compared.
+    """
+    wanted = Q()
     for candidate in candidates:
         wanted |= Q(label__iexact=candidate.pattern) | Q(label__iexact=candidate.domain)
         if candidate.is_domain:
             wanted |= Q(label__iendswith=f"@{candidate.domain}")
-    known = Mirrored.objects.filter(wanted, account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource)
-    return [Listed(label, values) for label, values in known.values_list("label", "values")]
-
-
-def own_domains() -> list[str]:
-    """The domains this account protects."""
-    known = Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource="domains")
-    return list(known.values_list("label", flat=True))
+    is_expression = Q(values__is_regex=True)
+    plain = mirror(resource).filter(wanted).exclude(is_expression) if wanted else mirror(resource).none()
+    expressions = mirror(resource).filter(is_expression).order_by("pk")[: MOST_EXPRESSIONS + 1]
+    return [Listed(*one) for found in (plain, expressions) for one in found.values_list("label", "values")]
 
 
 def _named_in(rows: QuerySet[Entry] | QuerySet[Mirrored], column: str, patterns: Collection[str]) -> QuerySet:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from django.core import signing
 
+from settings_ui.patterns.comparing import OPPOSITE, Comparison
 from settings_ui.patterns.linter import Danger, Listed, Lists, lint
 from settings_ui.resources.description import Resource, Values
-from settings_ui.watching import mirrored
+from settings_ui.watching import mirrored, own_domains
 
 _SALT = "settings.dangers"
 
@@ -46,10 +47,10 @@ def warnings_of(resource: Resource, values: Values, *, before: Values | None = N
 
     What an entry was dangerous for before it was edited, somebody took on already: it is only a hint then.
     """
-    others = _others(resource)
-    found = lint(resource.name, values, others=others)
+    compared = _comparison(resource)
+    found = compared.dangers_of(values)
     new = [danger for danger in found if not danger.is_hint]
-    stood = lint(resource.name, before, others=others) if new and before is not None else []
+    stood = compared.dangers_of(before) if new and before is not None else []
     dangers = tuple(danger for danger in new if danger not in stood)
     hints = tuple(danger for danger in found if danger not in dangers)
     return Warnings(dangers, hints, _token(resource, values, entry_id, [danger.code for danger in dangers]))
@@ -77,19 +78,10 @@ def _read(token: str) -> object:
         return None
 
 
-def _others(resource: Resource) -> Lists:
-    """Only what the linter asks for of this list: the others may have thousands of entries."""
-    match resource.name:
-        case "allow_policies":
-            return Lists(blocked=_listed("block_senders"), own_domains=_own_domains())
-        case "block_senders":
-            return Lists(allowed=_listed("allow_policies"), own_domains=_own_domains())
-    return Lists()
-
-
-def _own_domains() -> tuple[str, ...]:
-    return tuple(one.label for one in mirrored("domains"))
-
-
-def _listed(resource_name: str) -> tuple[Listed, ...]:
-    return tuple(Listed(one.label, one.values) for one in mirrored(resource_name))
+def _comparison(resource: Resource) -> Comparison:
+    """Only with what the linter asks for of this list."""
+    opposite = OPPOSITE.get(resource.name)
+    if opposite is None:
+        return Comparison(resource.name)
+    others = (Listed(one.label, one.values) for one in mirrored(opposite))
+    return Comparison(resource.name, others, own_domains())

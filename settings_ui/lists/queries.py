@@ -15,6 +15,7 @@ from dashboard.upstream.connection import get_client
 from settings_ui.lists.criteria import Criteria, kept, misses
 from settings_ui.models import Change, ChangeState, Difference, Line, LineState, Mirrored, Observed, Reading, Verb
 from settings_ui.resources import Resource, Values
+from settings_ui.watching import mirror
 
 CALL_SECONDS = 8.0
 NEWEST = "created_at"  # the order of a list that is asked for no other; every list that has orders has this one
@@ -76,7 +77,7 @@ def listed(resource: Resource, criteria: Criteria) -> Listed:
 
 def _mirrored_page(resource: Resource, criteria: Criteria, problem: errors.EmailSecurityError) -> Listed:
     """The same page out of the last whole reading, by name: nobody can be asked for another order now."""
-    rows = _mirror(resource).order_by("label", "pk")
+    rows = mirror(resource.name).order_by("label", "pk")
     first, end = (criteria.page - 1) * criteria.per_page, criteria.page * criteria.per_page + 1
     found: list[Mirrored]
     if criteria.is_everything:
@@ -100,10 +101,6 @@ def read_at(resource: Resource) -> dt.datetime | None:
     """When the list was last read as a whole."""
     reading = Reading.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name).first()
     return reading.finished_at if reading is not None else None
-
-
-def _mirror(resource: Resource) -> QuerySet[Mirrored]:
-    return Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
 
 
 def _of_mirror(row: Mirrored) -> Snapshot:
@@ -151,7 +148,7 @@ def opened(resource: Resource, entry_id: str) -> Opened:
     else:
         known = Snapshot(found.id, found.values(), found.created_at, found.modified_at)
         return Opened(known, is_gone=False, as_of=timezone.now(), lines=lines, seen=seen)
-    row = _mirror(resource).filter(upstream_id=entry_id).first()
+    row = mirror(resource.name).filter(upstream_id=entry_id).first()
     last = _of_mirror(row) if row is not None else None
     return Opened(last, is_gone=False, as_of=read_at(resource), lines=lines, seen=seen, problem=problem)
 
@@ -175,7 +172,7 @@ def _seen(resource: Resource, entry_id: str) -> list[Observed]:
 def _last_known(
     resource: Resource, entry_id: str, lines: Sequence[Line], seen: Sequence[Observed]
 ) -> tuple[Snapshot | None, dt.datetime | None]:
-    row = _mirror(resource).filter(upstream_id=entry_id).first()
+    row = mirror(resource.name).filter(upstream_id=entry_id).first()
     if row is not None:
         return _of_mirror(row), read_at(resource)
     for one in seen:

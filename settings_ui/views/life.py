@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,9 +20,10 @@ from settings_ui.entries import words
 from settings_ui.entries.knowing import who
 from settings_ui.entries.life import Life, LifeForm, of_upstream, set_life, version
 from settings_ui.entries.rules import Conflict, NotPossible
-from settings_ui.models import Entry, Mirrored, Origin
+from settings_ui.models import Entry, Origin
 from settings_ui.resources import Resource
 from settings_ui.views.parts import resource_or_404
+from settings_ui.watching import mirror
 
 KEPT = "kept"
 
@@ -125,8 +125,7 @@ def _label(resource: Resource, entry_id: str, stands: Entry | None) -> str:
     """What people call it, from our own memory; Cloudflare is asked only about what was never seen."""
     if stands is not None:
         return stands.pattern
-    mirrored = Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
-    seen = mirrored.filter(upstream_id=entry_id).first()
+    seen = mirror(resource.name).filter(upstream_id=entry_id).first()
     return seen.label if seen else resource.label(get_client().entry(resource.name, entry_id).values())
 
 

@@ -5,8 +5,18 @@
 
 from __future__ import annotations
 
-from settings_ui.watching.queries import Count, counts, mirrored, recent
+from settings_ui.watching.queries import Count, counts, mirror, mirrored, own_domains, recent
 from settings_ui.watching.reading import read_whole
 from settings_ui.watching.rounds import read_list, read_lists
 
-__all__ = ["Count", "counts", "mirrored", "read_list", "read_lists", "read_whole", "recent"]
+__all__ = [
+    "Count",
+    "counts",
+    "mirror",
+    "mirrored",
+    "own_domains",
+    "read_list",
+    "read_lists",
+    "read_whole",
+    "recent",
+]

@@ -35,15 +35,24 @@ def readings() -> QuerySet[Reading]:
     return Reading.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
 
 
-def mirrored(resource_name: str) -> list[Mirrored]:
+def mirror(resource_name: str) -> QuerySet[Mirrored]:
     """The entries of a list, as the last whole reading found them."""
-    return list(Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name))
+    return Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name)
+
+
+def mirrored(resource_name: str) -> list[Mirrored]:
+    """All of them."""
+    return list(mirror(resource_name))
+
+
+def own_domains() -> tuple[str, ...]:
+    """The domains this account protects."""
+    return tuple(mirror("domains").values_list("label", flat=True))
 
 
 def seen_ids(resource_name: str) -> list[str]:
     """The ids of those entries."""
-    rows = Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource_name)
-    return list(rows.values_list("upstream_id", flat=True))
+    return list(mirror(resource_name).values_list("upstream_id", flat=True))
 
 
 def recent(resource: str | None = None, since: dt.datetime | None = None) -> QuerySet[Observed]:

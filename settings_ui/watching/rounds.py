@@ -27,7 +27,7 @@ from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import Difference, Mirrored, Observed, Reading
 from settings_ui.resources import BY_NAME, RESOURCES, Resource
 from settings_ui.watching import comparing
-from settings_ui.watching.queries import readings
+from settings_ui.watching.queries import mirror, readings
 from settings_ui.watching.reading import Incomplete, read_whole
 
 log = structlog.get_logger("mailwarden.watching")
@@ -82,7 +82,7 @@ def read_list(resource_name: str) -> None:
         _give_up(reading, claimed, after=settings.LISTS_MINUTES * 60.0, told=_LACKS)
         return
     try:
-        before = {one.upstream_id: one for one in _mirror(resource)}
+        before = {one.upstream_id: one for one in mirror(resource.name)}
         entries = read_whole(resource, Priority.BACKGROUND, known=before, seconds=READING_SECONDS)
     except errors.NotOnThisServer:
         _give_up(reading, claimed, after=_A_DAY, told=_LACKS)
@@ -114,10 +114,6 @@ def _due() -> QuerySet[Reading]:
 
 def _is_free() -> Q:
     return Q(claimed_at=None) | Q(claimed_at__lte=seconds_from_now(-LEASE_SECONDS))
-
-
-def _mirror(resource: Resource) -> QuerySet[Mirrored]:
-    return Mirrored.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource=resource.name)
 
 
 def _store(
@@ -187,7 +183,7 @@ def _mirror_anew(
     Mirrored.objects.bulk_create(added, batch_size=_CHUNK)
     Mirrored.objects.bulk_update(changed, ["label", "values", "created_at", "modified_at"], batch_size=_CHUNK)
     for some in _chunks(gone):
-        _mirror(resource).filter(upstream_id__in=some).delete()
+        mirror(resource.name).filter(upstream_id__in=some).delete()
 
 
 def _observed(resource: Resource) -> QuerySet[Observed]:
