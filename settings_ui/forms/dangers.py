@@ -36,7 +36,7 @@ class Warnings:
 
     @property
     def codes(self) -> list[str]:
-        return [danger.code for danger in self.dangers]
+        return list(dict.fromkeys(danger.code for danger in self.dangers))
 
     def are_accepted(self, token: str) -> bool:
         return not self.dangers or _read(token) == _read(self.token)
@@ -59,11 +59,6 @@ def warnings_of(resource: Resource, values: Values, *, before: Values | None = N
 def early(resource: Resource, values: Values) -> list[Danger]:
     """What can be told while somebody still types, without a look at the other lists."""
     return lint(resource.name, values, others=Lists())
-
-
-def accepted_in_words(warnings: Warnings) -> str:
-    """What stands in the reason of a change that was made in spite of warnings; "" without any."""
-    return f"[accepted: {', '.join(dict.fromkeys(warnings.codes))}]" if warnings.dangers else ""
 
 
 def _token(resource: Resource, values: Values, entry_id: str, codes: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from dashboard.upstream.connection import get_client
 from settings_ui.changes import services
 from settings_ui.entries.life import Life, LifeForm
 from settings_ui.forms.building import form_for, proposed
-from settings_ui.forms.dangers import Warnings, accepted_in_words, early, warnings_of
+from settings_ui.forms.dangers import early, warnings_of
 from settings_ui.forms.merging import merge
 from settings_ui.forms.opened import Opened
 from settings_ui.forms.reasons import ReasonForm
@@ -55,8 +55,9 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
             resource=resource,
             values=form.values,
             life=kept,
-            reason=_reason(kept.reason, warnings),
+            reason=kept.reason,
             ticket=kept.ticket,
+            accepted=warnings.codes,
             operation_key=key_of(request),
             request=request,
         )
@@ -102,8 +103,9 @@ def edit(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
             entry_id=entry_id,
             before=opened.values,
             after=form.values,
-            reason=_reason(given["reason"], warnings),
+            reason=given["reason"],
             ticket=given["ticket"],
+            accepted=warnings.codes,
             operation_key=key_of(request),
             request=request,
         )
@@ -155,8 +157,3 @@ def _opened(page: FormPage, entry_id: str, *, typed: bool = False) -> HttpRespon
     form = form_for(resource, values, request.POST, is_new=False)
     form.add_error(None, "It is not known how it was when you opened it, so it was read anew. Compare, then save.")
     return page.asked(form, in_form(ReasonForm(request.POST)), base=opened, status=422)
-
-
-def _reason(reason: str, warnings: Warnings) -> str:
-    """What was accepted comes first: however long the reason is, it is kept."""
-    return f"{accepted_in_words(warnings)} {reason.strip()}".strip()

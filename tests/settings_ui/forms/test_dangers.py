@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core import signing
 
+from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from settings_ui.models import Change, Mirrored
 from settings_ui.resources import Resource
@@ -27,16 +28,19 @@ def test_it_is_not_saved_at_once_and_says_why(account: Simulator, wire: Wire, de
     assert not wire.writes
 
 
-def test_the_button_that_names_the_danger_saves_and_the_reason_keeps_it(
+def test_the_button_that_names_the_danger_saves_and_the_audit_trail_keeps_it(
     account: Simulator, wire: Wire, desk: Desk, policies: Resource
 ) -> None:
-    shown = desk.create(policies, **WIDE, reason="A week of their outage. " * 41)
+    reason = ("A week of their outage. " * 41).strip()
+    shown = desk.create(policies, **WIDE, reason=reason)
 
     saved = desk.send(shown, policies, click="accepted")
 
     assert saved.response.status_code == 200, saved.text
     assert len(wire.writes) == 1
-    assert Change.objects.get().reason.startswith("[accepted: mail_provider] A week of their outage")
+    change = Change.objects.get()
+    assert change.reason == reason
+    assert AuditEvent.objects.get(sequence=change.audit_sequence).detail["accepted"] == ["mail_provider"]
 
 
 def test_saving_again_without_that_button_is_not_enough(
@@ -122,6 +126,8 @@ def test_an_edit_asks_for_what_it_adds(account: Simulator, wire: Wire, desk: Des
 
     assert desk.send(shown, policies, entry_id, click="accepted").response.status_code == 200
     assert there(account, policies)[entry_id]["pattern"] == "gmail.com"
+    asked = AuditEvent.objects.get(sequence=Change.objects.get().audit_sequence)
+    assert (asked.action, asked.detail["accepted"]) == ("policy:edit", ["mail_provider"])
 
 
 def test_what_is_wrong_is_told_before_what_is_dangerous(
