@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,7 +17,8 @@ from settings_ui.tables import columns
 from settings_ui.tables.lives import NOTHING, kept
 
 FORMAT, VERSION = "mailwarden-settings", 1
-LARGEST_FILE = 50_000_000  # bytes
+LARGEST_FILE = 15_000_000  # bytes
+MOST_LISTS = 100
 MOST_ENTRIES = 50_000  # of one list
 
 
@@ -61,6 +62,54 @@ class Backup(msgspec.Struct, frozen=True):
 class _Head(msgspec.Struct, frozen=True):
     format: str | None = None
     version: int | None = None
+
+
+class _Name(str):
+    """What a list is called; a type of its own, so that `_Names` is asked."""
+
+    __slots__ = ()
+
+
+class _Names:
+    """Hands on the names of lists while they are few: a file may be nothing but names."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, _wanted: type, name: str) -> _Name:
+        self.number += 1
+        if self.number > MOST_LISTS:
+            raise ValueError(f"it has more than {MOST_LISTS} lists")
+        return _Name(name)
+
+
+class _Whole(msgspec.Struct, frozen=True):
+    """The file as it is, with lists that nobody has looked into yet: what is not ours is never taken apart."""
+
+    account_id: str
+    taken_at: dt.datetime
+    resources: dict[_Name, msgspec.Raw]
+    missing: Annotated[list[str], msgspec.Meta(max_length=MOST_LISTS)] = []
+
+
+class _Life(msgspec.Struct, frozen=True):
+    owner: str | None = None
+    ticket: str | None = None
+    reason: str | None = None
+    ends: str | None = None
+
+
+class _RawItem(msgspec.Struct, frozen=True):
+    id: str
+    values: msgspec.Raw
+    created_at: str | None = None
+    modified_at: str | None = None
+    life: _Life = _Life()
+
+
+_Scalar = str | int | float | bool | None
+_VALUE = msgspec.json.Decoder(_Scalar | list[_Scalar])  # whatever a field of ours may hold
+_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -115,7 +164,7 @@ def _items(resource: Resource, entries: Sequence[SettingsEntry]) -> list[dict[st
 def parsed(data: bytes) -> Backup:
     """What a file holds. Raises Unreadable."""
     if len(data) > LARGEST_FILE:
-        raise Unreadable(f"The file is larger than {LARGEST_FILE // 1_000_000} MB, which no backup of ours is.")
+        raise Unreadable(f"The file is larger than {LARGEST_FILE // 1_000_000} MB, which is more than can be compared.")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         head = msgspec.json.decode(data, type=_Head)
@@ -128,15 +177,46 @@ def parsed(data: bytes) -> Backup:
     if head.version != VERSION:
         raise Unreadable(f"The file is of version {head.version}, and this Mailwarden reads version {VERSION}.")
     try:
-        backup = msgspec.json.decode(data, type=Backup)
+        backup = _decoded(data)
     except (msgspec.DecodeError, RecursionError) as problem:
         raise Unreadable(f"The backup was changed and cannot be read: {_where(problem)}") from None
-    for resource, items in backup.known:
-        if len(items) > MOST_ENTRIES:
-            raise Unreadable(f"{resource.title} in it has {len(items):,} entries; {MOST_ENTRIES:,} is the most.")
     if backup.taken_at.tzinfo is None:
         raise Unreadable("The backup was changed and cannot be read: taken_at names no time zone.")
     return backup
+
+
+def _decoded(data: bytes) -> Backup:
+    """Only what is ours is taken apart, and its entries are counted first: the file may be made to fill the memory."""
+    whole = msgspec.json.decode(data, type=_Whole, dec_hook=_Names())
+    lists: dict[str, list[Item]] = {}
+    for name, raw in whole.resources.items():
+        lists[str(name)] = _read(BY_NAME[name], raw) if name in BY_NAME else []
+    return Backup(whole.account_id, whole.taken_at, lists, whole.missing)
+
+
+def _read(resource: Resource, raw: msgspec.Raw) -> list[Item]:
+    found = msgspec.json.decode(raw, type=list[_RawItem])
+    if len(found) > MOST_ENTRIES:
+        raise Unreadable(f"{resource.title} in it has {len(found):,} entries; {MOST_ENTRIES:,} is the most.")
+    names = {field.name for field in resource.fields}
+    return [
+        Item(
+            one.id,
+            {name: _value(value) for name, value in _VALUES.decode(one.values).items() if name in names},
+            one.created_at,
+            one.modified_at,
+            msgspec.structs.asdict(one.life),
+        )
+        for one in found
+    ]
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    """What stands in a field; what no field takes is an object, which is told at its line."""
+    try:
+        return _VALUE.decode(raw)
+    except msgspec.ValidationError:
+        return {}
 
 
 def _where(problem: Exception) -> str:

@@ -23,7 +23,7 @@ class CompareForm(forms.Form):
         file: UploadedFile = self.cleaned_data["file"]
         if (file.size or 0) > LARGEST_FILE:
             raise forms.ValidationError(
-                f"The file is larger than {LARGEST_FILE // 1_000_000} MB, which no backup of ours is."
+                f"The file is larger than {LARGEST_FILE // 1_000_000} MB, which is more than can be compared."
             )
         return file
 

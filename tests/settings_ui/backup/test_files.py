@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -96,6 +97,8 @@ def test_half_a_backup_is_none(emailsec: Simulator, pia: Member) -> None:
             json.dumps(head(resources={"block_senders": [{"id": "a", "values": {}}] * 50_001})).encode(),
             "Blocked senders in it has 50,001 entries; 50,000 is the most.",
         ),
+        (json.dumps(head(resources={f"n{n}": [] for n in range(101)})).encode(), "it has more than 100 lists"),
+        pytest.param(b" " * 15_000_001, "The file is larger than 15 MB", id="large"),
     ],
 )
 def test_what_is_no_backup_is_refused_in_words(data: bytes, told: str) -> None:
@@ -112,6 +115,25 @@ def test_a_mark_at_its_beginning_and_lists_of_later_versions_are_no_reason_to_re
 
     assert [resource.name for resource, _ in backup.known] == ["block_senders"]
     assert backup.unknown == ["greylists"]
+
+
+def test_what_is_not_ours_is_never_taken_apart() -> None:
+    """Millions of empty objects take fifty times their size in memory."""
+    many = b"[" + b"{}," * 500_000 + b"0]"
+    item = {"id": "x", "values": {"pattern": "evil.example", "comments": "@@", "new": "@@"}, "new": "@@"}
+    resources = {"block_senders": [item], "greylists": "@@"}
+    data = json.dumps(head(resources=resources, more="@@")).encode().replace(b'"@@"', many)
+
+    tracemalloc.start()
+    try:
+        backup = files.parsed(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    [(_, [found])] = backup.known
+    assert found.values == {"pattern": "evil.example", "comments": {}}, "an object is what no field takes"
+    assert most < len(data), f"{most:,} bytes for a file of {len(data):,}"
 
 
 def test_an_upload_is_its_uploaders_alone_and_for_an_hour(pia: Member, ada: Member) -> None:
