@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, IntegerField, QuerySet, When
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -166,6 +166,7 @@ class ChangeView:
     change: Change
     member: Member
     known_title: str = ""
+    number: int = 0  # of its entries, where it is one of a list
 
     @cached_property
     def title(self) -> str:
@@ -327,7 +328,7 @@ class Asked:
 
 
 def listed(member: Member, asked: Asked) -> QuerySet[Change]:
-    """Changes, newest first, each with what its line of the list needs."""
+    """Changes, newest first."""
     found = planning.of_account().order_by("-created_at", "pk")
     if asked.show == "mine":
         found = found.filter(actor=member)
@@ -339,18 +340,21 @@ def listed(member: Member, asked: Asked) -> QuerySet[Change]:
         found = found.filter(state=asked.state)
     if asked.who:
         found = found.filter(actor_name=asked.who)
-    first = Line.objects.filter(change=OuterRef("pk")).order_by("number", "pk")
-    return found.annotate(  # type: ignore[no-any-return]
-        line_count=Count("lines", filter=~Q(lines__state=LineState.LEFT_OUT)),
-        first_label=Subquery(first.values("label")[:1]),
-    )
+    return found  # type: ignore[no-any-return]
 
 
 def of_list(member: Member, changes: Iterable[Change]) -> list[ChangeView]:
-    return [
-        ChangeView(change, member, words.title_of(change, change.first_label or "", change.line_count))  # type: ignore[attr-defined]
-        for change in changes
-    ]
+    """What their lines of the list say. Their entries are counted for them alone, and named where there is one."""
+    found = list(changes)
+    entries = Line.objects.filter(change__in=[change.pk for change in found]).exclude(state=LineState.LEFT_OUT)
+    numbers = dict(entries.order_by().values_list("change").annotate(number=Count("pk")))
+    single = [key for key, number in numbers.items() if number == 1]
+    labels = dict(entries.filter(change__in=single).values_list("change", "label"))
+    views = []
+    for change in found:
+        number = numbers.get(change.pk, 0)
+        views.append(ChangeView(change, member, words.title_of(change, labels.get(change.pk, ""), number), number))
+    return views
 
 
 def waiting_for(member: Member) -> list[ChangeView]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from dashboard.access.models import Member
@@ -212,8 +214,27 @@ def test_the_list_is_filtered_and_what_waits_for_me_stands_on_top(
     assert titles("?resource=domains") == []
     for place in range(20):
         add(pia, {**EVIL, "pattern": f"more{place}.example"})
-    with django_assert_max_num_queries(45):
+    with django_assert_max_num_queries(48):
         shown(soup, policy_manager, address)
+
+
+def test_the_list_counts_the_entries_of_its_page_alone(
+    emailsec: Simulator,
+    pia: Member,
+    policy_manager: Client,
+    soup: Soup,
+    add: Do,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("settings_ui.views.changes.PER_PAGE", 2)
+    for place in range(5):
+        add(pia, {**EVIL, "pattern": f"one{place}.example"})
+    with CaptureQueriesContext(connection) as asked:
+        page = shown(soup, policy_manager, reverse("settings:changes") + "?page=2")
+    assert [row.text.split() for row in page.select("table.changes tbody td:nth-child(3)")] == [["1", "entry"]] * 2
+    counting = [query["sql"] for query in asked if '"settings_ui_line"' in query["sql"]]
+    assert len(counting) == 2
+    assert all(sql.count("IN (") and "JOIN" not in sql for sql in counting), "nobody else's lines are read"
 
 
 def test_a_receipt_on_another_page_keeps_itself_current(
