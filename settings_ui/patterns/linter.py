@@ -63,8 +63,8 @@ class Listed:
 class Lists:
     """What else there is, as far as it is known; each may be empty."""
 
-    allowed: Sequence[Listed] = ()
-    blocked: Sequence[Listed] = ()
+    allowed: Iterable[Listed] = ()
+    blocked: Iterable[Listed] = ()
     own_domains: Sequence[str] = ()
 
 
