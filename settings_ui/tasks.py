@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from settings_ui.backup import keeping
-from settings_ui.changes import looking
+from settings_ui.changes import forgetting, looking
 from settings_ui.changes import sending as changes
 from settings_ui.entries import announcing, sending
 from settings_ui.tables import importing
@@ -62,6 +62,7 @@ def look_up_step(step_id: str) -> None:
 
 @shared_task(name="settings_ui.tasks.forget_files")
 def forget_files() -> None:
-    """Delete uploaded backups whose hour is over, and dry runs that nobody decided."""
+    """Delete uploaded backups whose hour is over, dry runs that nobody decided, and what old changes said in full."""
     keeping.forget()
     importing.forget()
+    forgetting.forget_old()
