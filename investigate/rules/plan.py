@@ -23,6 +23,7 @@ from settings_ui.watching import own_domains
 
 BLOCK_SENDERS, ALLOW_POLICIES = BY_NAME[BLOCKED], BY_NAME[ALLOWED]
 REGISTRY = BY_NAME["impersonation_registry"]
+_SECONDS = 1.5  # of comparing: the panel opens under somebody's hands
 _TOLD_ONLY = "conflict"  # two lists that disagree hurt nobody else: whoever decides knows it and goes on
 
 
@@ -54,7 +55,8 @@ def choices(message: Message, member: Member) -> list[Choice]:
     if not candidates:
         return []
     patterns = [candidate.pattern for candidate in candidates]
-    stands, compared = standing(patterns), Comparison(BLOCKED, nearby(ALLOWED, candidates), _own(message))
+    stands = standing(patterns)
+    compared = Comparison(BLOCKED, nearby(ALLOWED, candidates), _own(message), seconds=_SECONDS)
     return [_choice(candidate, member, stands, compared) for candidate in candidates]
 
 
@@ -79,7 +81,7 @@ def allow_conflicts(message: Message, values: dict[str, Any], candidate: Candida
     """What a rule that accepts the sender would contradict, in words."""
     if candidate is None:
         return []
-    compared = Comparison(ALLOWED, nearby(BLOCKED, [candidate]), _own(message))
+    compared = Comparison(ALLOWED, nearby(BLOCKED, [candidate]), _own(message), seconds=_SECONDS)
     return [one.told for one in compared.dangers_of(values) if one.code in (_TOLD_ONLY, NOT_ALL.code)]
 
 

@@ -22,6 +22,7 @@ from dashboard.emailsec.types import Message
 from investigate.models import DeskChange
 from investigate.rules import services
 from settings_ui.models import Change, Entry, Line, Source
+from settings_ui.patterns.comparing import MOST_EXPRESSIONS
 from tests.conftest import HTMX
 from tests.investigate.rules.conftest import Find, listed, seen, sent
 
@@ -369,3 +370,16 @@ def test_the_service_makes_no_rule_for_who_may_not_see_the_message(
     with pytest.raises(PermissionDenied, match="message:read"):
         services.block(actor=actor, investigate_id=phish.id, request=None, **sent())
     assert not Change.objects.exists()
+
+
+def test_thousands_of_expressions_do_not_keep_the_panel_waiting(
+    analyst: Client, phish: Message, soup: Soup, emailsec: Any
+) -> None:
+    for number in range(MOST_EXPRESSIONS + 1):
+        seen("allow_policies", rf"^box{number}@slow\.example$", is_regex=True, is_acceptable_sender=True)
+
+    panel = soup(analyst.get(url_of(phish), headers=HTMX))
+
+    assert "Not every entry was compared" in said(panel)
+    assert analyst.post(url_of(phish), sent(), headers=HTMX).status_code == 200
+    assert Change.objects.exists(), "a hint stops nobody"

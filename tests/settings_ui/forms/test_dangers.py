@@ -10,6 +10,7 @@ from django.core import signing
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from settings_ui.models import Change, Mirrored
+from settings_ui.patterns.comparing import MOST_EXPRESSIONS
 from settings_ui.resources import Resource
 from tests.settings_ui.forms.conftest import RIGHT, Desk, Shown, Wire, standing, there, typed_right
 
@@ -104,6 +105,20 @@ def test_a_danger_that_came_up_since_is_asked_about(
     assert again.response.status_code == 422
     assert "block" in again.page.select_one(".dangers").text
     assert not wire.writes
+
+
+def test_what_was_not_compared_is_told_and_keeps_nobody(
+    account: Simulator, wire: Wire, desk: Desk, policies: Resource
+) -> None:
+    for number in range(MOST_EXPRESSIONS + 1):
+        pattern = rf"^box{number}@slow\.example$"
+        mirror("block_senders", pattern, {"pattern": pattern, "pattern_type": "EMAIL", "is_regex": True})
+
+    asked = desk.create(policies, **WIDE | {"pattern": "kim@gmail.com", "pattern_type": "EMAIL", "verify_sender": None})
+
+    assert "Not every entry was compared" in asked.page.select_one(".dangers").text
+    assert desk.create(policies).response.status_code == 200
+    assert len(wire.writes) == 1
 
 
 def test_an_edit_does_not_ask_again_for_what_stood_there_already(
