@@ -181,7 +181,7 @@ def _is_clear(step: Step, found: Sequence[object]) -> bool:
 
 def _is_whole(step: Step) -> bool:
     """Whether the service carries the call out as a whole or not at all."""
-    return step.change.resource != "domains"
+    return BY_NAME[step.change.resource].is_atomic
 
 
 def _not_there(line: Line) -> str:

@@ -141,9 +141,9 @@ def _batched(name: str) -> list[Verb]:
 
 
 def is_older(name: str) -> bool:
-    """Whether this server is known to be of the older generation, for what differs about domains."""
+    """Whether this server is known to be of the older generation, where that wants more of a change."""
     client = get_client()
-    return name == "domains" and not (client.offers("content_policies") and client.offers(name, "batch"))
+    return BY_NAME[name].wants_networks and not (client.offers("content_policies") and client.offers(name, "batch"))
 
 
 def of_account() -> Any:

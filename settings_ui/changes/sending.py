@@ -330,7 +330,8 @@ def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, 
     """One entry was refused, or is not there."""
     (line,) = lines
     resource = BY_NAME[step.change.resource]
-    if resource.name == "domains" and line.verb == Verb.CHANGE and _wants_networks(problem) and _add_networks(line):
+    is_change = resource.wants_networks and line.verb == Verb.CHANGE
+    if is_change and _wants_networks(problem) and _add_networks(line):
         _stored(partial(transitions.give_back, step, after=0, resent=[line]), until)
         return
     if isinstance(problem, errors.NotFound) and line.upstream_id:
@@ -366,14 +367,14 @@ def _is_gone(step: Step, line: Line, until: float) -> bool:
 
 
 def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, until: float) -> None:
-    """Nothing of it was carried out: fail what is to blame, and plan the rest anew. Of domains a part may have been:
+    """Nothing of it was carried out: fail what is to blame, and plan the rest anew. Where a part of it may have been,
     that is looked at first.
     """
     if isinstance(problem, errors.NotOnThisServer) and not get_client().offers(step.change.resource, "batch"):
         _stored(partial(transitions.split, step, [], explanation=_ONE_BY_ONE), until)
         return
     done: list[Outcome] = []
-    if step.change.resource == "domains":
+    if not BY_NAME[step.change.resource].is_atomic:
         try:
             done = _carried_out(step, lines)
         except errors.EmailSecurityError:  # it is looked for, as after no answer

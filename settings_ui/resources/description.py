@@ -222,6 +222,8 @@ class Resource:
     tried: str = ""  # the field that is tried against recent mail
     may_expire: bool = True  # whether an entry can have an end; what takes two to remove has none
     takes_typing: bool = False  # whether its name is typed to confirm that it goes
+    is_atomic: bool = True  # whether a batch is carried out as a whole or not at all
+    wants_networks: bool = False  # whether an older server refuses a change without its `ip_restrictions`
     rules: Callable[[Values], Mapping[str, str]] = lambda _values: {}  # across fields: field -> what is wrong
     spelled: Callable[[Values], Values] = lambda values: values  # the same across fields, once all is right
     fixed_because: Callable[[Values], str] = lambda _values: ""  # why this entry cannot be edited, or ""

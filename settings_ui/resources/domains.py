@@ -176,4 +176,6 @@ DOMAINS = Resource(
     remove=Permission.DOMAIN_WRITE,
     may_expire=False,
     takes_typing=True,
+    is_atomic=False,
+    wants_networks=True,
 )
