@@ -5,12 +5,15 @@ Each is a page of its own and the pane beside the list. Whatever happens, what w
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access.decorators import polls, requires
+from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.upstream.connection import get_client
@@ -124,7 +127,10 @@ def edit(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
 @polls("again")
 @requires(Permission.POLICY_READ, whole=True)
 def try_pattern(request: HttpRequest, slug: str) -> HttpResponse:
-    """What the pattern of the form would have matched among recent mail; asked while somebody types it."""
+    """What the pattern of the form would have matched among recent mail; asked while somebody types it.
+
+    Who may not see messages is told what is dangerous about it, and no more.
+    """
     resource = writable(request, slug)
     form = form_for(resource, data=request.POST)
     form.is_valid()
@@ -132,8 +138,10 @@ def try_pattern(request: HttpRequest, slug: str) -> HttpResponse:
     is_right = set(form.errors) <= unasked  # an edit does not ask for what never changes
     turn = request.GET.get("again", "")
     turns = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
+    may_see = cast("Member", request.user).may(Permission.MESSAGE_READ)
     context = {
-        "tried": tried(form),
+        "tried": tried(form) if may_see else None,
+        "is_closed": not may_see,
         "early": early(resource, form.cleaned_data) if is_right else [],
         "url": reverse("settings:try", args=[slug]),
         "again": turns + 1 if turns < MOST_TURNS else "",

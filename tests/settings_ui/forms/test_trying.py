@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
+from dashboard.access.roles import Permission
 from dashboard.simulator import Simulator
 from settings_ui.resources import BY_NAME, Resource
 from tests.conftest import HTMX
@@ -149,3 +152,17 @@ def test_hostile_mail_is_text(account: Simulator, desk: Desk, policies: Resource
 @pytest.mark.parametrize("value", ["-1", "x", "9" * 40, "٣", ""])
 def test_a_count_that_is_none_is_no_error(value: str, account: Simulator, desk: Desk, policies: Resource) -> None:
     assert tried(desk, policies, query=f"?again={value}", pattern="a@b.example").response.status_code == 200
+
+
+def test_who_may_not_see_messages_is_told_the_dangers_alone(
+    account: Simulator, wire: Wire, composed: Callable[..., Client], policies: Resource
+) -> None:
+    writer = Desk(composed(Permission.POLICY_READ, Permission.POLICY_WRITE))
+
+    shown = tried(writer, policies, pattern=".*", pattern_type="EMAIL", is_regex="true", is_acceptable_sender="true")
+
+    assert shown.response.status_code == 200
+    assert "finds every text" in shown.text
+    assert "those who may see messages" in shown.text
+    assert not shown.page.select("[data-state], details, a, [hx-post]")
+    assert not account.calls, "no mail is read for them"
