@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
+from dashboard.audit.verifying import verify_all
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from settings_ui.entries.life import Life, set_life
@@ -83,6 +84,17 @@ def test_a_filter_leaves_what_it_finds(emailsec: Simulator, analyst: Client) -> 
     expected = [entry for entry in emailsec.settings.entries["block_senders"].values() if entry["pattern_type"] == "IP"]
     assert len(found) == len(expected) > 0
     assert AuditEvent.objects.get(action="policy:export", phase="done").detail["filter"] == {"pattern_type": "IP"}
+
+
+def test_several_domains_leave_in_one_file(emailsec: Simulator, analyst: Client) -> None:
+    names = [entry.values()["domain"] for entry in get_client().entries("domains").items[:2]]
+
+    found = rows_of(export(analyst, "domains", f"?domain={names[0]}&domain={names[1]}"))
+
+    assert sorted(row["domain"] for row in found) == sorted(names)
+    said = AuditEvent.objects.get(action="policy:export", phase="done")
+    assert said.detail["filter"] == {"domain": names}
+    assert verify_all().problem is None
 
 
 def test_what_is_kept_here_leaves_with_it(emailsec: Simulator, analyst: Client, pia: Member) -> None:
