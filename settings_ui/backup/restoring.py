@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,9 @@ from settings_ui.changes import services
 from settings_ui.changes.planning import Draft
 from settings_ui.entries.life import Life
 from settings_ui.models import Change, ChangeKind, Verb
-from settings_ui.resources.description import Resource, Values, Wrong, alike, shortened
+from settings_ui.resources.description import Resource, Wrong, alike, shortened
 from settings_ui.tables import columns
-from settings_ui.tables.dangers import CUT, SECONDS, Dangers
+from settings_ui.tables.dangers import SECONDS, warned
 from settings_ui.tables.lives import NOTHING, Kept, Lives, kept
 from settings_ui.tables.planning import LONGEST_EXPLANATION, LONGEST_LABEL
 
@@ -61,8 +61,8 @@ def restore(
         if resource.name in taken.missing:
             raise errors.NotOnThisServer(operation=resource.kind.path)
         found = compare(resource, items, taken.lists[resource.name])
-        dangers = Dangers(resource, seconds=SECONDS / len(lists))
-        lines = drafts(found, wanted[resource.name], dangers)
+        # What the file puts into the account is looked at like an upload: it may be old, or not ours.
+        lines, cut = warned(resource, drafts(found, wanted[resource.name]), seconds=SECONDS / len(lists))
         if not lines:
             continue
         change = services.draft(
@@ -71,7 +71,7 @@ def restore(
             kind=ChangeKind.RESTORE,
             lines=lines,
             file_name=file_name,
-            remarks=[CUT] if dangers.is_cut else [],
+            remarks=cut,
             operation_key=f"{operation_key}-{resource.slug}"[:64],
             request=request,
         )
@@ -79,8 +79,8 @@ def restore(
     return made
 
 
-def drafts(found: Compared, wanted: Collection[str], warn: Callable[[Values], str]) -> list[Draft]:
-    """The lines of one list, in the order of the page. `warn` says what is dangerous about an entry, or ""."""
+def drafts(found: Compared, wanted: Collection[str]) -> list[Draft]:
+    """The lines of one list, in the order of the page."""
     lives = Lives(found.resource)
     chosen = [
         each
@@ -90,16 +90,8 @@ def drafts(found: Compared, wanted: Collection[str], warn: Callable[[Values], st
     ]
     entries = [each.entry.id for each in chosen if each.entry is not None]
     known = kept(found.resource, entries)
-    lines = [_warned(_draft(found.resource, each, lives, known), warn) for each in chosen]
+    lines = [_draft(found.resource, each, lives, known) for each in chosen]
     return [replace(line, number=number) for number, line in enumerate(lines, start=1)]
-
-
-def _warned(line: Draft, warn: Callable[[Values], str]) -> Draft:
-    """What the file puts into the account is looked at like an upload: it may be old, or not ours."""
-    if line.verb not in (Verb.ADD, Verb.CHANGE):
-        return line
-    told = " ".join(filter(None, [warn({**(line.before or {}), **line.values}), line.explanation]))
-    return replace(line, explanation=shortened(told, LONGEST_EXPLANATION))
 
 
 def _draft(resource: Resource, each: Difference, lives: Lives, known: Mapping[str, Kept]) -> Draft:

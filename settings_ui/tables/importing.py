@@ -13,7 +13,7 @@ from dashboard.upstream.connection import get_client
 from settings_ui.changes import services
 from settings_ui.models import Change, ChangeKind, ChangeState
 from settings_ui.resources.description import Resource
-from settings_ui.tables.dangers import CUT, Dangers
+from settings_ui.tables.dangers import warned
 from settings_ui.tables.lives import kept
 from settings_ui.tables.planning import Mode, plan
 from settings_ui.tables.reading import read_table
@@ -37,7 +37,6 @@ def dry_run(
     """Write down what the file would do to the list as it is now. Raises Unreadable, and what reading raises."""
     table = read_table(data, resource)
     entries = read_whole(resource, known=seen_ids(resource.name))
-    dangers = Dangers(resource)
     planned = plan(
         table,
         resource,
@@ -45,18 +44,15 @@ def dry_run(
         kept=kept(resource, [entry.id for entry in entries]),
         mode=mode,
         may_add=get_client().offers(resource.name, "create"),
-        warn=dangers,
     )
-    remarks = [*table.remarks, *planned.remarks]
-    if dangers.is_cut:
-        remarks.append(CUT)
+    lines, cut = warned(resource, planned.lines)
     return services.draft(
         actor=actor,
         resource=resource,
         kind=ChangeKind.IMPORT,
-        lines=planned.lines,
+        lines=lines,
         file_name=file_name,
-        remarks=remarks,
+        remarks=[*table.remarks, *planned.remarks, *cut],
         operation_key=operation_key,
         request=request,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -50,10 +50,9 @@ def plan(
     kept: Mapping[str, Kept],
     mode: Mode = Mode.ADD_AND_CHANGE,
     may_add: bool = True,
-    warn: Callable[[Values], str] = lambda _values: "",
 ) -> Plan:
-    """`warn` says what is dangerous about an entry, or "". `may_add`: whether the server takes new entries."""
-    planner = _Planner(table, resource, entries, kept, warn, may_add=may_add)
+    """`may_add`: whether the server takes new entries."""
+    planner = _Planner(table, resource, entries, kept, may_add=may_add)
     lines = [planner.line(row) for row in table.rows]
     remarks = planner.remarks()
     if mode is Mode.WHOLE:
@@ -68,11 +67,10 @@ class _Planner:
         resource: Resource,
         entries: Sequence[SettingsEntry],
         kept: Mapping[str, Kept],
-        warn: Callable[[Values], str],
         *,
         may_add: bool,
     ) -> None:
-        self.table, self.resource, self.warn, self.may_add = table, resource, warn, may_add
+        self.table, self.resource, self.may_add = table, resource, may_add
         self.entries = list(entries)
         self.values = {entry.id: entry.values() for entry in entries}
         self.kept = kept
@@ -146,10 +144,7 @@ class _Planner:
         if problems or wrong:
             raise _Bad(problems=problems | wrong)
         self._claim(number, values)
-        return Draft(
-            number=number, verb=Verb.ADD, label=self._label(values), values=values, life=life,
-            explanation=self._warned(values),
-        )  # fmt: skip
+        return Draft(number, Verb.ADD, self._label(values), values=values, life=life)
 
     def _change(self, number: int, cells: Mapping[str, str], entry: SettingsEntry) -> Draft:
         before = self.values[entry.id]
@@ -170,7 +165,7 @@ class _Planner:
         if not changes:
             told = _KEPT_HERE if life is not None else ""
             return Draft(number, Verb.SAME, label, entry.id, before, explanation=told)
-        return Draft(number, Verb.CHANGE, label, entry.id, before, changes, life, explanation=self._warned(after))
+        return Draft(number, Verb.CHANGE, label, entry.id, before, changes, life)
 
     def _after(self, cells: Mapping[str, str], before: Values) -> tuple[dict[str, Any], dict[str, str]]:
         """All fields as the line wants them. A cell that says what stands there is not looked at any further."""
@@ -226,9 +221,6 @@ class _Planner:
 
     def _label(self, values: Values) -> str:
         return shortened(self.resource.label(values), LONGEST_LABEL)
-
-    def _warned(self, values: Values) -> str:
-        return shortened(self.warn(values), LONGEST_EXPLANATION)
 
     # --- all lines ----------------------------------------------------------------------------------------------------
 
