@@ -17,11 +17,8 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from settings_ui.changes import words
-from settings_ui.changes.rights import why_not_decide
+from settings_ui.changes import rights, words
 from settings_ui.models import Change, ChangeState
-
-_DECIDES = (Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
 
 
 @dataclass(frozen=True)
@@ -89,12 +86,12 @@ class ChangeRequest:
         """Why this member cannot decide it."""
         if self.change.expires_at is not None and self.change.expires_at <= timezone.now():
             return "This request has expired."
-        return why_not_decide(self.member, self.change)
+        return rights.why_not_decide(self.member, self.change)
 
 
 def may_decide(member: Member) -> bool:
     """Whether any of these requests could wait for this member."""
-    return member.scope.is_whole and all(map(member.may, _DECIDES))
+    return rights.may_decide(member)
 
 
 def for_me(member: Member) -> QuerySet[Change]:

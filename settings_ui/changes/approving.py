@@ -47,11 +47,7 @@ def approve(
     seconds = max(LEAST_UNDO, actor.undo_seconds)
     with transaction.atomic():
         held = transitions.held(change)
-        if held.decided_by_id == actor.pk and held.state in (
-            ChangeState.WAITING,
-            ChangeState.RUNNING,
-            ChangeState.DONE,
-        ):
+        if held.decided_by_id == actor.pk and held.state in _APPROVED:
             return held
         _check_decides(actor, held)
         if not fingerprint or fingerprint != held.fingerprint or planning.stored_fingerprint(held) != fingerprint:
@@ -117,9 +113,7 @@ def _check_decides(actor: Member, change: Change) -> None:
 
 def _check_still_asked(change: Change) -> None:
     """Who asked has to be somebody who may still ask."""
-    asker = change.actor
-    needed = known_permissions([change.permission])
-    if asker is None or not asker.scope.is_whole or not needed or not all(map(asker.may, needed)):
+    if change.actor is None or not rights.holds(change.actor, known_permissions([change.permission])):
         raise Conflict(f"{change.actor_name} no longer has the right to ask for this. Nothing was sent.", change)
 
 

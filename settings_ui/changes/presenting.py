@@ -300,8 +300,7 @@ class ChangeView:
 
     @property
     def _may_retry(self) -> bool:
-        holds_all = all(map(self.member.may, known_permissions([self.change.permission])))
-        return self.is_mine and holds_all and self.member.scope.is_whole
+        return self.is_mine and rights.holds(self.member, known_permissions([self.change.permission]))
 
 
 def every(since: dt.datetime, now: dt.datetime) -> int:

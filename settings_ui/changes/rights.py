@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -54,13 +55,13 @@ def to_remove(resource: Resource) -> Permission:
 def why_not_sent(change: Change) -> str:
     """Why this may not go out now, as a sentence, or "": by the rights in the database now."""
     actor = Member.objects.filter(pk=change.actor_id).first() if change.actor_id else None
-    if actor is None or not _holds_all(actor, known_permissions([change.permission])):
+    if actor is None or not holds(actor, known_permissions([change.permission])):
         return f"{change.actor_name} no longer has the right to do this."
     is_removal = change.kind == ChangeKind.DELETE and takes_two(BY_NAME[change.resource])
     if not change.why_two:
         return "This takes a second person, and nobody has approved it." if is_removal else ""
     second = Member.objects.filter(pk=change.decided_by_id).first() if change.decided_by_id else None
-    if second is None or change.decided_at is None or not _holds_all(second, _SECOND):
+    if second is None or change.decided_at is None or not may_decide(second):
         return f"{change.decided_by_name or 'Whoever'} approved this and no longer has the right to."
     if is_same_person(second, actor):
         return "Who asked and who approved are one person: it takes two."
@@ -85,9 +86,14 @@ def may_control(member: Member, change: Change) -> bool:
     """Whether this member may stop it: who asked for it, and everybody who could have."""
     if change.actor_id == member.pk:
         return True
-    return _holds_all(member, known_permissions([change.permission]))
+    return holds(member, known_permissions([change.permission]))
 
 
-def _holds_all(member: Member, needed: object) -> bool:
-    wanted = list(needed) if isinstance(needed, (frozenset, tuple)) else []
-    return bool(wanted) and all(map(member.may, wanted)) and member.scope.is_whole
+def may_decide(member: Member) -> bool:
+    """Whether this member can be the second person of what somebody else asks for."""
+    return holds(member, _SECOND)
+
+
+def holds(member: Member, needed: Collection[Permission]) -> bool:
+    """Whether this member has all of these for the whole account; of none it is no."""
+    return bool(needed) and all(map(member.may, needed)) and member.scope.is_whole

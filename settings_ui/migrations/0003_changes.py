@@ -180,7 +180,6 @@ class Migration(migrations.Migration):
                         choices=[
                             ("create", "Create"),
                             ("edit", "Edit"),
-                            ("replace", "Replace"),
                             ("delete", "Delete"),
                             ("batch", "Batch"),
                         ],

@@ -103,7 +103,6 @@ class StepState(models.TextChoices):
 class Operation(models.TextChoices):
     CREATE = "create"
     EDIT = "edit"
-    REPLACE = "replace"
     DELETE = "delete"
     BATCH = "batch"
 

@@ -234,7 +234,7 @@ def _page(
     if view.is_draft:
         context |= {
             "run": dry_run.of(found),
-            "may_confirm": view.is_mine and _holds(member, found),
+            "may_confirm": view.is_mine and rights.holds(member, [Permission(found.permission)]),
             "form": form or ConfirmForm(initial={"reason": found.reason, "ticket": found.ticket}),
         }
         return render(request, "settings_ui/changes/change.html", context, status=status)
@@ -283,10 +283,6 @@ def _shown(found: Change, page: Any, verb: str) -> dict[str, Any]:
     run = dry_run.of(found, shown=0)
     rows = dry_run.rows(BY_NAME[found.resource], cast("QuerySet[Line]", page))
     return {"run": run, "listed": dry_run.Block(Verb(verb), run.counts.get(Verb(verb), 0), rows, is_page=True)}
-
-
-def _holds(member: Member, found: Change) -> bool:
-    return rights.may_control(member, found) and member.may(Permission(found.permission))
 
 
 def _proving(request: HttpRequest, found: Change) -> HttpResponseBase:
