@@ -28,14 +28,17 @@ class Going:
     known: Known
     typed: str = ""
     is_asked_again: bool = False
+    shown: tuple[str, str] | None = None  # label and facts of a form that came back, where nothing newer is known
 
     @property
     def label(self) -> str:
-        return self.resource.label(self.entry.values())
+        return self.shown[0] if self.shown else self.resource.label(self.entry.values())
 
     @property
     def facts(self) -> str:
         """What else there is to know it by: its kind, and the flags that are set."""
+        if self.shown:
+            return self.shown[1]
         values = self.entry.values()
         kinds = [
             field.shown(values.get(field.name))
@@ -106,8 +109,12 @@ class Removal:
         """The same with what was typed for each name; nothing has to be typed for most lists."""
         if not self.resource.takes_typing:
             return self
-        going = [replace(one, typed=said.get(one.name, ""), is_asked_again=True) for one in self.going]
+        going = [replace(one, is_asked_again=True) for one in self.kept(said).going]
         return replace(self, going=tuple(going))
+
+    def kept(self, said: Mapping[str, str]) -> Removal:
+        """The same, with what was typed standing there again and nothing said about it."""
+        return replace(self, going=tuple(replace(one, typed=said.get(one.name, "")) for one in self.going))
 
 
 def removal_of(resource: Resource, ids: Sequence[str]) -> Removal:
@@ -121,3 +128,19 @@ def removal_of(resource: Resource, ids: Sequence[str]) -> Removal:
     known = who(resource.name, list(found))
     going = tuple(Going(resource, found[one], known[one]) for one in ids if one in found)
     return Removal(resource, going, len(ids) - len(going))
+
+
+def removal_as_shown(resource: Resource, token: str) -> Removal | None:
+    """What a form that came back had shown, to be shown again where the account cannot be asked: never to be sent.
+
+    None for what was not signed here, or for another list.
+    """
+    try:
+        (name, *_), *entries = signing.loads(token, salt=_SALT)
+    except signing.BadSignature:
+        return None
+    if name != resource.name:
+        return None
+    known = who(resource.name, [one for one, _, _ in entries])
+    going = [Going(resource, SettingsEntry(id=one), known[one], shown=(label, facts)) for one, label, facts in entries]
+    return Removal(resource, tuple(going), 0)

@@ -127,9 +127,7 @@ class FormPage:
         """Nothing was sent: somebody else is at it, it cannot be done, or the account could not be asked."""
         status, twin = 409, ""
         if isinstance(problem, EmailSecurityError):
-            text = errors.explain(problem)
-            wait = f" Try again in {text.back_in}." if text.back_in else ""
-            told, status = f"{text.title} Nothing was sent, and what you wrote is still here.{wait}", text.status
+            told, status = nothing_sent(problem), errors.explain(problem).status
         else:
             told = str(problem)
         if isinstance(problem, services.Conflict) and problem.other is not None:
@@ -210,6 +208,13 @@ def writable(request: HttpRequest, slug: str) -> Resource:
     if not cast("Member", request.user).may(resource.write):
         raise PermissionDenied(resource.write.value)
     return resource
+
+
+def nothing_sent(problem: EmailSecurityError) -> str:
+    """What stands above a form whose account could not be asked."""
+    text = errors.explain(problem)
+    wait = f" Try again in {text.back_in}." if text.back_in else ""
+    return f"{text.title} Nothing was sent, and what you wrote is still here.{wait}"
 
 
 def key_of(request: HttpRequest) -> str:

@@ -156,6 +156,11 @@ def _opened(page: FormPage, entry_id: str, *, typed: bool = False) -> HttpRespon
         entry = get_client().entry(resource.name, entry_id)
     except NotFound:
         return page.gone()
+    except EmailSecurityError as problem:
+        if not typed:
+            raise
+        form = form_for(resource, data=request.POST, is_new=False)
+        return page.refused(form, in_form(ReasonForm(request.POST)), problem)
     values = entry.values()
     if told := resource.fixed_because(values):
         return page.closed(told, "It can still be removed here, and an owner and a reason can be kept with it.")

@@ -13,10 +13,12 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.access.decorators import requires
 from dashboard.access.roles import Permission
+from dashboard.emailsec.errors import EmailSecurityError
+from dashboard.web import errors
 from settings_ui.changes import rights, services
 from settings_ui.forms.reasons import ReasonForm
-from settings_ui.forms.removing import MOST, Removal, removal_of
-from settings_ui.views.form_pages import FormPage, in_form, key_of
+from settings_ui.forms.removing import MOST, Removal, removal_as_shown, removal_of
+from settings_ui.views.form_pages import FormPage, in_form, key_of, nothing_sent
 from settings_ui.views.parts import resource_or_404
 
 
@@ -62,10 +64,21 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
     ids = [one for one in said.getlist("id") if one]
     if told := _why_not(ids):
         return page.closed(told, "")
-    removal = removal_of(resource, ids)
+    shown = request.POST.get("shown", "")
+    try:
+        removal = removal_of(resource, ids)
+    except EmailSecurityError as problem:
+        before = removal_as_shown(resource, shown)
+        if before is None:
+            raise
+        return page.confirm(
+            before.kept(request.POST),
+            in_form(ReasonForm(request.POST)),
+            problem=nothing_sent(problem),
+            status=errors.explain(problem).status,
+        )
     if not removal.going:
         return page.gone()
-    shown = request.POST.get("shown", "")
     if not shown:
         return page.confirm(removal, in_form(ReasonForm()))
     reasons = in_form(ReasonForm(request.POST))

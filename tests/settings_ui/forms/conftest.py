@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,26 @@ def account(db: None, wire: Wire) -> Iterator[Simulator]:
 def either(db: None, wire: Wire, request: pytest.FixtureRequest) -> Iterator[Simulator]:
     """Today's API, and that of the older generation."""
     yield from _simulated(request.param, wire)
+
+
+class _Away(httpx.BaseTransport):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody answers", request=request)
+
+
+Away = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def away() -> Away:
+    """While it lasts, Cloudflare cannot be reached."""
+
+    @contextmanager
+    def last() -> Iterator[None]:
+        with use_client(build_client(_Away())):
+            yield
+
+    return last
 
 
 def standing(simulator: Simulator, resource: Resource, **other: Any) -> str:

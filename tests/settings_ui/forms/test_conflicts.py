@@ -13,7 +13,7 @@ from settings_ui.changes import services
 from settings_ui.forms.opened import Opened
 from settings_ui.models import Change
 from settings_ui.resources import BY_NAME, Resource
-from tests.settings_ui.forms.conftest import RIGHT, Desk, Shown, Wire, standing, there
+from tests.settings_ui.forms.conftest import RIGHT, Away, Desk, Shown, Wire, standing, there
 
 
 @pytest.fixture
@@ -222,3 +222,20 @@ def test_the_service_is_asked_and_not_the_form(account: Simulator, policies: Res
             operation_key="conflicts-0001",
             request=None,
         )
+
+
+def test_what_was_typed_stays_where_neither_the_base_nor_the_account_can_be_read(
+    account: Simulator, wire: Wire, desk: Desk, policies: Resource, entry_id: str, away: Away
+) -> None:
+    opened = desk.open(policies, entry_id)
+
+    with away():
+        shown = desk.send(opened, policies, entry_id, base="unreadable", comments="mine", reason="why")
+
+    assert shown.response.status_code in (502, 503)
+    assert "Nothing was sent" in shown.text
+    assert (shown.holds("comments"), shown.holds("reason")) == (["mine"], ["why"])
+    again = desk.send(shown, policies, entry_id)
+    assert "It is not known how it was when you opened it" in again.text, "the account answers, and it is compared"
+    assert again.holds("comments") == ["mine"]
+    assert not wire.writes

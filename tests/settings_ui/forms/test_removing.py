@@ -15,7 +15,17 @@ from dashboard.simulator.kinds import KINDS
 from settings_ui.models import Change, ChangeState
 from settings_ui.resources import BY_NAME, Resource
 from tests.conftest import HTMX
-from tests.settings_ui.forms.conftest import FORM, NOT_IN_SEED, Desk, Shown, Wire, every_resource, fields_of, standing
+from tests.settings_ui.forms.conftest import (
+    FORM,
+    NOT_IN_SEED,
+    Away,
+    Desk,
+    Shown,
+    Wire,
+    every_resource,
+    fields_of,
+    standing,
+)
 
 
 def address(resource: Resource) -> str:
@@ -211,3 +221,33 @@ def test_a_plain_form_is_led_to_the_change_and_it_is_written_down(
     assert done.response.status_code == 303
     assert str(Change.objects.get().pk) in done.response["Location"]
     assert AuditEvent.objects.filter(action="policy:remove").exists()
+
+
+def test_what_was_typed_stays_where_the_account_cannot_be_asked(account: Simulator, desk: Desk, away: Away) -> None:
+    domains = BY_NAME["domains"]
+    entry_id = standing(account, domains)
+    shown = asked(desk, domains, entry_id)
+    typed = {f"typed-{entry_id}": "protected.example", "reason": "Sold", "ticket": "4711"}
+
+    with away():
+        again = confirmed(desk, domains, shown, **typed)
+
+    assert again.response.status_code in (502, 503)
+    assert "Nothing was sent" in again.text
+    assert "protected.example" in again.page.select_one(".going code").text
+    assert {name: again.holds(name) for name in typed} == {name: [value] for name, value in typed.items()}
+    assert not again.page.select("[aria-invalid]")
+    assert confirmed(desk, domains, again).response.status_code == 200, "the same page goes on once it answers"
+    assert Change.objects.get().reason == "Sold"
+
+
+def test_what_was_shown_of_another_list_is_not_shown_again(
+    account: Simulator, desk: Desk, policies: Resource, away: Away
+) -> None:
+    of_domains = asked(desk, BY_NAME["domains"], standing(account, BY_NAME["domains"]))
+
+    with away():
+        again = confirmed(desk, policies, of_domains)
+
+    assert again.response.status_code in (502, 503)
+    assert "protected.example" not in again.text
