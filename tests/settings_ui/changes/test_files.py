@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -19,7 +20,22 @@ from settings_ui.changes.sweep import sweep_changes
 from settings_ui.models import Change, ChangeKind, ChangeState, LineState, Operation, StepState, Verb
 from settings_ui.resources import BY_NAME
 
-from .conftest import BLOCK, DOMAINS, ENTRIES, EVIL, additions, calls, key, looked, named, pass_by, stand, worked
+from .conftest import (
+    BLOCK,
+    DOMAINS,
+    ENTRIES,
+    EVIL,
+    Killed,
+    Wire,
+    additions,
+    calls,
+    key,
+    looked,
+    named,
+    pass_by,
+    stand,
+    worked,
+)
 
 Import = Callable[..., Change]
 Standing = Callable[..., list[SettingsEntry]]
@@ -399,8 +415,8 @@ def test_an_entry_that_vanishes_while_its_batch_is_on_its_way(
     pia: Member,
     imported: Import,
     standing: Standing,
+    wire: Wire,
     verb: Verb,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entries = standing(12)
     values = {"comments": "file"} if verb == Verb.CHANGE else {}
@@ -409,13 +425,11 @@ def test_an_entry_that_vanishes_while_its_batch_is_on_its_way(
         for place, entry in enumerate(entries, start=2)
     ]
     change = imported(pia, drafts)
-    note_sent = transitions.note_sent
 
-    def vanish(step: Any) -> bool:
-        stand(emailsec).pop(entries[6].id, None)
-        return note_sent(step)
+    def vanish(_request: httpx.Request) -> None:
+        stand(emailsec).pop(entries[6].id)
 
-    monkeypatch.setattr(transitions, "note_sent", vanish)
+    wire.before["POST"] = vanish
     change = worked(change)
     line = change.lines.get(upstream_id=entries[6].id)
     if verb == Verb.REMOVE:
@@ -425,31 +439,41 @@ def test_an_entry_that_vanishes_while_its_batch_is_on_its_way(
     assert change.lines.filter(state=LineState.DONE).count() == (12 if verb == Verb.REMOVE else 11)
 
 
-def test_five_thousand_lines_survive_a_worker_that_dies_before_and_after_a_call(
-    emailsec: Simulator, pia: Member, imported: Import, monkeypatch: pytest.MonkeyPatch
+def die(_request: httpx.Request) -> None:
+    raise Killed
+
+
+def test_a_worker_that_dies_before_its_call_is_followed_by_another(
+    emailsec: Simulator, pia: Member, take_away: Callable[..., Change], standing: Standing, wire: Wire
+) -> None:
+    change = take_away(pia, standing(12))
+    pass_by(change, 60)
+    wire.before["GET"] = die  # while the entries are compared
+    with pytest.raises(Killed):
+        sending.step(change.pk)
+    assert change.steps.get().state == StepState.SENDING
+    pass_by(change, transitions.CLAIM_SECONDS + 1)
+    sweep_changes()
+    assert worked(change).state == ChangeState.DONE
+    assert (calls(emailsec, "block_senders.batch"), named(emailsec, "bad3.example")) == (1, [])
+
+
+def test_five_thousand_lines_survive_a_worker_that_dies_after_a_call(
+    emailsec: Simulator, pia: Member, imported: Import, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = imported(pia, additions(5000))
     monkeypatch.setattr(sending, "STEP_SECONDS", 0)
     sending.step(change.pk)
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    for place in ("note_sent", "settle"):  # before the call, and after it was carried out
-        with monkeypatch.context() as patch:
-            patch.setattr(transitions, place, die)
-            with pytest.raises(Killed):
-                sending.step(change.pk)
-        assert change.steps.filter(state=StepState.SENDING).count() == 1
+    wire.after["POST"] = die
+    with pytest.raises(Killed):
         sending.step(change.pk)
-        assert change.steps.filter(state=StepState.SENDING).count() == 1, "nobody takes what another holds"
-        pass_by(change, transitions.CLAIM_SECONDS + 1)
-        sweep_changes()
-        change = looked(change, after=40)
-        assert not change.steps.filter(state__in=[StepState.SENDING, StepState.UNKNOWN]).exists()
+    assert change.steps.filter(state=StepState.SENDING).count() == 1
+    sending.step(change.pk)
+    assert change.steps.filter(state=StepState.SENDING).count() == 1, "nobody takes what another holds"
+    pass_by(change, transitions.CLAIM_SECONDS + 1)
+    sweep_changes()
+    change = looked(change, after=40)
+    assert not change.steps.filter(state__in=[StepState.SENDING, StepState.UNKNOWN]).exists()
     monkeypatch.setattr(sending, "STEP_SECONDS", 600)
     change = worked(change)
     assert change.state == ChangeState.DONE
