@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
 
 from settings_ui.views import backup, changes, domains, forms, imports, life, lists, observed, overview, removing
+from settings_ui.views.parts import is_id
+
+
+class EntryIdConverter:
+    """An id of an entry is opaque, and one segment of the path."""
+
+    regex = r"[^/]+"
+
+    def to_python(self, value: str) -> str:
+        if not is_id(value):
+            raise ValueError(value)
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(EntryIdConverter, "entry_id")
 
 app_name = "settings"
 urlpatterns: list[URLPattern] = [
@@ -32,19 +50,19 @@ urlpatterns: list[URLPattern] = [
     path("backup/compare/<uuid:upload_id>/", backup.compared, name="compared"),
     path("backup/restore", backup.restore, name="restore"),
     # domains
-    path("domains/<str:entry_id>/verification", domains.verification, name="verification"),
+    path("domains/<entry_id:entry_id>/verification", domains.verification, name="verification"),
     # lists: one resource
     path("<slug:slug>/", lists.entries, name="list"),
     # forms: one resource
     path("<slug:slug>/new", forms.new, name="new"),
     path("<slug:slug>/try", forms.try_pattern, name="try"),
     path("<slug:slug>/remove", removing.remove, name="remove"),
-    path("<slug:slug>/<str:entry_id>/edit", forms.edit, name="edit"),
+    path("<slug:slug>/<entry_id:entry_id>/edit", forms.edit, name="edit"),
     # files: one resource
     path("<slug:slug>/export", imports.export, name="export"),
     path("<slug:slug>/import", imports.upload, name="import"),
     # life of one entry
-    path("<slug:slug>/<str:entry_id>/life", life.life, name="life"),
+    path("<slug:slug>/<entry_id:entry_id>/life", life.life, name="life"),
     # one entry (last: its id could be anything)
-    path("<slug:slug>/<str:entry_id>/", lists.entry, name="entry"),
+    path("<slug:slug>/<entry_id:entry_id>/", lists.entry, name="entry"),
 ]

@@ -47,7 +47,7 @@ ALSO_NEEDED = {
     **{
         (method, f"settings/<slug:slug>/{path}"): Permission.POLICY_WRITE
         for method in ("GET", "POST")
-        for path in ("new", "try", "remove", "<str:entry_id>/edit")
+        for path in ("new", "try", "remove", "<entry_id:entry_id>/edit")
     },
 }
 

@@ -8,6 +8,13 @@ from dashboard.upstream.connection import get_client
 from dashboard.web.errors import ErrorText
 from settings_ui.resources import BY_SLUG, Resource
 
+LONGEST_ID = 100  # as long as rows can hold
+
+
+def is_id(text: str) -> bool:
+    """Whether an entry can be asked for by this: no step up the path, no control characters, nothing endless."""
+    return text not in ("", ".", "..") and len(text) <= LONGEST_ID and text.isprintable()
+
 
 def resource_or_404(slug: str) -> Resource:
     """The list an address names. What nobody knows and what the account's server lacks are both 404, in words."""

@@ -19,7 +19,7 @@ from settings_ui.changes import rights, services
 from settings_ui.forms.reasons import ReasonForm
 from settings_ui.forms.removing import MOST, Removal, removal_as_shown, removal_of
 from settings_ui.views.form_pages import FormPage, in_form, key_of, nothing_sent
-from settings_ui.views.parts import resource_or_404
+from settings_ui.views.parts import is_id, resource_or_404
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
     if not page.member.may(needed):
         raise PermissionDenied(needed.value)
     said = request.POST if request.method == "POST" else request.GET
-    ids = [one for one in said.getlist("id") if one]
+    ids = [one for one in said.getlist("id") if is_id(one)]
     if told := _why_not(ids):
         return page.closed(told, "")
     shown = request.POST.get("shown", "")
