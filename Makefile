@@ -28,7 +28,8 @@ ifndef T
 	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 3 --dist loadfile -q tests/dashboard/audit tests/dashboard/upstream \
 	  tests/dashboard/access/team/test_races.py tests/dashboard/access/test_throttle.py tests/investigate/actions \
 	  tests/investigate/approvals tests/investigate/bulk tests/investigate/desk/test_races.py \
-	  tests/investigate/fixing/test_races.py tests/investigate/search
+	  tests/investigate/fixing/test_races.py tests/investigate/search tests/settings_ui/changes/test_races.py \
+	  tests/settings_ui/entries/test_life_races.py
 endif
 
 check: setup-dev ## lint, format, types, templates, deployment settings, migrations

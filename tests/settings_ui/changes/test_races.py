@@ -77,7 +77,8 @@ def test_confirming_twice_and_discarding_at_once_has_one_end(emailsec: Simulator
         def discard(change: Change = change) -> Change:
             return services.cancel(actor=pia, change=change, request=None)
 
-        together(confirm, confirm, discard)
+        results = together(confirm, confirm, discard)
+        assert set(kinds(results)) <= {"Change", "Conflict"}, results
         pass_by(change, 60)
         sending.step(change.pk)
         change.refresh_from_db()
@@ -93,10 +94,12 @@ def test_undo_against_the_worker_has_one_end(emailsec: Simulator, pia: Member, s
         (entry,) = standing(pattern=f"undo{number}.example")
         change = take_away(pia, [entry])
         pass_by(change, 60)
-        together(
+        sent, undone = together(
             lambda: sending.step(change.pk),  # noqa: B023
             lambda: services.undo(actor=pia, change=change, request=None),  # noqa: B023
         )
+        assert sent is None, sent
+        assert isinstance(undone, Change | services.Conflict), undone
         change.refresh_from_db()
         assert change.state in (ChangeState.DONE, ChangeState.CANCELLED)
         assert (entry.id in stand(emailsec)) == (change.state == ChangeState.CANCELLED)
@@ -107,7 +110,7 @@ def test_two_looks_settle_it_once(emailsec: Simulator, pia: Member, add: Add) ->
     change = add(pia)
     pass_by(change, 40)
     step = change.steps.get()
-    together(*[lambda: looking.look_up(step.pk)] * 3)
+    assert together(*[lambda: looking.look_up(step.pk)] * 3) == [None] * 3
     change.refresh_from_db()
     assert change.state == ChangeState.DONE
     assert AuditEvent.objects.filter(action="policy:create", phase="done").count() == 1
@@ -133,7 +136,7 @@ def test_two_who_approve_and_one_who_refuses_make_one_decision(
     results = together(approve(others[0]), approve(others[1]), refuse)
     assert kinds(results) == {"Change": 1, "Conflict": 2}, results
     pass_by(change, 60)
-    together(*[lambda: sending.step(change.pk)] * 2)
+    assert together(*[lambda: sending.step(change.pk)] * 2) == [None] * 2
     change.refresh_from_db()
     assert change.state in (ChangeState.DONE, ChangeState.CANCELLED)
     assert calls(emailsec, "domains.delete") == (change.state == ChangeState.DONE)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
-from settings_ui.entries import announcing, sending, sweep
+from settings_ui.entries import announcing, sending, sweep, transitions
 from settings_ui.entries.life import Life, set_life
 from settings_ui.models import Entry, EntryState, Observed, Reading
 from settings_ui.resources import BY_NAME
@@ -59,6 +59,31 @@ def test_of_many_workers_one_reads_a_list(stand: Stand, emailsec: Simulator) -> 
 
     assert calls(emailsec, "block_senders.list") - before == 1
     assert Observed.objects.count() == 1
+
+
+def test_a_reading_that_finds_entries_gone_and_the_sweep_that_ends_them_do_not_wait_for_each_other(
+    keep: Keep, emailsec: Simulator
+) -> None:
+    for number in range(8):
+        kept = [keep(pattern=f"over{number}-{place}.example") for place in range(12)]
+        rounds.read_lists()
+        Reading.objects.update(due_at=F("due_at") - dt.timedelta(days=1))
+        rounds.read_list("block_senders")
+        for entry in kept:
+            del emailsec.settings.entries["block_senders"][entry.upstream_id]
+        Reading.objects.update(due_at=F("due_at") - dt.timedelta(days=1))
+        last_first = sorted(kept, key=lambda one: one.pk, reverse=True)
+
+        def end(entries: list[Entry] = last_first) -> None:
+            for entry in entries:
+                transitions.begin_removal(entry)
+
+        assert together(lambda: rounds.read_list("block_senders"), end, end) == [None] * 3
+
+        for entry in kept:
+            entry.refresh_from_db()
+            assert entry.state in (EntryState.REMOVING, EntryState.REMOVED)
+            assert len([one for one in trail(entry) if one[0] == "policy:end"]) == 1, "one of them ended it"
 
 
 def test_of_two_people_who_say_whose_it_is_one_is_told_of_the_other(
