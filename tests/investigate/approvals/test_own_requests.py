@@ -278,8 +278,21 @@ def test_the_database_refuses_that_somebody_decides_their_own(desk: Desk) -> Non
         "ｂｅｎ@corp.example",  # letters of full width, as some keyboards write them  # noqa: RUF001
         "Ben+sso@CORP.EXAMPLE",
         "ben@corp．example",  # noqa: RUF001
+        '"ben"@corp.example',
+        '"b\\en+sso"@corp.example',
+        "ben(the second)@corp.example",
+        "ben(a (nested) one)@corp.example(here)",
+        "b\u200ben@corp.example",
+        "ben\u00ad@corp\u2060.example",
+        "ben @ corp.example",
     ],
 )
 def test_one_mailbox_is_one_person_however_it_is_spelled(spelled: str) -> None:
     assert is_same_person(Member(pk=1, email="ben@corp.example"), Member(pk=2, email=spelled))
     assert not is_same_person(Member(pk=1, email="ana@corp.example"), Member(pk=2, email=spelled))
+
+
+@pytest.mark.parametrize("email", ["", "ben", "@corp.example", "(ben)@corp.example"])
+def test_who_has_no_address_is_one_person_for_each_account(email: str) -> None:
+    assert not is_same_person(Member(pk=1, email=email), Member(pk=2, email=email))
+    assert is_same_person(Member(pk=1, email=email), Member(pk=1, email=email))
