@@ -87,7 +87,7 @@ class DryRun:
 
     @property
     def dangerous_said(self) -> str:
-        return f"{self.dangerous:,}"
+        return words.dangerous(self.dangerous)
 
     @property
     def does_something(self) -> bool:
@@ -107,8 +107,12 @@ def of(change: Change, *, shown: int = SHOWN) -> DryRun:
         for verb in _ORDER
         if counts[verb]
     ]
-    dangerous = change.lines.filter(verb__in=[Verb.ADD, Verb.CHANGE]).exclude(explanation="").count()
-    return DryRun(resource, counts, blocks, dangerous, change.remarks.splitlines())
+    return DryRun(resource, counts, blocks, dangerous(change), change.remarks.splitlines())
+
+
+def dangerous(change: Change) -> int:
+    """How many of the lines that would be sent are dangerous."""
+    return change.lines.filter(verb__in=[Verb.ADD, Verb.CHANGE]).exclude(explanation="").count()
 
 
 def rows(resource: Resource, lines: QuerySet[Line] | Iterable[Line]) -> list[Row]:

@@ -35,6 +35,11 @@ def heading(verb: Verb, number: int) -> str:
     return one if number == 1 else several.format(f"{number:,}")
 
 
+def dangerous(number: int) -> str:
+    """At the beginning of a sentence: "One dangerous line", "1,204 dangerous lines"."""
+    return "One dangerous line" if number == 1 else f"{number:,} dangerous lines"
+
+
 def command(counts: Mapping[Verb, int], resource: Resource, dangerous: int = 0) -> str:
     """The button: "Add 4,312 and change 188 in blocked senders"."""
     does = [f"{word} {counts[verb]:,}" for verb, word in _DOES.items() if counts.get(verb)]

@@ -23,6 +23,7 @@ from dashboard.access.decorators import polls, recently_proved, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.access.sessions import has_proved
+from dashboard.audit.chain import storable_text
 from dashboard.audit.refusals import record_refusal
 from dashboard.web import errors
 from dashboard.web.errors import ErrorText
@@ -33,6 +34,7 @@ from settings_ui.changes.presenting import LINES_PER_PAGE, PER_PAGE, Asked, Chan
 from settings_ui.models import Change, ChangeState, Line, Verb
 from settings_ui.resources import BY_NAME, RESOURCES
 from settings_ui.tables import dry_run
+from settings_ui.tables import words as table_words
 
 PROOF_MINUTES = 10
 
@@ -46,6 +48,17 @@ class ConfirmForm(forms.Form):
     ticket = forms.CharField(
         required=False, max_length=services.LONGEST_TICKET, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
+    dangers = forms.BooleanField()
+
+    def __init__(self, *args: Any, dangerous: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not dangerous:
+            del self.fields["dangers"]
+            return
+        said = table_words.dangerous(dangerous)
+        field = self.fields["dangers"]
+        field.label = f"Yes, {said[0].lower()}{said[1:]} too"
+        field.error_messages["required"] = f"{said} would be sent: read why, then tick that it is meant."
 
 
 class DecisionForm(forms.Form):
@@ -65,7 +78,7 @@ class DecisionForm(forms.Form):
 def changes(request: HttpRequest) -> HttpResponse:
     """All changes, newest first; what waits for the member's decision stands above them."""
     member = _member(request)
-    given = {name: request.GET.get(name, "")[:300] for name in ("show", "resource", "state", "who")}
+    given = {name: storable_text(request.GET.get(name, "")[:300]) for name in ("show", "resource", "state", "who")}
     asked = Asked(**given)
     page = Paginator(presenting.listed(member, asked), PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -120,13 +133,17 @@ def lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 def confirm(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
     """Let a dry run happen."""
     found = _found(change_id)
-    form = ConfirmForm(request.POST)
+    form = ConfirmForm(request.POST, dangerous=dry_run.dangerous(found))
     if not form.is_valid():
         return _page(request, found, form=form, status=422)
-    fingerprint = request.POST.get("fingerprint", "")
     try:
         services.confirm(
-            actor=_member(request), change=found, fingerprint=fingerprint, request=request, **form.cleaned_data
+            actor=_member(request),
+            change=found,
+            fingerprint=request.POST.get("fingerprint", ""),
+            reason=form.cleaned_data["reason"],
+            ticket=form.cleaned_data["ticket"],
+            request=request,
         )
     except (services.Conflict, services.NotPossible) as problem:
         form.add_error(None, str(problem))
@@ -232,10 +249,12 @@ def _page(
     view = ChangeView(found, member)
     context: dict[str, Any] = {"change": found, "view": view, **_progress(request, view)}
     if view.is_draft:
+        run = dry_run.of(found)
+        why = {"reason": found.reason, "ticket": found.ticket}
         context |= {
-            "run": dry_run.of(found),
+            "run": run,
             "may_confirm": view.is_mine and rights.holds(member, [Permission(found.permission)]),
-            "form": form or ConfirmForm(initial={"reason": found.reason, "ticket": found.ticket}),
+            "form": form or ConfirmForm(initial=why, dangerous=run.dangerous),
         }
         return render(request, "settings_ui/changes/change.html", context, status=status)
     if view.is_pending:

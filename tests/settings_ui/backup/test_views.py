@@ -131,7 +131,7 @@ def test_a_restore_says_what_is_dangerous_about_what_it_puts_back(
     assert "Anybody gets an address at gmail.com" in told[Verb.ADD]
     assert "Anybody gets an address at yahoo.com" in told[Verb.CHANGE]
     shown = soup(policy_manager.get(answer["Location"]))
-    assert "2 lines are dangerous" in shown.select_one(".decide").text
+    assert "2 dangerous lines" in shown.select_one(".decide").text
 
 
 def test_several_lists_are_several_dry_runs(emailsec: Simulator, policy_manager: Client, soup: Soup) -> None:

@@ -229,6 +229,32 @@ def test_dangerous_lines_say_why_and_the_button_counts_them(
     assert "Anybody gets an address at gmail.com" in danger.text
 
 
+def test_dangerous_lines_take_a_tick_of_their_own(emailsec: Simulator, policy_manager: Client, soup: Soup) -> None:
+    change = change_of(upload(policy_manager, "pattern,pattern_type\ngmail.com,DOMAIN\nyahoo.com,DOMAIN\n"))
+    tick = soup(policy_manager.get(f"/settings/changes/{change.pk}/")).select_one(".decide [name=dangers]")
+    assert tick.has_attr("required")
+    assert not tick.has_attr("checked")
+    assert tick.parent.text.strip() == "Yes, 2 dangerous lines too"
+    sent = {"fingerprint": change.fingerprint, "reason": "as agreed"}
+
+    refused = policy_manager.post(f"/settings/changes/{change.pk}/confirm", sent)
+
+    change.refresh_from_db()
+    assert (refused.status_code, change.state) == (422, ChangeState.DRAFT)
+    form = soup(refused).select_one("form.decide")
+    assert "2 dangerous lines would be sent: read why, then tick that it is meant." in form.text
+    assert form.select_one("[name=reason]")["value"] == "as agreed", "what was typed stays"
+    policy_manager.post(f"/settings/changes/{change.pk}/confirm", {**sent, "dangers": "on"})
+    change.refresh_from_db()
+    assert change.state == ChangeState.WAITING
+
+
+def test_what_is_not_dangerous_takes_no_tick(emailsec: Simulator, policy_manager: Client, soup: Soup) -> None:
+    change = change_of(upload(policy_manager, "pattern\nnew@evil.example\n"))
+
+    assert soup(policy_manager.get(f"/settings/changes/{change.pk}/")).select_one("[name=dangers]") is None
+
+
 def test_bad_lines_come_back_with_what_is_wrong_and_can_be_mended(emailsec: Simulator, policy_manager: Client) -> None:
     text = "pattern;comments;colour\nno address;=1+1;red\nfine@evil.example;;green\nlost@evil.example\n"
     change = change_of(upload(policy_manager, text.encode("utf-16")))
