@@ -109,7 +109,9 @@ def note_sent(step: Step) -> bool:
     """Commit that the call is about to leave. It must not be made where this answers False: it was overtaken, or its
     change was stopped.
     """
-    noted = _left(step, StepState.SENDING).filter(change__state=ChangeState.RUNNING).update(sent_at=Now(), changed_at=Now())
+    noted = (
+        _left(step, StepState.SENDING).filter(change__state=ChangeState.RUNNING).update(sent_at=Now(), changed_at=Now())
+    )
     step.refresh_from_db(fields=["sent_at"])
     return bool(noted)
 
