@@ -39,7 +39,9 @@ class Warnings:
         return list(dict.fromkeys(danger.code for danger in self.dangers))
 
     def are_accepted(self, token: str) -> bool:
-        return not self.dangers or _read(token) == _read(self.token)
+        """Each danger by its own words: two of one kind are two; one that is gone is in nobody's way."""
+        (values, now), (its_values, accepted) = _read(self.token), _read(token)
+        return not now or (values == its_values and now <= accepted)
 
 
 def warnings_of(resource: Resource, values: Values, *, before: Values | None = None, entry_id: str = "") -> Warnings:
@@ -53,7 +55,7 @@ def warnings_of(resource: Resource, values: Values, *, before: Values | None = N
     stood = compared.dangers_of(before) if new and before is not None else []
     dangers = tuple(danger for danger in new if danger not in stood)
     hints = tuple(danger for danger in found if danger not in dangers)
-    return Warnings(dangers, hints, _token(resource, values, entry_id, [danger.code for danger in dangers]))
+    return Warnings(dangers, hints, _token(resource, values, entry_id, dangers))
 
 
 def early(resource: Resource, values: Values) -> list[Danger]:
@@ -61,16 +63,22 @@ def early(resource: Resource, values: Values) -> list[Danger]:
     return lint(resource.name, values, others=Lists())
 
 
-def _token(resource: Resource, values: Values, entry_id: str, codes: Sequence[str]) -> str:
-    said = json.dumps([resource.name, entry_id, values], sort_keys=True, default=str)
-    return signing.dumps([hashlib.sha256(said.encode()).hexdigest(), sorted(codes)], salt=_SALT)
+def _token(resource: Resource, values: Values, entry_id: str, dangers: Sequence[Danger]) -> str:
+    each = sorted(_digest(danger.code, danger.field, danger.told)[:32] for danger in dangers)
+    return signing.dumps([_digest(resource.name, entry_id, values), each], salt=_SALT)
 
 
-def _read(token: str) -> object:
+def _digest(*said: object) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _read(token: str) -> tuple[str, frozenset[str]]:
+    """Which values, and which dangers of them; nothing for what was not signed here."""
     try:
-        return signing.loads(token, salt=_SALT)
+        values, dangers = signing.loads(token, salt=_SALT)
     except signing.BadSignature:
-        return None
+        return "", frozenset()
+    return values, frozenset(dangers)
 
 
 def _comparison(resource: Resource) -> Comparison:

@@ -107,6 +107,24 @@ def test_a_danger_that_came_up_since_is_asked_about(
     assert not wire.writes
 
 
+def test_a_danger_of_a_kind_that_was_accepted_is_another_danger(
+    account: Simulator, wire: Wire, desk: Desk, policies: Resource
+) -> None:
+    values = {"pattern_type": "EMAIL", "is_regex": False}
+    mirror("block_senders", "a@partner.example", {"pattern": "a@partner.example", **values})
+    shown = desk.create(policies, pattern="partner.example", pattern_type="DOMAIN")
+    Mirrored.objects.all().delete()
+    mirror("block_senders", "ceo-fraud@partner.example", {"pattern": "ceo-fraud@partner.example", **values})
+
+    again = desk.send(shown, policies, click="accepted")
+
+    assert again.response.status_code == 422
+    assert "ceo-fraud@partner.example" in again.page.select_one(".dangers").text
+    assert not wire.writes
+    Mirrored.objects.all().delete()
+    assert desk.send(again, policies, click="accepted").response.status_code == 200, "what is gone keeps nobody"
+
+
 def test_what_was_not_compared_is_told_and_keeps_nobody(
     account: Simulator, wire: Wire, desk: Desk, policies: Resource
 ) -> None:
