@@ -18,9 +18,7 @@ from dashboard.web.htmx import wants_partial
 from settings_ui.entries.knowing import who
 from settings_ui.lists import criteria as criteria_of
 from settings_ui.lists import presenting, queries, words
-from settings_ui.views.parts import not_offered, resource_or_404
-
-_LONGEST_ID = 100
+from settings_ui.views.parts import is_id, not_offered, resource_or_404
 
 
 @require_safe
@@ -28,6 +26,7 @@ _LONGEST_ID = 100
 def entries(request: HttpRequest, slug: str) -> HttpResponse:
     """One list, as far as the filters in the address go; htmx asks the same address for the rows alone."""
     resource = resource_or_404(slug)
+    opened = request.GET.get("open", "")
     criteria = criteria_of.read(resource, request.GET)
     try:
         found = queries.listed(resource, criteria)
@@ -38,7 +37,7 @@ def entries(request: HttpRequest, slug: str) -> HttpResponse:
         criteria,
         found,
         member=cast("Member", request.user),
-        open_id=request.GET.get("open", "")[:_LONGEST_ID],
+        open_id=opened if is_id(opened) else "",
     )
     if wants_partial(request):
         return _in_place(render(request, "settings_ui/_entries.html", {"page": page, "oob": True}, status=page.status))

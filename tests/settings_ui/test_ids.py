@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.simulator import Simulator
 from tests.conftest import HTMX
@@ -33,3 +35,22 @@ def test_what_is_no_id_is_nothing_to_remove(entry_id: str, emailsec: Simulator, 
 
     assert (answer.status_code, "Nothing was chosen" in answer.content.decode()) == (200, True)
     assert len(emailsec.calls) == before
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "changes/?who=%00&state=%00&resource=%00&show=%00",
+        "block-senders/?open=%00&search=%00&pattern=%00",
+        "observed/?days=%00",
+    ],
+)
+def test_no_question_to_the_database_holds_what_it_cannot_store(
+    address: str, emailsec: Simulator, policy_manager: Client
+) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        answer = policy_manager.get(f"/settings/{address}")
+
+    assert answer.status_code == 200
+    assert not [one["sql"] for one in asked if "\x00" in one["sql"]]
+    assert b"\x00" not in answer.content
