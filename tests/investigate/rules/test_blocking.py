@@ -52,7 +52,7 @@ def test_the_panel_names_whom_the_message_names_and_sends_nothing(
     assert patterns[:2] == [message.from_, domain_of(message)]
     assert message.envelope_from in patterns
     assert [one["value"] for one in panel.select("[name=candidate][checked]")] == ["from"]
-    assert "Malicious from now on, for every recipient" in said(panel)
+    assert "blocked from now on, for every recipient" in said(panel)
     assert panel.select("datalist option")
     assert not panel.select_one("#rule-reason").has_attr("required"), "the key and Enter are enough"
     assert not Change.objects.exists()
