@@ -14,9 +14,10 @@ from dashboard.access.models import Member
 from dashboard.access.persons import is_same_person
 from dashboard.access.roles import RIGHTS, Permission, known_permissions
 from settings_ui.models import Change, ChangeKind
+from settings_ui.patterns.linter import ends_scanning
 from settings_ui.resources import BY_NAME
 from settings_ui.resources.block_senders import BLOCK_SENDERS
-from settings_ui.resources.description import Resource
+from settings_ui.resources.description import Resource, Values
 
 OWN = "You asked for this yourself: somebody else has to decide it."
 _SECOND = (Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
@@ -38,6 +39,11 @@ def to_add(resource: Resource, lower: Permission | None = None) -> Permission:
     if lower is Permission.POLICY_BLOCK and resource is BLOCK_SENDERS:
         return lower
     raise PermissionDenied(resource.write.value)
+
+
+def ends_protection(resource: Resource, before: Values, after: Values) -> bool:
+    """Whether an edit leaves no way by which a domain's new mail is scanned: it is protected in name alone then."""
+    return resource.takes_typing and ends_scanning(after) and not ends_scanning(before)
 
 
 def takes_two(resource: Resource) -> bool:

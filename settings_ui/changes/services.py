@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
-from dashboard.access.roles import Permission
+from dashboard.access.roles import RIGHTS, Permission
 from dashboard.audit.chain import storable_text
 from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import SettingsEntry
@@ -76,6 +76,7 @@ LONGEST_REASON, LONGEST_TICKET, LONGEST_REMARK = 1000, 100, 900
 _KEY = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _USED = "This form was used already, for something else. Nothing was sent."
 _PROTECTED = "The protection of a domain is not ended by a file. Remove it in the list, where two people see it."
+_UNSCANNED = "New mail would not be scanned any more, which no file does. Edit the domain in the list."
 _TWICE = "Line {number} is about the same entry."
 
 
@@ -134,6 +135,11 @@ def edit(
     """
     until = time.monotonic() + SAVE_SECONDS
     rights.check(actor, resource.write)
+    right = resource.write
+    if rights.ends_protection(resource, before, after):
+        right = Permission.DOMAIN_UNPROTECT
+        if not actor.may(right):
+            raise NotPossible(f"New mail would not be scanned any more. You lack the right to {RIGHTS[right]}.")
     if told := resource.fixed_because(before):
         raise NotPossible(told)
     changes = resource.changes(before, after)
@@ -141,7 +147,7 @@ def edit(
         raise NotPossible("Nothing was changed.")
     _check_values(resource, {**before, **after}, changes)
     _check_end(resource, life)
-    change = _change(actor, resource, ChangeKind.EDIT, resource.write, reason, ticket)
+    change = _change(actor, resource, ChangeKind.EDIT, right, reason, ticket)
     new = Draft(1, Verb.CHANGE, resource.label(before), entry_id, before, changes, life)
     if _KEY.fullmatch(operation_key) and (again := _same(change, [new], operation_key)):
         return again
@@ -440,6 +446,10 @@ def _told_apart(resource: Resource, drafts: Iterable[Draft]) -> list[Draft]:
             told = _why_not_end(resource, new.life)
             if new.verb == Verb.REMOVE and resource.takes_typing:
                 told = _PROTECTED
+            if new.verb == Verb.CHANGE and rights.ends_protection(
+                resource, new.before or {}, {**(new.before or {}), **new.values}
+            ):
+                told = _UNSCANNED
             line = planning.line_of(resource, new, LineState.DRAFT)
             held = {line.holds, planning.place_taken(resource, line)} - {""}
             first = next((taken[one] for one in held if one in taken), None)

@@ -80,6 +80,11 @@ def lint(resource: str, values: Values, *, others: Lists) -> list[Danger]:
     return sorted(found.values(), key=lambda danger: danger.is_hint)
 
 
+def ends_scanning(values: Values) -> bool:
+    """Whether a protected domain with these values has no way left by which new mail is scanned."""
+    return {str(mode).upper() for mode in _items(values, "allowed_delivery_modes")} == {"RETRO_SCAN"}
+
+
 # --- allow and block lists --------------------------------------------------------------------------------------------
 
 
@@ -359,6 +364,20 @@ def _domains(values: Values) -> Iterator[Danger]:
             "Clean mail would be dropped: nearly everything.",
             "Drop clean mail",
             "drop_dispositions",
+        )
+    if "drop_dispositions" in values and not _items(values, "drop_dispositions"):
+        yield Danger(
+            "drops_nothing",
+            "No verdict keeps mail out: what is found to be Malicious is delivered as well.",
+            "Deliver everything",
+            "drop_dispositions",
+        )
+    if ends_scanning(values):
+        yield Danger(
+            "scans_nothing_new",
+            "New mail is not scanned any more, only mail of the past: its protection ends in all but name.",
+            "Scan no new mail",
+            "allowed_delivery_modes",
         )
     networks = [checks.network_of(str(network)) for network in _items(values, "ip_restrictions")]
     is_direct = "DIRECT" in {str(mode).upper() for mode in _items(values, "allowed_delivery_modes")}

@@ -480,3 +480,25 @@ def test_five_thousand_lines_survive_a_worker_that_dies_after_a_call(
     assert added(emailsec) == sorted(f"spam{place}.example" for place in range(5000))
     assert calls(emailsec, "block_senders.batch") == 5
     assert change.lines.filter(state=LineState.DONE).exclude(upstream_id="").count() == 5000
+
+
+def test_no_file_leaves_a_domain_without_a_scan_of_its_new_mail(emailsec: Simulator, pia: Member) -> None:
+    resource = BY_NAME["domains"]
+    before = {"domain": "corp.example", "allowed_delivery_modes": ["API"]}
+    hollow = Draft(1, Verb.CHANGE, "corp.example", "1", before, {"allowed_delivery_modes": ["RETRO_SCAN"]})
+    other = Draft(2, Verb.CHANGE, "two.example", "2", before, {"allowed_delivery_modes": ["API", "RETRO_SCAN"]})
+
+    change = services.draft(
+        actor=pia,
+        resource=resource,
+        kind=ChangeKind.IMPORT,
+        lines=[hollow, other],
+        operation_key=key(),
+        request=None,
+    )
+
+    lines = change.lines.order_by("number")
+    assert [(line.verb, line.explanation[:40]) for line in lines] == [
+        (Verb.BAD, "New mail would not be scanned any more, "),
+        (Verb.CHANGE, ""),
+    ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core import signing
+from django.test import Client
 
+from dashboard.access.roles import Permission
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from settings_ui.models import Change, Mirrored
 from settings_ui.patterns.comparing import MOST_EXPRESSIONS
-from settings_ui.resources import Resource
+from settings_ui.resources import BY_NAME, Resource
 from tests.settings_ui.forms.conftest import RIGHT, Desk, Shown, Wire, standing, there, typed_right
 
 WIDE: dict[str, Any] = {"pattern": "gmail.com", "pattern_type": "DOMAIN"}
@@ -191,3 +194,26 @@ def mirror(resource_name: str, label: str, values: dict[str, Any]) -> None:
         values=values,
         first_seen_at=timezone.now(),
     )
+
+
+def test_a_domain_whose_new_mail_is_not_scanned_any_more_takes_the_right_to_end_its_protection(
+    account: Simulator, wire: Wire, desk: Desk, composed: Callable[..., Client]
+) -> None:
+    domains = BY_NAME["domains"]
+    entry_id = standing(account, domains)
+    hollow: dict[str, Any] = {"allowed_delivery_modes": ["RETRO_SCAN"], "drop_dispositions": None, "reason": "sold"}
+    writer = Desk(composed(Permission.POLICY_READ, Permission.DOMAIN_WRITE))
+    shown = writer.send(writer.open(domains, entry_id), domains, entry_id, **hollow)
+    assert "protection ends in all but name" in shown.page.select_one(".dangers").text
+    assert "delivered as well" in shown.page.select_one(".dangers").text
+
+    refused = writer.send(shown, domains, entry_id, click="accepted")
+
+    assert refused.response.status_code == 409
+    assert "You lack the right to end the protection of a domain." in refused.text
+    assert refused.holds("reason") == ["sold"]
+    assert not wire.writes
+    shown = desk.send(desk.open(domains, entry_id), domains, entry_id, **hollow)
+    assert desk.send(shown, domains, entry_id, click="accepted").response.status_code == 200
+    assert Change.objects.get().permission == Permission.DOMAIN_UNPROTECT, "asked for again before it is sent"
+    assert there(account, domains)[entry_id]["allowed_delivery_modes"] == ["RETRO_SCAN"]

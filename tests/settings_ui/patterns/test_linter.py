@@ -286,6 +286,8 @@ def test_a_look_alike_with_both_exemptions_is_dangerous():
          "Accept every address"),
         ("sending_domain_restrictions", {"domain": "co.uk"}, "public_suffix", "Drop mail without TLS from co.uk"),
         ("domains", domain(drop_dispositions=["SPAM", "none"]), "drops_clean_mail", "Drop clean mail"),
+        ("domains", domain(drop_dispositions=[]), "drops_nothing", "Deliver everything"),
+        ("domains", domain(allowed_delivery_modes=["RETRO_SCAN"]), "scans_nothing_new", "Scan no new mail"),
         ("domains", domain(ip_restrictions=["0.0.0.0/0"]), "wide_network", "Take mail from all of 0.0.0.0/0"),
     ],
 )  # fmt: skip
