@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -206,6 +206,8 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
     text = ErrorText("This request cannot be read.", "Nothing was changed.", "Go back and try again.", 400)
     if isinstance(exception, RequestDataTooBig):
         text = ErrorText("This is more text than a form takes.", "Nothing was changed.", "Send it as a file.", 413)
+    elif isinstance(exception, TooManyFieldsSent):
+        text = ErrorText("More was chosen than one form takes.", "Nothing was changed.", "Choose fewer at a time.", 413)
     return answer(request, text)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.http import QueryDict
+from django.test import Client
 from django.urls import reverse
 
 from dashboard.access.models import Member
@@ -251,3 +253,24 @@ def test_what_was_shown_of_another_list_is_not_shown_again(
 
     assert again.response.status_code in (502, 503)
     assert "protected.example" not in again.text
+
+
+@pytest.mark.parametrize("number", [1500, 2500])
+@pytest.mark.parametrize("is_checked", [True, False], ids=["in a browser", "in the view"])
+def test_more_than_go_at_a_time_are_told_to_be_fewer(
+    number: int, is_checked: bool, account: Simulator, wire: Wire, pia: Member, policies: Resource
+) -> None:
+    client = Client(enforce_csrf_checks=is_checked)
+    client.force_login(pia)
+    form = Shown(client.get(reverse("settings:new", args=[policies.slug]))).form
+    said = QueryDict(mutable=True)
+    said.setlist("id", [f"e{one}" for one in range(number)])
+    said["csrfmiddlewaretoken"] = fields_of(form)["csrfmiddlewaretoken"]
+
+    for answer in (
+        client.post(address(policies), said.urlencode(), FORM, headers=HTMX),
+        client.get(f"{address(policies)}?{said.urlencode()}"),
+    ):
+        assert answer.status_code == (200 if number <= settings.DATA_UPLOAD_MAX_NUMBER_FIELDS else 413)
+        assert "hoose fewer" in answer.content.decode()
+    assert not wire.sent
