@@ -130,7 +130,7 @@ def viewer(vera: Member) -> Client:
 
 
 @pytest.fixture
-def composed(db: None) -> Callable[..., Client]:
+def browser_with(db: None) -> Callable[..., Client]:
     """The browser of a member whose role a team composed of exactly these rights."""
 
     def sign_in(*rights: Permission) -> Client:

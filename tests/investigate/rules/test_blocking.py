@@ -350,21 +350,21 @@ def test_hostile_addresses_are_shown_as_text_and_never_offered(
 
 @pytest.mark.parametrize("room", ["block", "block/try?candidate=from", "allow", "guard"])
 def test_the_right_to_make_rules_shows_no_message(
-    room: str, composed: Callable[..., Client], phish: Message, emailsec: Any
+    room: str, browser_with: Callable[..., Client], phish: Message, emailsec: Any
 ) -> None:
     makes_rules = (Permission.POLICY_BLOCK, Permission.POLICY_ACCEPT, Permission.POLICY_WRITE, Permission.POLICY_READ)
     url = f"/investigate/{phish.id}/{room}"
-    answer = composed(*makes_rules).get(url, headers=HTMX)
+    answer = browser_with(*makes_rules).get(url, headers=HTMX)
 
     assert answer.status_code == 403
     assert domain_of(phish) not in answer.content.decode()
-    assert composed(*makes_rules, Permission.MESSAGE_READ).get(url, headers=HTMX).status_code == 200
+    assert browser_with(*makes_rules, Permission.MESSAGE_READ).get(url, headers=HTMX).status_code == 200
 
 
 def test_the_service_makes_no_rule_for_who_may_not_see_the_message(
-    composed: Callable[..., Client], phish: Message, emailsec: Any
+    browser_with: Callable[..., Client], phish: Message, emailsec: Any
 ) -> None:
-    composed(Permission.POLICY_BLOCK)
+    browser_with(Permission.POLICY_BLOCK)
     actor = Member.objects.get(username__startswith="composed")
 
     with pytest.raises(PermissionDenied, match="message:read"):

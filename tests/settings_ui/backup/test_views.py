@@ -289,9 +289,9 @@ def test_an_older_server_says_what_it_does_not_have(generation: Simulator, polic
 
 
 def test_the_right_to_write_rules_reads_none_of_them(
-    emailsec: Simulator, policy_manager: Client, composed: Callable[..., Client], soup: Soup
+    emailsec: Simulator, policy_manager: Client, browser_with: Callable[..., Client], soup: Soup
 ) -> None:
-    writer = composed(Permission.POLICY_WRITE)
+    writer = browser_with(Permission.POLICY_WRITE)
     backup = taken(policy_manager)
     upload(policy_manager, backup)
     Upload.objects.update(member=Member.objects.get(username__startswith="composed"))

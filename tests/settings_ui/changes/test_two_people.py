@@ -330,10 +330,10 @@ def test_who_decides_has_just_proved_who_they_are(ask: Ask, paul: Member) -> Non
 
 @pytest.mark.parametrize("what", ["approve", "refuse"])
 def test_who_may_not_see_the_settings_learns_nothing_by_deciding(
-    ask: Ask, composed: Callable[..., Client], what: str
+    ask: Ask, browser_with: Callable[..., Client], what: str
 ) -> None:
     change = ask()
-    decider = composed(Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
+    decider = browser_with(Permission.APPROVAL_DECIDE, Permission.DOMAIN_UNPROTECT)
     answer = decider.post(reverse(f"settings:{what}", args=[change.pk]), {"comment": "x" * 1001})
     assert answer.status_code == 403
     assert the_line(change).label not in answer.content.decode()

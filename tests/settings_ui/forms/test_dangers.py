@@ -197,12 +197,12 @@ def mirror(resource_name: str, label: str, values: dict[str, Any]) -> None:
 
 
 def test_a_domain_whose_new_mail_is_not_scanned_any_more_takes_the_right_to_end_its_protection(
-    account: Simulator, wire: Wire, desk: Desk, composed: Callable[..., Client]
+    account: Simulator, wire: Wire, desk: Desk, browser_with: Callable[..., Client]
 ) -> None:
     domains = BY_NAME["domains"]
     entry_id = standing(account, domains)
     hollow: dict[str, Any] = {"allowed_delivery_modes": ["RETRO_SCAN"], "drop_dispositions": None, "reason": "sold"}
-    writer = Desk(composed(Permission.POLICY_READ, Permission.DOMAIN_WRITE))
+    writer = Desk(browser_with(Permission.POLICY_READ, Permission.DOMAIN_WRITE))
     shown = writer.send(writer.open(domains, entry_id), domains, entry_id, **hollow)
     assert "protection ends in all but name" in shown.page.select_one(".dangers").text
     assert "delivered as well" in shown.page.select_one(".dangers").text

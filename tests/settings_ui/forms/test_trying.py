@@ -155,9 +155,9 @@ def test_a_count_that_is_none_is_no_error(value: str, account: Simulator, desk: 
 
 
 def test_who_may_not_see_messages_is_told_the_dangers_alone(
-    account: Simulator, wire: Wire, composed: Callable[..., Client], policies: Resource
+    account: Simulator, wire: Wire, browser_with: Callable[..., Client], policies: Resource
 ) -> None:
-    writer = Desk(composed(Permission.POLICY_READ, Permission.POLICY_WRITE))
+    writer = Desk(browser_with(Permission.POLICY_READ, Permission.POLICY_WRITE))
 
     shown = tried(writer, policies, pattern=".*", pattern_type="EMAIL", is_regex="true", is_acceptable_sender="true")
 
