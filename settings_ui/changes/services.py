@@ -363,6 +363,8 @@ def _written(
         return again
     lines = _lines(change, drafts, LineState.DRAFT if state == ChangeState.DRAFT else LineState.WAITING)
     if state != ChangeState.DRAFT and (other := _other_in_the_way(lines)):
+        if again := _same(change, drafts, operation_key):  # the other one is this very form, sent twice at once
+            return again
         raise other
     change.operation_key, change.state = operation_key, state
     change.fingerprint = planning.fingerprint_of(change, lines)

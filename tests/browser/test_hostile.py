@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from dashboard.simulator import Simulator
 from dashboard.simulator.mail.blocks import Paragraph
@@ -441,6 +441,7 @@ def test_receipts_and_the_list_of_actions(simulator: Simulator, page: Page, monk
     prepare(page)
     known = visit(page, [{"url": f"/investigate/actions/{action.pk}/"} for action in known_actions], "#detail")
     known |= visit(page, [{"url": f"/investigate/{record.id}/parts/history"} for record in plain], "#detail")
+    expect(page.locator("#results .c-us .state").first).to_be_visible()
     known_rows = page.evaluate("window.watch.shapes('#results')")
     page.goto("/investigate/actions/")
     prepare(page)

@@ -105,7 +105,7 @@ def test_a_danger_takes_a_click_on_its_own_button(desk: Desk, open_page: OpenPag
     before = entries(desk)
     page.goto(f"{LIST}new?pattern=gmail.com&pattern_type=DOMAIN&is_acceptable_sender=true")
     form_of(page).locator("[data-save]").click()
-    expect(page.locator(".dangers")).to_contain_text("Nothing is saved yet.")
+    expect(page.locator(".dangers")).to_contain_text("Nothing is saved yet.", timeout=20_000)
 
     for press in ("Enter", "Control+Enter"):
         with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/new")):
