@@ -141,7 +141,9 @@ def test_a_backup_is_taken_compared_and_put_back_in_parts(account: Account, open
         addresses, ("Add 1 and change 1 in trusted domains", "Remove 1 in URL ignore patterns"), strict=True
     ):
         page.goto(str(address))
-        for tick in page.get_by_label(re.compile("^Yes, ")).all():  # which entries differ is the account's matter
+        for tick in page.locator(
+            "form.decide input[type=checkbox]"
+        ).all():  # which entries differ is the account's matter
             tick.check()
         page.get_by_role("button", name=re.compile(f"^{command}")).click()
         done(page)
