@@ -96,6 +96,7 @@ def test_an_entry_made_elsewhere_gets_an_owner_and_an_end_that_can_be_moved(
 
 def test_what_changed_elsewhere_is_seen_at_the_next_reading(account: Account, open_page: OpenPage) -> None:
     page = open_page(account.desk, member="pia")
+    page.emulate_media(reduced_motion="reduce")  # a colour that fades has no contrast yet
     page.goto("/settings/observed/")
     blocked = page.locator("#block-senders + *")
     expect(blocked).to_contain_text("As of", timeout=WORKER)
@@ -113,7 +114,7 @@ def test_what_changed_elsewhere_is_seen_at_the_next_reading(account: Account, op
     expect(row).to_contain_text("elsewhere")
     expect(page.get_by_role("button", name="Read again now")).to_be_enabled(timeout=WORKER)
     axe_finds_nothing(page)
-    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     axe_finds_nothing(page)
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
