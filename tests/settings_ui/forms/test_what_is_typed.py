@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +10,19 @@ import pytest
 from dashboard.simulator import Simulator
 from settings_ui.resources import Field, Resource, Wrong
 from settings_ui.resources.description import Shape
+from tests.investigate.message.corpus import STRINGS
 from tests.settings_ui.forms.conftest import Desk, Shown, Wire, every_field, every_resource, standing, there
 
-HOSTILE = Path("/work/shared/hostile/strings.json")
 LONG = "a" * 10_000
 TYPED = (Shape.LINE, Shape.PATTERN, Shape.TEXT, Shape.LIST, Shape.NUMBER)
 
 
 def hostile() -> list[str]:
     """One or two of each kind; all of them in every field would take minutes and find nothing more."""
-    if not HOSTILE.exists():
+    if not STRINGS.exists():
         pytest.skip("the shared sample of hostile strings is not on this machine")
     kinds: dict[str, list[str]] = {}
-    for one in json.loads(HOSTILE.read_text()):
+    for one in json.loads(STRINGS.read_text()):
         try:
             one["value"].encode()
         except UnicodeEncodeError:
