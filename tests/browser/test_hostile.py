@@ -444,10 +444,11 @@ def test_receipts_and_the_list_of_actions(simulator: Simulator, page: Page, monk
     known_actions = acted_on(simulator, browser, plain)
     page.goto("/investigate/?last=24h&fresh=1")
     prepare(page)
+    known_rows = page.evaluate("window.watch.shapes('#results')")  # as they came, and below as live updates left them
     known = visit(page, [{"url": f"/investigate/actions/{action.pk}/"} for action in known_actions], "#detail")
     known |= visit(page, [{"url": f"/investigate/{record.id}/parts/history"} for record in plain], "#detail")
     expect(page.locator("#results .c-us .state").first).to_be_visible()
-    known_rows = page.evaluate("window.watch.shapes('#results')")
+    known_rows += page.evaluate("window.watch.shapes('#results')")
     page.goto("/investigate/actions/")
     prepare(page)
     known_list = page.evaluate("window.watch.shapes('body')")
