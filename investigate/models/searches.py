@@ -50,6 +50,7 @@ class SearchRun(models.Model):
     error_status = models.PositiveSmallIntegerField(null=True)
     error_text = models.CharField(max_length=500, blank=True)  # the API's own words, never trusted
     retry_after = models.DateTimeField(null=True)
+    remembered_at = models.DateTimeField(null=True)  # when its rows went into our own memory
 
     class Meta:
         constraints = [

@@ -1,0 +1,1 @@
+"""The installation itself: what its admins set, and whether everything it needs is there."""

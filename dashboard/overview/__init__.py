@@ -1,0 +1,1 @@
+"""The overview: what needs somebody now, and pictures of what happened."""
