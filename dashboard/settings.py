@@ -128,6 +128,14 @@ if AUDIT_WEBHOOK and len(AUDIT_WEBHOOK_SECRET) < SHORTEST_SECRET:
 CLAIM_MINUTES = number("MAILWARDEN_CLAIM_MINUTES", 15, least=1)  # away for so long, a member's claim on a case ends
 OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # a case, from when it came onto the desk
 QUEUE_DAYS = number("MAILWARDEN_QUEUE_DAYS", 2, least=1, most=30)  # how far back the queue reads when it first starts
+MEMORY_ALL_MAIL = choice("MAILWARDEN_MEMORY", "DETECTIONS", ("DETECTIONS", "ALL")) == "ALL"  # what is remembered
+MEMORY_DAYS = number("MAILWARDEN_MEMORY_DAYS", 90, least=1, most=3650)  # then a remembered message is forgotten
+MEMORY_FIRST_DAYS = number("MAILWARDEN_MEMORY_FIRST_DAYS", 7, least=1, most=30)  # how far back it first reads
+EVIDENCE_DAYS = number("MAILWARDEN_EVIDENCE_DAYS", 365, least=1, most=3650)  # then a sealed raw file is deleted
+COLLECTOR_SHARE = number("MAILWARDEN_COLLECTOR_SHARE", 25, least=1, most=50)  # percent of the calls it may use up
+VIEW_MINUTES = number("MAILWARDEN_VIEW_MINUTES", 5, least=1, most=60)  # between two readings of a saved view
+NOTICE_DAYS = number("MAILWARDEN_NOTICE_DAYS", 90, least=1, most=3650)  # how long the list of sent notices is kept
+NOTICE_HOSTS = frozenset(names("MAILWARDEN_NOTICE_HOSTS", []))  # receivers on private addresses: host or host:port
 QUEUE_DISPOSITIONS = [
     name.upper()
     for name in names("MAILWARDEN_QUEUE_DISPOSITIONS", ["MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF"])
@@ -146,6 +154,8 @@ INSTALLED_APPS = [
     "dashboard",
     "dashboard.access",
     "dashboard.audit",
+    "dashboard.installation",
+    "dashboard.overview",
     "dashboard.upstream",
     "investigate",
     "settings_ui",

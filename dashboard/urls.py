@@ -15,6 +15,8 @@ urlpatterns = [
         name="home",
     ),
     path("investigate/", include("investigate.urls")),
+    path("overview/", include("dashboard.overview.urls")),
+    path("team/installation/", include("dashboard.installation.urls")),
     path("", include("dashboard.access.team.urls")),
     path("account/", include("dashboard.access.urls")),
     path("audit/", include("dashboard.audit.urls")),

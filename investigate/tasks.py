@@ -7,6 +7,10 @@ from uuid import UUID
 
 from celery import shared_task
 
+import investigate.campaigns.tasks
+import investigate.memory.tasks
+import investigate.notices.tasks
+import investigate.saved.tasks  # noqa: F401  the same
 from dashboard.emailsec.transport import Priority
 from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
 from investigate.actions.sweep import sweep_actions
@@ -19,9 +23,13 @@ from investigate.bulk_tasks import (  # noqa: F401  the same
     step_job,
     upstream_job,
 )
+from investigate.campaigns.sweep import sweep_campaigns
 from investigate.desk import cases, changes, collecting
 from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
+from investigate.memory.sweep import sweep_memory
+from investigate.notices.sweep import sweep_notices
+from investigate.saved.sweep import sweep_saved
 from investigate.search import runs
 from settings_ui.changes.sweep import sweep_changes
 from settings_ui.entries.sweep import sweep_entries
@@ -74,5 +82,9 @@ def sweep() -> None:
             sweep_changes,
             read_lists,
             sweep_fixes,
+            sweep_memory,
+            sweep_campaigns,
+            sweep_saved,
+            sweep_notices,
         ):
             rooms.callback(look_around)

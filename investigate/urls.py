@@ -30,12 +30,19 @@ register_converter(InvestigateIdConverter, "investigate_id")
 from investigate.actions.urls import urlpatterns as action_urls  # noqa: E402
 from investigate.approvals.urls import urlpatterns as approval_urls  # noqa: E402
 from investigate.bulk.urls import urlpatterns as bulk_urls  # noqa: E402
+from investigate.campaigns.urls import urlpatterns as campaign_urls  # noqa: E402
 from investigate.desk.live_urls import urlpatterns as live_urls  # noqa: E402
 from investigate.desk.urls import urlpatterns as desk_urls  # noqa: E402
+from investigate.exporting.urls import urlpatterns as export_urls  # noqa: E402
 from investigate.fixing.urls import urlpatterns as fixing_urls  # noqa: E402
+from investigate.memory.urls import urlpatterns as memory_urls  # noqa: E402
 from investigate.message.urls import urlpatterns as message_urls  # noqa: E402
+from investigate.notices.urls import urlpatterns as notice_urls  # noqa: E402
+from investigate.phishguard.urls import urlpatterns as phishguard_urls  # noqa: E402
 from investigate.rules.urls import urlpatterns as rule_urls  # noqa: E402
+from investigate.saved.urls import urlpatterns as saved_urls  # noqa: E402
 from investigate.search.urls import urlpatterns as search_urls  # noqa: E402
+from investigate.submissions.urls import urlpatterns as submission_urls  # noqa: E402
 
 app_name = "investigate"
 urlpatterns = [
@@ -47,5 +54,12 @@ urlpatterns = [
     *bulk_urls,
     *fixing_urls,
     *rule_urls,
+    *submission_urls,
+    *phishguard_urls,
+    *campaign_urls,
+    *saved_urls,
+    *notice_urls,
+    *memory_urls,
+    *export_urls,
     *message_urls,
 ]

@@ -1,0 +1,1 @@
+"""Files for others: lists, indicators and case reports."""

@@ -1,0 +1,1 @@
+"""Saved views: searches with a name, and what each has found since somebody looked."""
