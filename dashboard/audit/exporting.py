@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
@@ -19,6 +18,7 @@ from dashboard.audit.chain import line
 from dashboard.audit.models import AuditEvent, ChainHead
 from dashboard.audit.queries import Filters, export_steps, first_since
 from dashboard.audit.recorder import record
+from dashboard.installation.values import setting
 from dashboard.web import csv_cells
 
 HOUR = dt.timedelta(hours=1)
@@ -26,6 +26,12 @@ COLUMNS = (
     "sequence", "time", "who", "member_id", "address", "action", "what", "result", "refers_to", "objects", "reason",
     "detail", "previous_hash", "hash",
 )  # fmt: skip
+
+# What counts towards the files of an hour, by when it is written down: with the file, or before and after it.
+_WRITTEN_ONCE = (
+    "campaign:export", "indicator:export", "job:export", "memory:export", "message:export", "submission:export",
+)  # fmt: skip
+_WRITTEN_TWICE = ("audit:export", "policy:backup", "policy:export")
 
 Steps = Iterable[Sequence[AuditEvent]]
 
@@ -58,16 +64,15 @@ def record_export(
         now_at = ChainHead.objects.select_for_update().get(pk=1).sequence
         taken += _exports_of(actor, after=head, until=now_at)
         now = timezone.now()
-        times = sorted((at for at in taken if at > now - HOUR), reverse=True)[: settings.EXPORTS_PER_HOUR]
-        if len(times) >= settings.EXPORTS_PER_HOUR:
+        times = sorted((at for at in taken if at > now - HOUR), reverse=True)[: setting("EXPORTS_PER_HOUR")]
+        if len(times) >= setting("EXPORTS_PER_HOUR"):
             raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
         return record(actor=actor, action=action, detail=detail, request=request, phase=phase, refers_to=refers_to)
 
 
 def _exports_of(actor: Member, *, after: int, until: int) -> list[dt.datetime]:
     """When the member took files, of these rows of the trail."""
-    begun = ("audit:export", "policy:backup", "policy:export")  # written down before and after
-    kinds = Q(action="job:export") | Q(action__in=begun, phase="attempt")
+    kinds = Q(action__in=_WRITTEN_ONCE, phase="done") | Q(action__in=_WRITTEN_TWICE, phase="attempt")
     rows = AuditEvent.objects.filter(kinds, actor_id=actor.pk, sequence__gt=after, sequence__lte=until)
     return list(rows.values_list("at", flat=True))
 
