@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from investigate.views import campaigns
+
+urlpatterns: list[URLPattern] = [
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns/one/", campaigns.campaign, name="campaign"),
+]

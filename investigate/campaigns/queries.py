@@ -1,0 +1,220 @@
+"""Messages that are one campaign, found in the memory: no call is made, and everything is cut to a member's domains.
+
+A page of groups takes a constant number of queries: one groups the range by the key, the others look at the groups on
+the page alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+from django.db.models.lookups import Contains
+from django.urls import reverse
+
+from dashboard.access.models import Member
+from dashboard.emailsec.enums import DeliveryStatus, MailboxDestination
+from investigate.memory.queries import copies_for, seen_by
+from investigate.memory.shapes import COLUMN
+from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, SeenMessage
+
+PER_PAGE = 50
+MOST_NAMED = 3  # sender domains of a group, by name
+SMALLEST = 2  # one message alone is no campaign
+
+
+@dataclass(frozen=True)
+class Group:
+    """Remembered messages of one range that have a key in common, as far as the member may know of them."""
+
+    by: CampaignBy
+    key: str
+    title: str  # the newest one's subject
+    sender_domains: tuple[str, ...]  # the most frequent ones
+    other_domains: int  # beyond those
+    count: int  # messages
+    copies: int
+    people: int
+    first_at: dt.datetime
+    last_at: dt.datetime
+    dispositions: dict[str, int]  # messages by what Cloudflare said, most first; "" where it said nothing
+    still_delivered: int  # copies that lie where they were delivered, as far as is known
+    url: str
+    newest_id: str = ""  # the newest one's investigate id
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What of the groups is wanted."""
+
+    disposition: str = ""
+    sender_domain: str = ""
+    only_delivered: bool = False
+    newest_first: bool = False
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.disposition or self.sender_domain or self.only_delivered)
+
+
+EVERYTHING = Narrowing()
+
+
+@dataclass(frozen=True)
+class Page:
+    groups: list[Group] = field(default_factory=list)
+    has_more: bool = False
+
+
+def address_of(by: str, key: str) -> str:
+    """The page of one campaign."""
+    return f"{reverse('investigate:campaign')}?{urlencode({'by': str(by), 'key': key})}"
+
+
+def biggest(
+    member: Member,
+    *,
+    start: dt.datetime,
+    end: dt.datetime,
+    by: CampaignBy = CampaignBy.FINGERPRINT,
+    limit: int = 10,
+) -> list[Group]:
+    """The groups with the most messages scanned from `start` on and before `end`."""
+    return page(member, start=start, end=end, by=by, limit=limit).groups
+
+
+def page(
+    member: Member,
+    *,
+    start: dt.datetime,
+    end: dt.datetime,
+    by: CampaignBy,
+    narrowing: Narrowing = EVERYTHING,
+    offset: int = 0,
+    limit: int = PER_PAGE,
+) -> Page:
+    """Groups of the range, from the one at `offset` on."""
+    column = COLUMN[by]
+    within = seen_by(member).filter(scanned_at__gte=start, scanned_at__lt=end, **{f"{column}__gt": ""})
+    if narrowing.sender_domain:
+        within = within.filter(sender_domain=narrowing.sender_domain)
+    grouped = _grouped(within, column).filter(messages__gte=SMALLEST)
+    if narrowing.disposition:
+        judged = Count("pk", filter=Q(disposition=narrowing.disposition))
+        grouped = grouped.annotate(judged=judged).filter(judged__gt=0)
+    if narrowing.only_delivered:
+        grouped = grouped.annotate(delivered=Count("pk", filter=is_delivered())).filter(delivered__gt=0)
+    order = ("-last_at", "-messages") if narrowing.newest_first else ("-messages", "-last_at")
+    found = list(grouped.order_by(*order, column)[offset : offset + limit + 1])
+    shown = within.filter(**{f"{column}__in": [row[column] for row in found[:limit]]})
+    return Page(_described(member, by, found[:limit], shown), has_more=len(found) > limit)
+
+
+def members_of(member: Member, by: CampaignBy, key: str) -> QuerySet[SeenMessage]:
+    """Every remembered message of one campaign that the member may know of, newest first."""
+    if not key:
+        return SeenMessage.objects.none()
+    return seen_by(member).filter(**{COLUMN[by]: key}).order_by("-scanned_at", "-pk")
+
+
+def group_of(member: Member, by: CampaignBy, key: str) -> Group | None:
+    """One campaign in all that is remembered of it, also where it has a single message; None where there is none."""
+    column, every = COLUMN[by], members_of(member, by, key).order_by()
+    return next(iter(_described(member, by, list(_grouped(every, column)), every)), None)
+
+
+def _grouped(rows: QuerySet[SeenMessage], column: str) -> QuerySet[SeenMessage, dict[str, Any]]:
+    """One row for each key; the message that was remembered last stands for the newest."""
+    return rows.values(column).annotate(
+        messages=Count("pk"), first_at=Min("scanned_at"), last_at=Max("scanned_at"), newest=Max("pk")
+    )
+
+
+def sizes_of(member: Member, keys: Sequence[tuple[CampaignBy, str]]) -> dict[tuple[CampaignBy, str], int]:
+    """How many messages the memory has of each of these campaigns; one query for each kind."""
+    sizes: dict[tuple[CampaignBy, str], int] = {}
+    for by in CampaignBy:
+        wanted = [key for kind, key in keys if kind == by and key]
+        if wanted:
+            column = COLUMN[by]
+            rows = seen_by(member).filter(**{f"{column}__in": wanted}).order_by().values_list(column)
+            sizes |= {(by, key): number for key, number in rows.annotate(messages=Count("pk"))}
+    return sizes
+
+
+def is_delivered() -> Q:
+    """Messages of which a copy lies where it was delivered: by what the API said last, and by what we did ourselves."""
+    ours = ActionItem.objects.filter(state__in=(ActionState.DONE, ActionState.PARTLY_DONE), action__isnull=False)
+    back = ours.filter(
+        action__kind=ActionKind.MOVE,
+        action__destination=MailboxDestination.INBOX,
+        investigate_id=OuterRef("investigate_id"),
+        action__created_at__gt=OuterRef("action__created_at"),
+    )
+    moved = ours.filter(state=ActionState.DONE, action__kind=ActionKind.MOVE)
+    away = moved.exclude(action__destination=MailboxDestination.INBOX).filter(~Exists(back))
+    let_through = ours.filter(
+        Q(action__kind=ActionKind.RELEASE)
+        | Q(action__kind=ActionKind.MOVE, action__destination=MailboxDestination.INBOX)
+    )
+    told = Contains(Cast("delivery_status", TextField()), Value(f'"{DeliveryStatus.DELIVERED}"'))
+    as_told, by_us = Q(told, is_quarantined=False), Q(investigate_id__in=let_through.values("investigate_id"))
+    return (as_told | by_us) & ~Q(investigate_id__in=away.values("investigate_id"))
+
+
+def _described(
+    member: Member, by: CampaignBy, found: Sequence[dict[str, Any]], rows: QuerySet[SeenMessage]
+) -> list[Group]:
+    """The groups with all that is told of them, in their order; `rows` are their messages."""
+    if not found:
+        return []
+    column = COLUMN[by]
+    newest = rows.filter(pk__in=[row["newest"] for row in found])
+    titles = {getattr(seen, column): seen for seen in newest.only(column, "subject", "investigate_id")}
+    verdicts = _counted(rows.values_list(column, "disposition"))
+    domains = _counted(rows.values_list(column, "sender_domain"))
+    copies = copies_for(member).filter(message__in=rows.values("pk")).order_by().values_list(f"message__{column}")
+    counted = {
+        key: (number, people)
+        for key, number, people in copies.annotate(number=Count("pk"), people=Count("address", distinct=True))
+    }
+    left = copies.filter(message__in=rows.filter(is_delivered()).values("pk"))
+    delivered = dict(left.annotate(number=Count("pk")))
+    groups = []
+    for row in found:
+        key = row[column]
+        senders = [domain for domain in domains[key] if domain]
+        number, people = counted.get(key, (0, 0))
+        groups.append(
+            Group(
+                by=by,
+                key=key,
+                title=titles[key].subject if key in titles else "",
+                sender_domains=tuple(senders[:MOST_NAMED]),
+                other_domains=max(0, len(senders) - MOST_NAMED),
+                count=row["messages"],
+                copies=number,
+                people=people,
+                first_at=row["first_at"],
+                last_at=row["last_at"],
+                dispositions=verdicts[key],
+                still_delivered=delivered.get(key, 0),
+                url=address_of(by, key),
+                newest_id=titles[key].investigate_id if key in titles else "",
+            )
+        )
+    return groups
+
+
+def _counted(rows: QuerySet[Any, tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """For each key its values with their numbers, most first."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for key, value, number in rows.order_by().annotate(number=Count("pk")).order_by("-number"):
+        found[key][value] = number
+    return found
