@@ -20,6 +20,7 @@ from dashboard.audit.targets import SHORTEST_SECRET, syslog_target, webhook_targ
 from dashboard.emailsec.credentials import KeyCredentials, TokenCredentials
 from dashboard.emailsec.paths import checked_base_url
 from dashboard.environment import choice, flag, names, names_of, number, text
+from dashboard.installation.described import bounds, names_that_take_two
 from dashboard.logs import configure_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -96,22 +97,28 @@ UNDO_SECONDS = number("MAILWARDEN_UNDO_SECONDS", 8)  # undo window of members wh
 CALL_SECONDS = number(
     "MAILWARDEN_CALL_SECONDS", 45, least=2, most=120
 )  # everything about one write; a claim lasts twice
-LARGE_JOB = number("MAILWARDEN_LARGE_JOB", 1000)  # messages; more in one job need a right of their own
+LARGE_JOB = number(
+    "MAILWARDEN_LARGE_JOB", 1000, **bounds("LARGE_JOB")
+)  # messages; more in one job need a right of their own
 SECOND_PERSON = names_of(
-    "MAILWARDEN_SECOND_PERSON", ("purge", "release_malicious", "large", "unprotect")
+    "MAILWARDEN_SECOND_PERSON", names_that_take_two()
 )  # what takes a second person; set to nothing: nothing does
-APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, least=1, most=24 * 30)  # until a request expires
-BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, least=1)  # messages one job takes at most
-ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, least=1, most=365)  # the longest life of a rule for one sender
+APPROVAL_HOURS = number("MAILWARDEN_APPROVAL_HOURS", 24, **bounds("APPROVAL_HOURS"))  # until a request expires
+BULK_LIMIT = number("MAILWARDEN_BULK_LIMIT", 100_000, **bounds("BULK_LIMIT"))  # messages one job takes at most
+ACCEPT_DAYS = number("MAILWARDEN_ACCEPT_DAYS", 90, **bounds("ACCEPT_DAYS"))  # the longest life of a rule for one sender
 LISTS_MINUTES = number("MAILWARDEN_LISTS_MINUTES", 60, least=5, most=24 * 60)  # between readings of whole lists
-END_NOTICE_DAYS = number("MAILWARDEN_END_NOTICE_DAYS", 7, least=1, most=60)  # an end is announced so long before
+END_NOTICE_DAYS = number(
+    "MAILWARDEN_END_NOTICE_DAYS", 7, **bounds("END_NOTICE_DAYS")
+)  # an end is announced so long before
 SWEEP_SECONDS = number("MAILWARDEN_SWEEP_SECONDS", 15, least=1, most=60)  # how often due work is looked for
-BODY_RETENTION_HOURS = number("MAILWARDEN_BODY_RETENTION_HOURS", 24)  # how long fetched previews and raw mail are kept
+BODY_RETENTION_HOURS = number(
+    "MAILWARDEN_BODY_RETENTION_HOURS", 24, **bounds("BODY_RETENTION_HOURS")
+)  # how long fetched previews and raw mail are kept
 
 # --- privacy and the audit trail ----------------------------------------------------------------------------------
 
 PRIVACY = flag("MAILWARDEN_PRIVACY", default=False)  # what senders wrote is covered until a reason is given
-EXPORTS_PER_HOUR = number("MAILWARDEN_EXPORTS_PER_HOUR", 20, least=1)  # files one member may take
+EXPORTS_PER_HOUR = number("MAILWARDEN_EXPORTS_PER_HOUR", 20, **bounds("EXPORTS_PER_HOUR"))  # files one member may take
 AUDIT_SYSLOG = text("MAILWARDEN_AUDIT_SYSLOG")  # udp://, tcp:// or tls:// host:port; gets every row of the trail
 AUDIT_WEBHOOK = text("MAILWARDEN_AUDIT_WEBHOOK")  # an https address that gets the same in signed batches
 AUDIT_WEBHOOK_SECRET = text("MAILWARDEN_AUDIT_WEBHOOK_SECRET")
@@ -125,16 +132,22 @@ for _name, _read, _value in (
         _refuse(f"{_name} cannot be used: {_error}.")
 if AUDIT_WEBHOOK and len(AUDIT_WEBHOOK_SECRET) < SHORTEST_SECRET:
     _refuse(f"MAILWARDEN_AUDIT_WEBHOOK_SECRET must be set to at least {SHORTEST_SECRET} random characters.")
-CLAIM_MINUTES = number("MAILWARDEN_CLAIM_MINUTES", 15, least=1)  # away for so long, a member's claim on a case ends
-OVERDUE_HOURS = number("MAILWARDEN_OVERDUE_HOURS", 4, least=1, most=720)  # a case, from when it came onto the desk
+CLAIM_MINUTES = number(
+    "MAILWARDEN_CLAIM_MINUTES", 15, **bounds("CLAIM_MINUTES")
+)  # away for so long, a member's claim on a case ends
+OVERDUE_HOURS = number(
+    "MAILWARDEN_OVERDUE_HOURS", 4, **bounds("OVERDUE_HOURS")
+)  # a case, from when it came onto the desk
 QUEUE_DAYS = number("MAILWARDEN_QUEUE_DAYS", 2, least=1, most=30)  # how far back the queue reads when it first starts
 MEMORY_ALL_MAIL = choice("MAILWARDEN_MEMORY", "DETECTIONS", ("DETECTIONS", "ALL")) == "ALL"  # what is remembered
-MEMORY_DAYS = number("MAILWARDEN_MEMORY_DAYS", 90, least=1, most=3650)  # then a remembered message is forgotten
+MEMORY_DAYS = number("MAILWARDEN_MEMORY_DAYS", 90, **bounds("MEMORY_DAYS"))  # then a remembered message is forgotten
 MEMORY_FIRST_DAYS = number("MAILWARDEN_MEMORY_FIRST_DAYS", 7, least=1, most=30)  # how far back it first reads
-EVIDENCE_DAYS = number("MAILWARDEN_EVIDENCE_DAYS", 365, least=1, most=3650)  # then a sealed raw file is deleted
-COLLECTOR_SHARE = number("MAILWARDEN_COLLECTOR_SHARE", 25, least=1, most=50)  # percent of the calls it may use up
-VIEW_MINUTES = number("MAILWARDEN_VIEW_MINUTES", 5, least=1, most=60)  # between two readings of a saved view
-NOTICE_DAYS = number("MAILWARDEN_NOTICE_DAYS", 90, least=1, most=3650)  # how long the list of sent notices is kept
+EVIDENCE_DAYS = number("MAILWARDEN_EVIDENCE_DAYS", 365, **bounds("EVIDENCE_DAYS"))  # then a sealed raw file is deleted
+COLLECTOR_SHARE = number(
+    "MAILWARDEN_COLLECTOR_SHARE", 25, **bounds("COLLECTOR_SHARE")
+)  # percent of the calls it may use up
+VIEW_MINUTES = number("MAILWARDEN_VIEW_MINUTES", 5, **bounds("VIEW_MINUTES"))  # between two readings of a saved view
+NOTICE_DAYS = number("MAILWARDEN_NOTICE_DAYS", 90, **bounds("NOTICE_DAYS"))  # how long the list of sent notices is kept
 NOTICE_HOSTS = frozenset(names("MAILWARDEN_NOTICE_HOSTS", []))  # receivers on private addresses: host or host:port
 QUEUE_DISPOSITIONS = [
     name.upper()

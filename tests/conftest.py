@@ -15,6 +15,7 @@ from django.test import Client, TransactionTestCase
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission, Role
 from dashboard.audit import guards
+from dashboard.installation import values
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +31,12 @@ def _tables_can_be_emptied_between_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set_in_the_browser() -> None:
+    """Each test begins with the values of its settings, and asks the database for others only after a change."""
+    values.believe({}, seconds=3600)
 
 
 HTMX = {"HX-Request": "true"}

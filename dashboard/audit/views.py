@@ -6,7 +6,6 @@ import datetime as dt
 from typing import cast
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -18,6 +17,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit import exporting, queries, streams
 from dashboard.audit.forms import FilterForm
+from dashboard.installation.values import setting
 from dashboard.web.errors import ErrorText, answer
 from dashboard.web.htmx import wants_partial
 
@@ -39,7 +39,7 @@ def events(request: HttpRequest) -> HttpResponse:
         "is_newest": _before(request) is None,
         "chain": queries.chain(),
         "streams": streams.behind(),
-        "exports_an_hour": settings.EXPORTS_PER_HOUR,
+        "exports_an_hour": setting("EXPORTS_PER_HOUR"),
     }
     return render(request, "audit/events.html", context, status=200 if is_valid else 422)
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Attempts, Kept
 from dashboard.embedded_broker import remove_leftovers
+from dashboard.installation.values import setting
 from dashboard.upstream.health import EVICTS, broker_state
 from dashboard.upstream.models import ClockSkew, Copy, Heartbeat, MissingFeature
 
@@ -62,7 +63,7 @@ def purge() -> None:
     """Delete copies, sessions and counts that are over, and clocks of machines that have not called for a day."""
     now = timezone.now()
     Copy.objects.filter(expires_at__lt=now).delete()
-    Copy.objects.filter(fetched_at__lt=now - dt.timedelta(hours=settings.BODY_RETENTION_HOURS)).delete()
+    Copy.objects.filter(fetched_at__lt=now - dt.timedelta(hours=setting("BODY_RETENTION_HOURS"))).delete()
     MissingFeature.objects.filter(until__lt=now).delete()
     ClockSkew.objects.filter(seen_at__lt=now - dt.timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()

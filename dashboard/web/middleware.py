@@ -20,6 +20,7 @@ from dashboard.access.decorators import sign_in_url
 from dashboard.audit.exporting import TooManyExports
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec.errors import EmailSecurityError
+from dashboard.installation.values import setting
 from dashboard.web import errors, times
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -110,7 +111,7 @@ def too_many_exports(refused: TooManyExports) -> errors.ErrorText:
     """The hour's files are taken: when there will be another."""
     return errors.ErrorText(
         "You have taken as many files as an hour allows.",
-        f"One member may take {settings.EXPORTS_PER_HOUR} exports an hour.",
+        f"One member may take {setting('EXPORTS_PER_HOUR')} exports an hour.",
         "Nothing was written; what you have seen stays.",
         429,
         retry_after=refused.retry_after,

@@ -17,6 +17,7 @@ from dashboard.access.scope import spaced
 from dashboard.audit.chain import storable_text
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record
+from dashboard.installation.values import setting
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import Needed
 from investigate.models import Action, Approval, BulkJob, UpstreamJob
@@ -32,7 +33,7 @@ def ask(
     request: HttpRequest | None,
 ) -> tuple[Approval, AuditEvent]:
     """Make the request for `about`, which stands in the database in the state it waits in. Raises AuditNotWritten."""
-    hours = Value(dt.timedelta(hours=settings.APPROVAL_HOURS))
+    hours = Value(dt.timedelta(hours=setting("APPROVAL_HOURS")))
     approval = Approval.objects.create(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         **subject(about),

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from dashboard.access.roles import Permission
+from dashboard.installation.values import setting
 
 # By right: its name in MAILWARDEN_SECOND_PERSON, and the right of who only asks for it.
 _SPECIAL = {
@@ -31,7 +30,7 @@ class Needed:
 
 def takes_two(permission: Permission) -> bool:
     """Whether what needs this right needs a second person as well."""
-    return permission in _SPECIAL and _SPECIAL[permission][0] in settings.SECOND_PERSON
+    return permission in _SPECIAL and _SPECIAL[permission][0] in setting("SECOND_PERSON")
 
 
 def right_to_ask(permission: Permission, approved: Collection[str] = ()) -> Permission:
@@ -55,4 +54,4 @@ def _why(permission: Permission, size: str) -> str:
             return "It takes mail out of mailboxes for good."
         case Permission.MESSAGE_RELEASE_MALICIOUS:
             return "It may deliver mail that Cloudflare calls Malicious or BEC, or gives no clear verdict."
-    return f"It acts on {size or 'very many messages'}; more than {settings.LARGE_JOB:,} take two."
+    return f"It acts on {size or 'very many messages'}; more than {setting('LARGE_JOB'):,} take two."

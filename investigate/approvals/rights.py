@@ -8,12 +8,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from django.conf import settings
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.persons import is_same_person
 from dashboard.access.roles import Permission
+from dashboard.installation.values import setting
 from investigate.actions.words import lacks
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import SPECIAL, right_to_ask, takes_two
@@ -74,9 +74,9 @@ def why_lapsed(approval: Approval | None) -> str:
     """Why an approval that was given counts no longer, or "": it has an end, as the request had."""
     if approval is None or approval.decided_at is None:
         return ""
-    if timezone.now() - approval.decided_at <= dt.timedelta(hours=settings.APPROVAL_HOURS):
+    if timezone.now() - approval.decided_at <= dt.timedelta(hours=setting("APPROVAL_HOURS")):
         return ""
-    return _LAPSED.format(who=approval.decided_by_name, hours=settings.APPROVAL_HOURS)
+    return _LAPSED.format(who=approval.decided_by_name, hours=setting("APPROVAL_HOURS"))
 
 
 def why_another(job: BulkJob, approval: Approval | None) -> str:

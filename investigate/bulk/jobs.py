@@ -26,6 +26,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
+from dashboard.installation.values import setting
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import least_permission_for, permission_for
@@ -514,7 +515,8 @@ def needed_rights(job: BulkJob, messages: QuerySet[ActionItem] | None = None) ->
         dispositions = messages.order_by().values_list("disposition", flat=True).distinct()
         needed |= {permission_for(job.kind, disposition=value) for value in dispositions}
     taken_on = job.items.filter(state__in=[*_LEFT, *transitions.FINAL, ActionState.UNKNOWN]).order_by()
-    if taken_on[: settings.LARGE_JOB + 1].count() > settings.LARGE_JOB:  # asked for each chunk: it counts no further
+    large = setting("LARGE_JOB")
+    if taken_on[: large + 1].count() > large:  # asked for each chunk: it counts no further
         needed.add(Permission.JOB_RUN_LARGE)
     return needed
 

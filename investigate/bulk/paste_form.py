@@ -15,6 +15,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.transport import Priority
+from dashboard.installation.values import setting
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.web.forms import check_key
 from investigate.actions.words import counted, lacks
@@ -158,9 +159,9 @@ class PasteForm(forms.Form):
     def _too_many(self) -> str:
         """Why this member cannot run a job of so many terms, said before they are looked up, or ""."""
         number = sum(self.terms.counts[kind] for kind in self.chosen)
-        if number <= settings.LARGE_JOB or self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)):
+        if number <= setting("LARGE_JOB") or self.member.may(right_to_ask(Permission.JOB_RUN_LARGE)):
             return ""
-        size = f"This names {number:,} to look up; without that right {settings.LARGE_JOB:,} is the most of one job."
+        size = f"This names {number:,} to look up; without that right {setting('LARGE_JOB'):,} is the most of one job."
         return f"{lacks(Permission.JOB_RUN_LARGE)} {size}"
 
     @property

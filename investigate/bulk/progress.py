@@ -24,6 +24,7 @@ from dashboard.access.roles import Permission, roles_with
 from dashboard.access.scope import Scope
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.transport import Priority
+from dashboard.installation.values import setting
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import transitions
@@ -552,7 +553,7 @@ class JobView:
     @property
     def _lacks(self) -> str:
         needed = [least_permission_for(self.job.kind, destination=self.job.destination)]
-        if self.messages > settings.LARGE_JOB:
+        if self.messages > setting("LARGE_JOB"):
             needed.append(Permission.JOB_RUN_LARGE)
         lent = approved_rights(self.job)
         asked = [right_to_ask(right, lent) for right in needed]

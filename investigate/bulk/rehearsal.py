@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-from django.conf import settings
 from django.db.models import Avg, Count, Exists, F, OuterRef, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -24,6 +23,7 @@ from dashboard.access.roles import Permission
 from dashboard.emailsec.enums import Disposition
 from dashboard.emailsec.times import parse_time
 from dashboard.emailsec.transport import Priority
+from dashboard.installation.values import setting
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS, BudgetView
 from dashboard.upstream.connection import shared_meter
 from investigate.actions import words as action_words
@@ -445,7 +445,7 @@ def _why_not(job: BulkJob, member: Member, summary: Summary, outdated: str) -> s
     missing = jobs.missing_rights(member, job, ActionItem.objects.filter(job=job, state=ActionState.QUEUED))
     if not missing:
         return ""
-    size = f" This is {summary.messages:,}; without that right {settings.LARGE_JOB:,} is the most."
+    size = f" This is {summary.messages:,}; without that right {setting('LARGE_JOB'):,} is the most."
     return action_words.lacks(missing[0]) + (size if missing[0] == Permission.JOB_RUN_LARGE else "")
 
 
@@ -462,6 +462,6 @@ def _dangers(job: BulkJob, summary: Summary) -> list[str]:
     )
     if job.kind == ActionKind.RELEASE and unclear:
         found.append(f"No clear verdict on {unclear:,} of them: they count as Malicious. A release has no way back.")
-    if summary.messages > settings.LARGE_JOB:
-        found.append(f"More than {settings.LARGE_JOB:,} messages in one job.")
+    if summary.messages > setting("LARGE_JOB"):
+        found.append(f"More than {setting('LARGE_JOB'):,} messages in one job.")
     return found

@@ -23,6 +23,7 @@ from dashboard.access.scope import spaced
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Disposition, Message
+from dashboard.installation.values import setting
 from dashboard.web.text import split_address
 from investigate.desk import words
 from investigate.desk.changes import note_change
@@ -189,7 +190,7 @@ def due_at(message: Message, created_at: dt.datetime) -> dt.datetime:
 
     Counted from when it came onto the desk: what was scanned before there was a desk is late for nobody.
     """
-    hours: int = settings.OVERDUE_HOURS
+    hours: int = setting("OVERDUE_HOURS")
     if is_malicious(message.final_disposition) and not message.is_quarantined:
         hours = min(hours, HOURS_FOR_DELIVERED_MALICIOUS)
     return created_at + dt.timedelta(hours=hours)
@@ -337,7 +338,11 @@ def end_idle_claims() -> int:
                 actor=None,
                 action="case:claim_ended",
                 targets=[case.key],
-                detail={"holder": case.holder_name, "seen_at": case.holder_seen_at, "minutes": settings.CLAIM_MINUTES},
+                detail={
+                    "holder": case.holder_name,
+                    "seen_at": case.holder_seen_at,
+                    "minutes": setting("CLAIM_MINUTES"),
+                },
             )
             note_change([case.key])
             ended += 1
@@ -430,4 +435,4 @@ def idle(now: dt.datetime) -> Q:
 
 
 def _away_since(now: dt.datetime) -> dt.datetime:
-    return now - dt.timedelta(minutes=settings.CLAIM_MINUTES)
+    return now - dt.timedelta(minutes=setting("CLAIM_MINUTES"))

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.installation.values import setting
 from dashboard.sql import fetch
 from investigate.models import CaseState, OwnVerdict
 
@@ -48,7 +49,7 @@ def marks_for(keys: Iterable[str], member: Member) -> dict[str, Mark]:
     ids = list(keys)
     if not ids:
         return {}
-    away = timezone.now() - dt.timedelta(minutes=settings.CLAIM_MINUTES)
+    away = timezone.now() - dt.timedelta(minutes=setting("CLAIM_MINUTES"))
     limit = connection.ops.adapt_datetimefield_value(away)
     found: dict[str, Mark] = {}
     for name, holder_id, holder, verdict, state, notes in fetch(_MARKS, limit, settings.CLOUDFLARE_ACCOUNT_ID, ids):

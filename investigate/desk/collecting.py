@@ -26,6 +26,7 @@ from dashboard.emailsec.enums import CustomerStatus, SortDirection, SubmissionOr
 from dashboard.emailsec.requests import SearchQuery
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import Message, PhishGuardReport, SlowSearch, Submission
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from dashboard.web.text import split_address
@@ -449,7 +450,7 @@ def _case_of_its_own(report: Report) -> Case:
             "source": report.source,
             "created_at": now,
             "changed_at": now,
-            "due_at": now + dt.timedelta(hours=settings.OVERDUE_HOURS),
+            "due_at": now + dt.timedelta(hours=setting("OVERDUE_HOURS")),
             "subject": report.title,
             "sender": sender,
             "sender_domain": storable_text(split_address(sender)[1], limit=255),
@@ -467,7 +468,7 @@ def _open_again(case: Case, report: Report) -> None:
     """A report of what was done already is news: somebody should look again."""
     now = timezone.now()
     opened = all_cases().filter(pk=case.pk, state=CaseState.DONE)
-    due_at = now + dt.timedelta(hours=settings.OVERDUE_HOURS)
+    due_at = now + dt.timedelta(hours=setting("OVERDUE_HOURS"))
     if opened.update(
         state=CaseState.NEW, done_at=None, done_by="", due_at=due_at, changed_at=now, version=F("version") + 1
     ):

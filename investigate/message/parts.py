@@ -12,11 +12,10 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar, cast
 
-from django.conf import settings
-
 from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.emailsec.types import Detections, Disposition, Message, Trace
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
 from investigate.message import preview as pictures
@@ -66,7 +65,7 @@ class Opened:
 
 
 def body_life() -> dt.timedelta:
-    return dt.timedelta(hours=settings.BODY_RETENTION_HOURS)
+    return dt.timedelta(hours=setting("BODY_RETENTION_HOURS"))
 
 
 def open_message(investigate_id: str, *, scope: Scope = WHOLE) -> Opened:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 
 from django import forms
-from django.conf import settings
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,6 +16,7 @@ from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Message
+from dashboard.installation.values import setting
 from investigate.models import BodyGrant
 
 GRANT_LIFE = dt.timedelta(minutes=60)
@@ -73,7 +73,7 @@ class UncoverForm(forms.Form):
 
 def is_covered(member: Member, investigate_id: str) -> bool:
     """Whether this member has to give a reason before they see what the sender of this message wrote."""
-    if not settings.PRIVACY:
+    if not setting("PRIVACY"):
         return False
     grants = BodyGrant.objects.filter(member=member, investigate_id=investigate_id, expires_at__gt=timezone.now())
     return not grants.exists()

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
-from django.conf import settings
-
 from dashboard.emailsec.enums import DeliveryStatus, Disposition, Operation
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.times import parse_time
+from dashboard.installation.values import setting
 from dashboard.web.text import punycode, split_address, visible
 from investigate.message.explain import domains_of, without_quotes
 from investigate.message.links import registrable
@@ -89,7 +88,7 @@ def row_of(message: MessageRow, zone: dt.tzinfo) -> Row:
 
 def _said(reason: str, message: MessageRow) -> str:
     """A reason in the words of the list; in privacy mode without what it may quote of a body."""
-    return without_quotes(reason, domains_of(message.from_, message.envelope_from)) if settings.PRIVACY else reason
+    return without_quotes(reason, domains_of(message.from_, message.envelope_from)) if setting("PRIVACY") else reason
 
 
 def _path(investigate_id: str) -> str:

@@ -7,7 +7,6 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,6 +17,7 @@ from dashboard.access.decorators import polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.audit.refusals import record_refusal
+from dashboard.installation.values import setting
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import least_permission_for
@@ -201,12 +201,14 @@ def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
 
 def _who_decides(job: BulkJob, found: int) -> str:
     """Who may run what is being collected, once it is more than its owner may."""
-    if found <= settings.LARGE_JOB or (job.actor is not None and job.actor.may(right_to_ask(Permission.JOB_RUN_LARGE))):
+    if found <= setting("LARGE_JOB") or (
+        job.actor is not None and job.actor.may(right_to_ask(Permission.JOB_RUN_LARGE))
+    ):
         return ""
     *others, last = [role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN_LARGE)]
     holders = f"{', '.join(others)} or {last}" if others else last
     return (
-        f"More than {settings.LARGE_JOB:,} messages: {job.actor_name} may collect and look at them; "
+        f"More than {setting('LARGE_JOB'):,} messages: {job.actor_name} may collect and look at them; "
         f"a member with the role {holders} takes the rehearsal over and decides it."
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from dashboard.access.decorators import OutsideScope
 from dashboard.access.models import Member
 from dashboard.access.persons import is_same_person
 from dashboard.access.roles import RIGHTS, Permission, known_permissions
+from dashboard.installation.values import setting
 from settings_ui.models import Change, ChangeKind
 from settings_ui.patterns.linter import ends_scanning
 from settings_ui.resources import BY_NAME
@@ -48,7 +48,7 @@ def ends_protection(resource: Resource, before: Values, after: Values) -> bool:
 
 def takes_two(resource: Resource) -> bool:
     """Whether removing an entry of this list takes a second person."""
-    return resource.takes_typing and "unprotect" in settings.SECOND_PERSON
+    return resource.takes_typing and "unprotect" in setting("SECOND_PERSON")
 
 
 def to_remove(resource: Resource) -> Permission:
@@ -71,8 +71,8 @@ def why_not_sent(change: Change) -> str:
         return f"{change.decided_by_name or 'Whoever'} approved this and no longer has the right to."
     if is_same_person(second, actor):
         return "Who asked and who approved are one person: it takes two."
-    if timezone.now() - change.decided_at > dt.timedelta(hours=settings.APPROVAL_HOURS):
-        return f"{change.decided_by_name} approved this more than {settings.APPROVAL_HOURS} hours ago."
+    if timezone.now() - change.decided_at > dt.timedelta(hours=setting("APPROVAL_HOURS")):
+        return f"{change.decided_by_name} approved this more than {setting('APPROVAL_HOURS')} hours ago."
     return ""
 
 

@@ -23,6 +23,7 @@ from dashboard.access.roles import RIGHTS, Permission
 from dashboard.audit.chain import storable_text
 from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import SettingsEntry
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from dashboard.web.times import moment
@@ -371,7 +372,7 @@ def _written(
     change.created_at = change.changed_at = Now()
     change.due_at = seconds_from_now(undo_seconds) if state == ChangeState.WAITING else None
     if state == ChangeState.AWAITING_APPROVAL:
-        change.expires_at = seconds_from_now(settings.APPROVAL_HOURS * 3600)
+        change.expires_at = seconds_from_now(setting("APPROVAL_HOURS") * 3600)
     try:
         with transaction.atomic():
             change.save(force_insert=True)

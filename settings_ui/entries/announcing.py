@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit.recorder import record
+from dashboard.installation.values import setting
 from dashboard.upstream.ring import ring
 from settings_ui.entries import transitions, words
 from settings_ui.models import Entry, EntryState
@@ -203,4 +204,4 @@ def _ending(entry: Entry) -> Ending:
 
 
 def _notice() -> dt.timedelta:
-    return dt.timedelta(days=settings.END_NOTICE_DAYS)
+    return dt.timedelta(days=setting("END_NOTICE_DAYS"))

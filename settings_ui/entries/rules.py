@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.conf import settings
 from django.utils import timezone
 
+from dashboard.installation.values import setting
 from settings_ui.models import Entry, Origin
 from settings_ui.resources import RESOURCES, Resource
 
@@ -29,7 +29,7 @@ class Conflict(Exception):
 
 def last_day(now: dt.datetime | None = None) -> dt.datetime:
     """The latest end a rule for one sender may have."""
-    return (now or timezone.now()) + dt.timedelta(days=settings.ACCEPT_DAYS)
+    return (now or timezone.now()) + dt.timedelta(days=setting("ACCEPT_DAYS"))
 
 
 def end_of(day: dt.date) -> dt.datetime:
@@ -46,5 +46,5 @@ def why_not_until(resource: Resource, origin: str, expires_at: dt.datetime | Non
     if expires_at <= timezone.now():
         return "This end is over already."
     if origin == Origin.ACCEPT and expires_at > last_day() + dt.timedelta(days=1):  # days end at midnight
-        return f"A rule for one sender lasts {settings.ACCEPT_DAYS} days at most."
+        return f"A rule for one sender lasts {setting('ACCEPT_DAYS')} days at most."
     return ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
-
 from dashboard.access.scope import Scope
+from dashboard.installation.values import setting
 from investigate.actions.within import is_within
 from investigate.bulk import facts, jobs
 from investigate.models import ActionItem, ActionState, BulkJob
@@ -22,7 +21,7 @@ def copy_step(job: BulkJob) -> None:
     if earlier is None:
         jobs.collecting_failed(job, NO_SUCH_JOB)
         return
-    left = settings.BULK_LIMIT - sum(job.counts.values())
+    left = setting("BULK_LIMIT") - sum(job.counts.values())
     wanted = ActionItem.objects.filter(job=earlier, pk__gt=job.progress.get("after", 0)).order_by("pk")
     if states := _states(job):
         wanted = wanted.filter(state__in=states)

@@ -23,6 +23,7 @@ from dashboard.emailsec.requests import SearchQuery
 from dashboard.emailsec.rows import MessageRow, decode_rows
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import Message, SlowSearch
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
 from investigate.bulk import jobs
@@ -220,7 +221,7 @@ class _Step:
         self.found: dict[str, Found] = {}
         self.not_found: list[dict[str, str]] = []
         self.problem: errors.EmailSecurityError | None = None
-        self.room = settings.BULK_LIMIT - sum(job.counts.values())
+        self.room = setting("BULK_LIMIT") - sum(job.counts.values())
         self.items = ActionItem.objects.filter(job=job)
         self._know()
 

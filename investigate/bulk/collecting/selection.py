@@ -6,7 +6,6 @@ import datetime as dt
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from dashboard.access.scope import Scope
@@ -14,6 +13,7 @@ from dashboard.emailsec import errors
 from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import Message
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
 from investigate.bulk import facts, jobs
@@ -34,13 +34,13 @@ def select_step(job: BulkJob) -> None:
     """First what recent searches showed, then the next few ids that they did not."""
     progress: dict[str, Any] = job.progress
     terms = job.input.terms
-    ids = [text for name, text in terms if name == "investigate_id" and facts.is_id(text)][: settings.BULK_LIMIT]
+    ids = [text for name, text in terms if name == "investigate_id" and facts.is_id(text)][: setting("BULK_LIMIT")]
     if progress.get("at", -1) >= len(ids):
         jobs.collected(job)
     elif "at" not in progress:
         assert job.actor is not None  # noqa: S101  collecting has looked
         items = facts.items_of(job, _shown_lately(set(ids), _scope_of(job)), job.actor)
-        jobs.store_step(job, items=items, progress={"at": 0, "is_limited": len(terms) > settings.BULK_LIMIT})
+        jobs.store_step(job, items=items, progress={"at": 0, "is_limited": len(terms) > setting("BULK_LIMIT")})
     else:
         _ask(job, ids, progress)
 

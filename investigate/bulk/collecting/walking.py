@@ -19,6 +19,7 @@ from dashboard.emailsec import errors
 from dashboard.emailsec.rows import MessageRow, decode_rows
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import RawSearchPage, SlowSearch
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from investigate.bulk import facts, jobs
 from investigate.bulk.collecting.pausing import pause
@@ -141,7 +142,7 @@ def _take(
     )
     seen = rows_seen(list(rows.values()), criteria, scope)
     new = [row for row in seen if row.id not in known]
-    free = settings.BULK_LIMIT - sum(job.counts.values())
+    free = setting("BULK_LIMIT") - sum(job.counts.values())
     items = facts.items_of(job, new[:free], job.actor)
     # Another branch may have found them before; within one search a row that comes again has moved.
     place.has_changed |= len(rows) < answer.count or (bool(known) and most_branches == 1)

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
 from dashboard.emailsec.requests import MOST_PER_PAGE
 from dashboard.emailsec.rows import MessageRow
+from dashboard.installation.values import setting
 from investigate.models import SearchRun
 from investigate.search import runs
 from investigate.search.criteria import Criteria
@@ -51,7 +50,7 @@ class Sample:
 
 def is_large(counted: Mapping[str, Any]) -> bool:
     """Whether what was counted is more than one person decides alone; what goes on uncounted is."""
-    return bool(counted.get("is_more", True)) or counted.get("messages", 0) > settings.LARGE_JOB
+    return bool(counted.get("is_more", True)) or counted.get("messages", 0) > setting("LARGE_JOB")
 
 
 def look(criteria: Criteria, *, is_forced: bool = False) -> SearchRun:
