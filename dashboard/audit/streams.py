@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from dashboard.audit import syslog, webhook
 from dashboard.audit.models import AuditEvent, ChainHead, Stream
-from dashboard.audit.targets import syslog_target, webhook_target, what_failed
+from dashboard.audit.targets import syslog_target, webhook_target
+from dashboard.outbound.addresses import what_failed
+from dashboard.outbound.posting import Refused
 
 log = structlog.get_logger("mailwarden.audit")
 
@@ -66,8 +68,8 @@ def deliver(name: str, *, seconds: float = RUN_SECONDS) -> None:
     ours = Stream.objects.filter(pk=name, claimed_at=now)
     try:
         _send_rest(name, senders()[name], until=time.monotonic() + seconds)
-    except (webhook.Refused, OSError) as problem:
-        _note_failure(name, str(problem) if isinstance(problem, webhook.Refused) else what_failed(problem))
+    except (Refused, OSError) as problem:
+        _note_failure(name, str(problem) if isinstance(problem, Refused) else what_failed(problem))
     finally:
         ours.update(claimed_at=None)
 

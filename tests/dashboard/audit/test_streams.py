@@ -28,8 +28,10 @@ from dashboard.audit.chain import line
 from dashboard.audit.models import AuditEvent, Stream
 from dashboard.audit.recorder import record
 from dashboard.audit.syslog import message
-from dashboard.audit.targets import is_public, syslog_target, webhook_target
+from dashboard.audit.targets import syslog_target, webhook_target
 from dashboard.audit.verifying import verify_lines
+from dashboard.outbound.addresses import is_public
+from dashboard.outbound.posting import Refused
 from tests.dashboard.audit.test_trail import trail
 
 pytestmark = pytest.mark.django_db
@@ -395,7 +397,7 @@ def test_a_name_that_leads_to_a_private_address_gets_nothing(
 ) -> None:
     target = webhook_target(f"https://rows.example:{hook.server_port}/")
 
-    with pytest.raises(webhook.Refused, match="leads to a private address"):
+    with pytest.raises(Refused, match="leads to a private address"):
         webhook.send(target, SECRET, trail, resolve=lambda *_: answers)
     assert hook.posts == []
 
@@ -412,7 +414,7 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_called(
         raise httpcore.ConnectError
 
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
-    with pytest.raises(webhook.Refused):
+    with pytest.raises(Refused):
         webhook.send(webhook_target("https://rows.example/"), SECRET, trail, resolve=lambda *_: next(answers))
     assert called == ["93.184.216.34"]
 
