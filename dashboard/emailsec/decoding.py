@@ -63,6 +63,19 @@ def read_list(raw: object, kind: type[T]) -> tuple[T, ...]:
     return tuple(read(item, kind) for item in raw)
 
 
+def read_those(raw: object, kind: type[T]) -> tuple[T, ...]:
+    """The structs of a list that can be read, for work that must not stop at a row nobody could use anyway."""
+    if not isinstance(raw, list):
+        raise msgspec.ValidationError("expected an array")
+    found = []
+    for item in raw:
+        try:
+            found.append(read(item, kind))
+        except (msgspec.ValidationError, ValueError):
+            continue
+    return tuple(found)
+
+
 def _without_nulls(raw: Any) -> Any:
     if isinstance(raw, dict):
         return {key: _without_nulls(value) for key, value in raw.items() if value is not None}

@@ -75,6 +75,12 @@ class BudgetExhausted(RateLimited):
     summary = "The shared call budget is used up; nothing was sent."
 
 
+class ShareUsedUp(BudgetExhausted):
+    """The collector has made the calls it may make in five minutes. Nothing was sent; others go on."""
+
+    summary = "The collector has used up its share of the call budget; nothing was sent."
+
+
 class OutcomeUnknown(EmailSecurityError):
     """A write without an answer we can trust. It may have been carried out: look before deciding, never repeat it."""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from dashboard.emailsec import errors
 from dashboard.emailsec.core import NO_SUCH_ROUTE, Endpoint, Reply
-from dashboard.emailsec.decoding import read, read_list
+from dashboard.emailsec.decoding import read, read_list, read_those
 from dashboard.emailsec.groups import USUAL_BUDGET, Group, checked_per_page, time_left
 from dashboard.emailsec.paths import own_location
 from dashboard.emailsec.requests import SearchQuery
@@ -54,12 +54,15 @@ class InvestigateGroup(Group):
         per_page: int = 100,
         budget: float = USUAL_BUDGET,
         priority: Priority = Priority.READ,
+        is_lenient: bool = False,
     ) -> SearchPage | SlowSearch:
         """One page of messages, newest first, or word that the search is slow (never an empty page in its place).
 
-        Send the same criteria with each cursor. Raises ForeignLocation if a slow search points elsewhere.
+        Send the same criteria with each cursor. Raises ForeignLocation if a slow search points elsewhere. A lenient
+        page leaves out rows that cannot be read, where any other refuses the answer.
         """
-        return self._search_page(self._search(criteria, cursor, per_page, budget, priority))
+        reply = self._search(criteria, cursor, per_page, budget, priority)
+        return self._search_page(reply, is_lenient=is_lenient)
 
     def search_raw(
         self,
@@ -74,10 +77,15 @@ class InvestigateGroup(Group):
         return self._raw_page(self._search(criteria, cursor, per_page, budget, priority))
 
     def poll_search(
-        self, location: str, *, budget: float = USUAL_BUDGET, priority: Priority = Priority.REFRESH
+        self,
+        location: str,
+        *,
+        budget: float = USUAL_BUDGET,
+        priority: Priority = Priority.REFRESH,
+        is_lenient: bool = False,
     ) -> SearchPage | SlowSearch:
         """Ask whether a slow search is ready. Raises SearchExpired, ForeignLocation."""
-        return self._search_page(self._poll(location, budget, priority), location)
+        return self._search_page(self._poll(location, budget, priority), location, is_lenient=is_lenient)
 
     def poll_search_raw(
         self, location: str, *, budget: float = USUAL_BUDGET, priority: Priority = Priority.REFRESH
@@ -183,12 +191,15 @@ class InvestigateGroup(Group):
                 ) from None
             raise
 
-    def _search_page(self, reply: Reply, polled: str | None = None) -> SearchPage | SlowSearch:
+    def _search_page(
+        self, reply: Reply, polled: str | None = None, *, is_lenient: bool = False
+    ) -> SearchPage | SlowSearch:
         slow = self._still_running(reply, polled)
         if slow is not None:
             return slow
         envelope = self._api.envelope(reply)
-        messages = self._api.result(reply, lambda raw: read_list(raw, Message), envelope)
+        rows = read_those if is_lenient else read_list
+        messages = self._api.result(reply, lambda raw: rows(raw, Message), envelope)
         return SearchPage(messages=messages, next_cursor=next_cursor(envelope), ray_id=reply.ray_id)
 
     def _raw_page(self, reply: Reply, polled: str | None = None) -> RawSearchPage | SlowSearch:

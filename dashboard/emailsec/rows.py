@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from dashboard.emailsec.decoding import Malformed, parse, read
+from dashboard.emailsec.decoding import Malformed, parse, read, read_those
 from dashboard.emailsec.enums import DeliveryStatus, Disposition, MessageDeliveryMode, Operation
 from dashboard.emailsec.errors import UnexpectedReply
 from dashboard.emailsec.times import parse_time
-from dashboard.emailsec.types import Validation
+from dashboard.emailsec.types import Message, Validation
 
 _ROW_VALIDATION = Validation()
 
@@ -115,6 +115,14 @@ def decode_rows(body: bytes) -> tuple[tuple[MessageRow, ...], str | None]:
     if not all(row.id for row in envelope.result):
         return _decode_odd_rows(body)
     return envelope.result, (envelope.result_info.next if envelope.result_info else None) or None
+
+
+def decode_messages(body: bytes) -> tuple[Message, ...]:
+    """The whole messages of an answer that was kept; rows that cannot be read (they carry no id) are left out."""
+    try:
+        return read_those(search_result(parse(body)), Message)
+    except Malformed:
+        raise UnexpectedReply("not a search answer") from None
 
 
 def _decode_odd_rows(body: bytes) -> tuple[tuple[MessageRow, ...], str | None]:

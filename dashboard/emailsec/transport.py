@@ -42,6 +42,7 @@ class Priority(IntEnum):
     BULK = 2
     REFRESH = 3
     BACKGROUND = 4
+    COLLECT = 5  # as REFRESH, and never more than a share of its own
 
 
 class Meter(Protocol):

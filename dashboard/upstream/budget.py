@@ -19,8 +19,9 @@ from django.db import Error as AnyDatabaseError
 from django.db import transaction
 from django.utils import timezone
 
-from dashboard.emailsec.errors import BudgetExhausted
+from dashboard.emailsec.errors import BudgetExhausted, ShareUsedUp
 from dashboard.emailsec.transport import USUAL_RETRY_AFTER, Priority, priority_of, retry_after
+from dashboard.installation.values import setting
 from dashboard.upstream.clock import note_date
 from dashboard.upstream.models import CallBudget
 
@@ -38,6 +39,7 @@ SHARES = {
     Priority.BULK: 0.85,
     Priority.REFRESH: 0.75,
     Priority.BACKGROUND: 0.5,
+    Priority.COLLECT: 0.75,
 }
 
 
@@ -69,8 +71,11 @@ class SharedMeter:
         A count that cannot be read (its row is held for too long, the database is away) holds the call back as well:
         nothing was sent, and whoever asked has to know that for certain.
         """
+        priority = priority_of(request)
         try:
-            self.reserve(priority_of(request))
+            if priority == Priority.COLLECT:
+                self._count_for_the_collector()
+            self.reserve(priority)
         except AnyDatabaseError as exc:
             log.warning("budget_not_read", error=type(exc).__name__)
             raise BudgetExhausted("the meter cannot be read", retry_after=UNREADABLE) from None
@@ -94,6 +99,18 @@ class SharedMeter:
                 budget.observed_left -= 1
             budget.calls = {**counted, slot: counted.get(slot, 0) + 1}  # what left the window is forgotten here
             budget.save(update_fields=["calls", "observed_left"])
+
+    def _count_for_the_collector(self) -> None:
+        """Count a call in the collector's own share as well, all its sources and processes together."""
+        try:
+            self.of_the_collector().reserve(Priority.ACTION)
+        except BudgetExhausted as held:
+            raise ShareUsedUp(retry_after=held.retry_after) from None
+
+    def of_the_collector(self) -> SharedMeter:
+        """The meter of what the collector may spend in five minutes, whatever is left of the whole."""
+        share = int(self.limit * setting("COLLECTOR_SHARE") / 100)
+        return SharedMeter(fingerprint(f"collector {self.credential}"), limit=max(1, share))
 
     def after(self, headers: Mapping[str, str], status: int) -> None:
         """Learn from an answer: freeze on 429, and believe the service's own count and clock where it gives them."""
