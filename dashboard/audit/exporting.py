@@ -52,6 +52,7 @@ def record_export(
     request: HttpRequest | None,
     phase: str = "done",
     refers_to: int | None = None,
+    targets: Iterable[str] = (),
 ) -> AuditEvent:
     """Write down that a file leaves. Raises TooManyExports; counted and written in one step, so nobody is faster.
 
@@ -67,7 +68,15 @@ def record_export(
         times = sorted((at for at in taken if at > now - HOUR), reverse=True)[: setting("EXPORTS_PER_HOUR")]
         if len(times) >= setting("EXPORTS_PER_HOUR"):
             raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
-        return record(actor=actor, action=action, detail=detail, request=request, phase=phase, refers_to=refers_to)
+        return record(
+            actor=actor,
+            action=action,
+            targets=targets,
+            detail=detail,
+            request=request,
+            phase=phase,
+            refers_to=refers_to,
+        )
 
 
 def _exports_of(actor: Member, *, after: int, until: int) -> list[dt.datetime]:
