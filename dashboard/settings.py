@@ -458,6 +458,7 @@ CELERY_BEAT_SCHEDULE = {
     "purge": {"task": "dashboard.upstream.tasks.purge", "schedule": 600.0, "options": {"expires": 1200}},
     "forget jobs": {"task": "investigate.tasks.forget_jobs", "schedule": 3600.0, "options": {"expires": 7200}},
     "forget cases": {"task": "investigate.tasks.forget_cases", "schedule": 3600.0, "options": {"expires": 7200}},
+    "forget memory": {"task": "investigate.memory.tasks.forget", "schedule": 3600.0, "options": {"expires": 7200}},
     "forget files": {"task": "settings_ui.tasks.forget_files", "schedule": 600.0, "options": {"expires": 1200}},
 }
 

@@ -1,5 +1,7 @@
 """What comes onto the desk by itself: detections, what users reported, what PhishGuard reported.
 
+The same readings fill the memory (see `mail.py`), so that the account is read once for both.
+
 Each source has a mark: how far it was read, and a reading that goes on. A round claims the mark, makes a few calls of
 low priority, and stores what each page brought before it asks for the next one. It reads again some time before the
 mark, because lists grow late and clocks differ; what is known already makes nothing twice: the database sees to that.
@@ -31,26 +33,28 @@ from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from dashboard.web.text import split_address
 from investigate.bulk.facts import is_id
-from investigate.desk import words
-from investigate.desk.cases import all_cases, ensure, ensure_many
+from investigate.desk import mail, words
+from investigate.desk.cases import all_cases, ensure
 from investigate.desk.changes import note_change
+from investigate.memory.remembering import remember
 from investigate.models import Case, CaseReport, CaseSource, CaseState, QueueMark
+from investigate.submissions.remembering import remember_submissions
 
 log = structlog.get_logger("mailwarden.desk")
 
 TASK = "investigate.tasks.collect_queue"
 SOURCES = (CaseSource.DETECTION, CaseSource.SUBMISSION, CaseSource.PHISHGUARD)
 EVERY = dt.timedelta(seconds=55)  # a sweep comes more often, and the next one after a minute shall find it due
-CLAIM = dt.timedelta(minutes=8)  # longer than all calls of a round, each as slow as it may be
+CLAIM = dt.timedelta(minutes=8)  # longer than a round, whose last call may be slow
+ROUND = dt.timedelta(minutes=4)  # then no further call is begun
 OVERLAP = {
-    CaseSource.DETECTION: dt.timedelta(minutes=15),
+    CaseSource.DETECTION: mail.OVERLAP,
     CaseSource.SUBMISSION: dt.timedelta(hours=1),
     CaseSource.PHISHGUARD: dt.timedelta(days=1),  # written up long after the mail came, and listed by the mail's time
 }
 LONGEST_RANGE = dt.timedelta(days=30)  # further back the service does not look
 PAGES_A_ROUND = 6
 LOOKUPS_A_ROUND = 20  # calls that look for the messages reports are about
-DETECTIONS_PER_PAGE = 500
 REPORTS_PER_PAGE = 100
 CALL_SECONDS = 10.0
 PATIENCE_WITH_A_REPORT = dt.timedelta(minutes=10)  # whose message is searched slowly; then it stands alone
@@ -69,6 +73,13 @@ class Reading:
     page: int = 1
     location: str = ""  # where a slow search will be answered
     since: str = ""  # when that search was begun
+    of_all_mail: bool = False
+    queue_from: str = ""  # of a first reading, which goes back further for the memory than for the desk
+
+    @property
+    def wanted_from(self) -> dt.datetime | None:
+        """The oldest mail that comes onto the desk; None for all."""
+        return dt.datetime.fromisoformat(self.queue_from) if self.queue_from else None
 
     @property
     def window(self) -> tuple[dt.datetime, dt.datetime]:
@@ -82,11 +93,17 @@ class Round:
     mark: QueueMark
     reading: Reading
     lookups: int
+    until: dt.datetime
     new: list[str] = field(default_factory=list)
 
     def keep(self) -> None:
         """Store how far the reading came; does nothing once somebody else has the mark."""
         _update(self.mark, reading=asdict(self.reading))
+
+    def check_time(self) -> None:
+        """Raise AskedEnough once the round has lasted long enough."""
+        if timezone.now() > self.until:
+            raise AskedEnough
 
 
 class AskedEnough(Exception):
@@ -115,10 +132,14 @@ def collect(source: str) -> None:
     mark = _claim(CaseSource(source))
     if mark is None:
         return
-    began = Round(mark, _reading_of(mark), LOOKUPS_A_ROUND)
+    if source == CaseSource.DETECTION and not mark.reading and not _leave_something_to_read(mark):
+        return
+    began = Round(mark, _reading_of(mark), LOOKUPS_A_ROUND, timezone.now() + ROUND)
     try:
         is_finished = _READERS[CaseSource(source)](began)
     except AskedEnough:
+        _update(mark, claimed_at=None, tried_at=None, explanation="")
+    except errors.ShareUsedUp:  # what was read is kept; it goes on as soon as there are calls again
         _update(mark, claimed_at=None, tried_at=None, explanation="")
     except (errors.SearchExpired, errors.ForeignLocation, errors.Rejected) as problem:
         # The place to go on at is lost, so the range is read from its beginning: all that is known stays.
@@ -127,7 +148,7 @@ def collect(source: str) -> None:
         _update(mark, claimed_at=None, explanation=_told(problem))
     else:
         if is_finished:
-            _update(mark, claimed_at=None, explanation="", reading={}, read_until=began.reading.window[1])
+            _update(mark, claimed_at=None, explanation="", reading={}, **_moved_by(mark, began.reading))
         else:
             _update(mark, claimed_at=None, tried_at=None, explanation="")  # goes on with the next sweep
     if began.new:
@@ -156,6 +177,13 @@ def forget_old() -> None:
         old.filter(pk__in=ids).delete()
 
 
+def complete_since(mark: QueueMark | None) -> dt.datetime | None:
+    """From when on the memory holds all that is remembered; None while the first reading goes on."""
+    if mark is None or mark.complete_since is None:
+        return None
+    return max(mark.complete_since, timezone.now() - dt.timedelta(days=setting("MEMORY_DAYS")))
+
+
 def _is_due(now: dt.datetime) -> Q:
     is_free = Q(claimed_at=None) | Q(claimed_at__lt=now - CLAIM)
     return is_free & (Q(tried_at=None) | Q(tried_at__lte=now - EVERY))
@@ -166,7 +194,7 @@ def _claim(source: CaseSource) -> QueueMark | None:
     QueueMark.objects.get_or_create(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         source=source,
-        defaults={"read_until": now - dt.timedelta(days=settings.QUEUE_DAYS)},
+        defaults={"read_until": now - dt.timedelta(days=setting("QUEUE_DAYS"))},
     )
     ours = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=source)
     if not ours.filter(_is_due(now)).update(claimed_at=now, tried_at=now):
@@ -183,56 +211,53 @@ def _reading_of(mark: QueueMark) -> Reading:
     if mark.reading:
         return Reading(**mark.reading)
     now = timezone.now()
-    start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
-    return Reading(start.isoformat(), now.isoformat())
+    of_all_mail = mark.source == CaseSource.DETECTION and bool(setting("MEMORY_ALL_MAIL"))
+    if mark.source == CaseSource.DETECTION and mail.is_first_reading(mark):
+        reading = _first_reading(mark, now)
+    else:
+        start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
+        reading = Reading(start.isoformat(), now.isoformat())
+    reading.of_all_mail = of_all_mail
+    return reading
+
+
+def _first_reading(mark: QueueMark, now: dt.datetime) -> Reading:
+    """Back as far as the memory shall begin; onto the desk comes only what is not too old for it."""
+    queue_from = min(mark.read_until, now - dt.timedelta(days=setting("QUEUE_DAYS")))
+    days = max(setting("MEMORY_FIRST_DAYS"), setting("QUEUE_DAYS"))
+    start = max(min(mark.read_until, now - dt.timedelta(days=days)), now - LONGEST_RANGE)
+    return Reading(start.isoformat(), now.isoformat(), queue_from=queue_from.isoformat())
+
+
+def _leave_something_to_read(mark: QueueMark) -> bool:
+    """Take what people's searches brought, and whether that leaves anything to ask for; else the round is over."""
+    new, is_enough = mail.take_from_searches(mark)
+    _update(mark, read_until=mark.read_until, covered_until=mark.covered_until)
+    if new:
+        log.info("queue_grew", source=mark.source, cases=len(new))
+    if not is_enough:
+        return True
+    _update(mark, claimed_at=None, explanation="")
+    return False
+
+
+def _moved_by(mark: QueueMark, reading: Reading) -> dict[str, Any]:
+    """What a finished reading says of its mark."""
+    start, end = reading.window
+    moved: dict[str, Any] = {"read_until": end}
+    if mark.source != CaseSource.DETECTION:
+        return moved
+    is_wider = reading.of_all_mail and not mark.of_all_mail
+    goes_on = mark.complete_since is not None and start <= mark.read_until and not is_wider
+    return moved | {
+        "covered_until": end,
+        "complete_since": mark.complete_since if goes_on else start,
+        "of_all_mail": reading.of_all_mail,
+    }
 
 
 def _told(problem: errors.EmailSecurityError) -> str:
     return storable_text(words.not_read(problem), limit=500)
-
-
-# --- detections -------------------------------------------------------------------------------------------------------
-
-
-def _read_detections(began: Round) -> bool:
-    """Pages of all detections, of which those with a wanted disposition come onto the desk.
-
-    One list for all: the search takes one disposition, and knows no filter for Malicious-BEC.
-    """
-    reading = began.reading
-    for _ in range(PAGES_A_ROUND):
-        answer = _next_detections(reading)
-        if isinstance(answer, SlowSearch):
-            reading.since = reading.since or timezone.now().isoformat()
-            reading.location = "" if _is_too_late(reading.since) else answer.location
-            began.keep()
-            return False
-        wanted = (message for message in answer.messages if message.final_disposition in settings.QUEUE_DISPOSITIONS)
-        began.new += ensure_many((message for message in wanted if is_id(message.id)), CaseSource.DETECTION)
-        is_last = not answer.next_cursor or answer.next_cursor == reading.cursor
-        if is_last:
-            return True
-        reading.cursor, reading.location, reading.since = str(answer.next_cursor), "", ""
-        began.keep()
-    return False
-
-
-def _next_detections(reading: Reading) -> Any:
-    client = get_client()
-    if reading.location:
-        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=Priority.REFRESH)
-    start, end = reading.window
-    return client.search(
-        SearchQuery(start=start, end=end, detections_only=True),
-        cursor=reading.cursor or None,
-        per_page=DETECTIONS_PER_PAGE,
-        budget=CALL_SECONDS,
-        priority=Priority.REFRESH,
-    )
-
-
-def _is_too_late(since: str) -> bool:
-    return timezone.now() - dt.datetime.fromisoformat(since) > dt.timedelta(seconds=settings.SEARCH_DEADLINE)
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
@@ -256,22 +281,23 @@ class Report:
 
 
 def _read_submissions(began: Round) -> bool:
-    """What users reported and nobody has reviewed at Cloudflare."""
+    """All requests for review are remembered; what users reported and nobody has reviewed comes onto the desk."""
     client = get_client()
     start, end = began.reading.window
 
     def page(number: int) -> tuple[list[Report], bool]:
+        asked_at = timezone.now()
         found = client.submissions(
             start=start,
             end=end,
-            type=SubmitterType.USER,
             order=SubmissionOrder.REQUESTED_AT,
             direction=SortDirection.ASC,
             page=number,
             per_page=REPORTS_PER_PAGE,
             budget=CALL_SECONDS,
-            priority=Priority.REFRESH,
+            priority=Priority.COLLECT,
         )
+        mail.each_at_least(lambda some: remember_submissions(some, seen_at=asked_at), found.items, "submission_id")
         is_open = (item for item in found.items if item.customer_status in (None, CustomerStatus.UNREVIEWED))
         return [_of_user(item, end) for item in is_open if item.type in (None, SubmitterType.USER)], found.is_last
 
@@ -289,7 +315,7 @@ def _read_phishguard(began: Round) -> bool:
             page=number,
             per_page=REPORTS_PER_PAGE,
             budget=CALL_SECONDS,
-            priority=Priority.REFRESH,
+            priority=Priority.COLLECT,
         )
         return [_of_phishguard(item, end) for item in found.items], found.is_last
 
@@ -330,6 +356,7 @@ def _of_phishguard(item: PhishGuardReport, now: dt.datetime) -> Report:
 
 def _read_reports(began: Round, page: Callable[[int], tuple[list[Report], bool]]) -> bool:
     for _ in range(PAGES_A_ROUND):
+        began.check_time()
         reports, is_last = page(began.reading.page)
         for report in _unknown(began.mark, reports):
             try:
@@ -357,6 +384,8 @@ def _unknown(mark: QueueMark, reports: Iterable[Report]) -> list[Report]:
 def _take_in(began: Round, report: Report) -> None:
     """Put a report onto the desk: at its message, or alone where that cannot be found."""
     message = _message_of(began, report)
+    if message is not None:
+        remember([message])
     with transaction.atomic():
         if message is not None:
             case = ensure(message, report.source)
@@ -389,7 +418,7 @@ def _message_of(began: Round, report: Report) -> Message | None:
     for submission in (reported_first, not reported_first):
         _spend(began)
         try:
-            return get_client().message(name, submission=submission, budget=CALL_SECONDS, priority=Priority.REFRESH)
+            return get_client().message(name, submission=submission, budget=CALL_SECONDS, priority=Priority.COLLECT)
         except (errors.NotFound, errors.Rejected):  # an id that cannot be one is refused by some servers
             continue
         except (errors.Unavailable, errors.UnexpectedReply):  # for this message, or for all: the search will tell
@@ -405,7 +434,7 @@ def _message_of(began: Round, report: Report) -> Message | None:
                 sender=report.sender,
             ),
             budget=CALL_SECONDS,
-            priority=Priority.REFRESH,
+            priority=Priority.COLLECT,
         )
     except errors.Rejected:  # it cannot be searched by what this report holds
         return None
@@ -426,6 +455,7 @@ def _is_about(report: Report, message: Message) -> bool:
 
 
 def _spend(began: Round) -> None:
+    began.check_time()
     if began.lookups <= 0:
         raise AskedEnough
     began.lookups -= 1
@@ -476,7 +506,7 @@ def _open_again(case: Case, report: Report) -> None:
 
 
 _READERS: dict[CaseSource, Callable[[Round], bool]] = {
-    CaseSource.DETECTION: _read_detections,
+    CaseSource.DETECTION: mail.read_pages,
     CaseSource.SUBMISSION: _read_submissions,
     CaseSource.PHISHGUARD: _read_phishguard,
 }
