@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from investigate.campaigns import following
+
 
 def sweep_campaigns() -> None:
-    """Ring for whatever is due; called every few seconds."""
+    """Ring for rules that have something to do; called every few seconds."""
+    following.sweep()
