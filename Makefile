@@ -22,10 +22,10 @@ run: setup-runtime ## start everything against your account (needs CLOUDFLARE_AC
 
 test: setup-dev ## run all tests: real PostgreSQL, real Redis, real browser (T=path runs some of them)
 	@scripts/test-servers.sh
-	@$(PY) -m pytest -n 3 --dist loadfile -q $(T)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q $(T)
 ifndef T
 	@echo "the same on PostgreSQL, where the database matters"
-	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 3 --dist loadfile -q tests/dashboard/audit tests/dashboard/upstream \
+	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q tests/dashboard/audit tests/dashboard/upstream \
 	  tests/dashboard/access/team/test_races.py tests/dashboard/access/test_throttle.py tests/investigate/actions \
 	  tests/investigate/approvals tests/investigate/bulk tests/investigate/desk/test_races.py \
 	  tests/investigate/fixing/test_races.py tests/investigate/search tests/settings_ui/changes/test_races.py \

@@ -241,6 +241,7 @@ def test_a_ticket_s_text_becomes_submissions(large_desk: Desk, open_page: OpenPa
     header = page.locator("[data-key='y m']").get_attribute("data-copy") or ""
     page.keyboard.press("g")
     page.keyboard.press("v")
+    page.wait_for_url("**/bulk/paste")  # with its scripts: what is filled in before they listen would stay unread
     page.get_by_label("Text", exact=True).fill(
         "\n".join(
             [

@@ -23,6 +23,7 @@ def test_a_pasted_ticket_becomes_a_rehearsal(desk: Desk, open_page: OpenPage) ->
 
     page.keyboard.press("g")
     page.keyboard.press("v")
+    page.wait_for_url("**/bulk/paste")  # with its scripts: what is filled in before they listen would stay unread
     box = page.get_by_label("Text", exact=True)
     expect(box).to_be_focused()
     check(page, "empty box")
