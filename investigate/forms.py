@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from dashboard.access.scope import WHOLE, Scope
-from investigate.search.criteria import MOST_NAMED, PAGE_FIELDS, Criteria, any_filter
+from investigate.search.criteria import MOST_NAMED, PAGE_FIELDS, Criteria, any_filter, view_of
 from investigate.search.line import read_line, write_line
 from investigate.search.scoping import why_not_within
 from investigate.search.values import ACTIONS, DISPOSITIONS, STATUSES
@@ -87,7 +87,8 @@ class SearchForm:
         else:
             read = read_line(self._typed)
             beside = [f"{name}={value}" for name, value in query.items() if name not in PAGE_FIELDS and str(value)]
-            self._criteria = replace(read, ignored=(*read.ignored, *beside[:MOST_NAMED]))
+            view = view_of(dict(query.lists()))
+            self._criteria = replace(read, view=view, ignored=(*read.ignored, *beside[:MOST_NAMED]))
         self.problem = self._criteria.problem(timezone.now()) or why_not_within(self._criteria, scope)
 
     def criteria(self) -> Criteria:

@@ -11,14 +11,16 @@ from django.db import models
 class SavedView(models.Model):
     """A search of `/investigate/` under a name. A shared one belongs to the team, and outlives who made it."""
 
+    OWN = "@own"  # in `default_for`; no role can be called so
+
     account_id = models.CharField(max_length=64)
     name = models.CharField(max_length=80)
     query = models.TextField(blank=True)  # the search as its URL says it; a relative range stays relative
     columns = models.JSONField(default=list)  # of the list, in order; empty: the usual ones
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     owner_name = models.CharField(max_length=300)
     is_shared = models.BooleanField(default=False)
-    default_for = models.JSONField(default=list)  # names of roles whose members begin with it
+    default_for = models.JSONField(default=list)  # names of roles whose members begin with it; `OWN`: its owner does
     position = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()

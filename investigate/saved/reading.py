@@ -1,6 +1,6 @@
 """What saved views find: each is read by the worker alone, once for all who look and all who are told.
 
-A round claims the view, makes a few calls of the lowest priority, and stores what each page brought together with the
+A round claims the view, makes a few calls out of the collector's share, and stores what each page brought together with the
 place to go on at. It reads again some time before the end of the last reading, because lists grow late and clocks
 differ; what is known already makes nothing twice: the database sees to that. Where people have the same list open, its
 answer is taken and nothing is asked.
@@ -24,8 +24,7 @@ from django.utils import timezone
 
 from dashboard.audit.chain import storable_text
 from dashboard.emailsec import errors
-from dashboard.emailsec.decoding import Malformed, parse, read_list
-from dashboard.emailsec.rows import search_result
+from dashboard.emailsec.rows import decode_messages
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import Message, SearchPage, SlowSearch
 from dashboard.upstream.connection import get_client
@@ -100,11 +99,12 @@ def ring_if_due() -> None:
 
 
 def forget_old() -> None:
-    """Hits that are old, some at a time."""
+    """Hits that are old, some at a time; and personal views of members who are no more."""
     before = timezone.now() - dt.timedelta(days=KEPT_DAYS)
     old = list(ViewHit.objects.filter(found_at__lt=before).order_by("found_at").values_list("pk", flat=True)[:AT_ONCE])
     if old:
         ViewHit.objects.filter(pk__in=old).delete()
+    SavedView.objects.filter(owner=None, is_shared=False).delete()
 
 
 def _is_free() -> Q:
@@ -205,13 +205,14 @@ def _go_on(reading: Reading, answer: SearchPage) -> None:
 def _ask(parameters: dict[str, Any], reading: Reading) -> SearchPage | SlowSearch:
     client = get_client()
     if reading.location:
-        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=Priority.BACKGROUND)
+        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=Priority.COLLECT, is_lenient=True)
     return client.search(
         search_query(parameters, reading.window),
         cursor=reading.cursor or None,
         per_page=MESSAGES_A_PAGE,
         budget=CALL_SECONDS,
-        priority=Priority.BACKGROUND,
+        priority=Priority.COLLECT,
+        is_lenient=True,
     )
 
 
@@ -228,8 +229,8 @@ def _at_hand(criteria: Criteria, reading: Reading) -> Sequence[Message] | None:
     if run is None or run.end < reading.window.end - AT_HAND or run.start > reading.window.start:
         return None
     try:
-        messages = read_list(search_result(parse(zlib.decompress(bytes(run.body or b"")))), Message)
-    except (*Malformed, zlib.error, errors.UnexpectedReply):
+        messages = decode_messages(zlib.decompress(bytes(run.body or b"")))
+    except (zlib.error, errors.UnexpectedReply):
         return None
     times = [message.scanned_at for message in messages if message.scanned_at]
     if run.next_cursor and (not times or min(times) >= reading.window.start):

@@ -29,7 +29,7 @@ API_NAMES = {
 }
 # Parameters of the page that say nothing about what is searched.
 PAGE_FIELDS = frozenset(
-    {"open", "tab", "sort", "fresh", "more", "run", "cancelled", "line", "panel", "filters", "since", "newest"}
+    {"open", "tab", "sort", "fresh", "more", "run", "cancelled", "line", "panel", "filters", "since", "newest", "view"}
 )
 
 Pairs = list[tuple[str, str]]
@@ -67,6 +67,7 @@ class Criteria:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     clean: bool = False
+    view: str = field(default="", compare=False)  # number of the saved view this search began with
     ignored: tuple[str, ...] = field(default=(), compare=False)  # what says nothing about the search, as "foo=bar"
     mistakes: tuple[Mistake, ...] = field(default=(), compare=False)  # what says something that cannot be asked
 
@@ -93,7 +94,7 @@ class Criteria:
                 mistakes += [mistake for value in given for mistake in read_field(found, name, value)]
             elif name not in PAGE_FIELDS:
                 ignored += [f"{name}={value}" for value in given]
-        return cls.made(found, ignored, mistakes)
+        return replace(cls.made(found, ignored, mistakes), view=view_of(query))
 
     @classmethod
     def made(cls, found: dict[str, Any], ignored: list[str], mistakes: list[Mistake]) -> Criteria:
@@ -121,6 +122,8 @@ class Criteria:
             found.append(("end", write_moment(self.end)))
         if self.clean:
             found.append(("clean", "1"))
+        if self.view:
+            found.append(("view", self.view))
         return found
 
     def query(self, **more: str) -> str:
@@ -232,6 +235,12 @@ def search_query(parameters: Mapping[str, Any], window: Window) -> SearchQuery:
     if "message_action" in known:
         known["message_action"] = MessageActionFilter(known["message_action"])
     return SearchQuery(start=window.start, end=window.end, **known)
+
+
+def view_of(query: Mapping[str, Sequence[str]]) -> str:
+    """The number of the saved view that a query string names, or ""."""
+    named = [value for value in query.get("view", ()) if value.isascii() and value.isdigit() and len(value) <= 18]
+    return named[-1] if named else ""
 
 
 def any_filter(query: Iterable[str]) -> bool:

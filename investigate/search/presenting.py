@@ -28,6 +28,17 @@ from investigate.search.values import FIELDS
 from investigate.search.window import PRESETS, Window, say_range, words_for
 
 MOST_CHIP = 60
+COLUMNS = {
+    "verdict": "Verdict",
+    "time": "Time",
+    "from": "Sender",
+    "subject": "Subject",
+    "why": "Why",
+    "to": "To",
+    "where": "Where",
+    "us": "Us",
+}
+"""The columns of the list in their usual order, with their headings."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,7 @@ class Shown:
     newest: str  # time of the newest row, for arrivals
     waiting: Sequence[str] = ()  # names of others who wait for this slow search
     has_ticks: bool = False  # whether rows can be selected, to act on many at once
+    own: tuple[str, ...] = ()  # the columns of the saved view that is open, where it has its own
 
     @property
     def state(self) -> str:
@@ -126,7 +138,7 @@ class Shown:
 
     @cached_property
     def exact_query(self) -> str:
-        return self.criteria.within(self.results.window).query()
+        return replace(self.criteria.within(self.results.window), view="").query()
 
     @cached_property
     def clean_query(self) -> str:
@@ -144,7 +156,12 @@ class Shown:
 
     @property
     def columns(self) -> int:
-        return columns(has_ticks=self.has_ticks)
+        return columns(has_ticks=self.has_ticks, own=self.own)
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """(column, its heading) of a list with its own columns."""
+        return [(name, COLUMNS[name]) for name in self.own]
 
     @cached_property
     def takes(self) -> str:
@@ -259,11 +276,17 @@ def explain_run(run: SearchRun) -> ErrorText:
 
 
 def shown(
-    request: HttpRequest, criteria: Criteria, results: Results, *, open_id: str = "", waiting: Sequence[str] = ()
+    request: HttpRequest,
+    criteria: Criteria,
+    results: Results,
+    *,
+    open_id: str = "",
+    waiting: Sequence[str] = (),
+    own: tuple[str, ...] = (),
 ) -> Shown:
     """Results ready for the template; renders the rows."""
     has_ticks = allowed(request.user, Permission.JOB_RUN)
     rows = Markup()
     if results.rows:
-        rows = render_rows(results.rows, request, open_id=open_id, last=results.last, has_ticks=has_ticks)
-    return Shown(criteria, results, rows, newest_of(results.rows[:5]), waiting, has_ticks)
+        rows = render_rows(results.rows, request, open_id=open_id, last=results.last, has_ticks=has_ticks, own=own)
+    return Shown(criteria, results, rows, newest_of(results.rows[:5]), waiting, has_ticks, own)

@@ -23,7 +23,7 @@ from dashboard.emailsec.rows import MessageRow
 from investigate.actions.queries import ActionView, JobItemView, states_for
 from investigate.desk.cells import Mark, marks_for
 from investigate.models import ActionState
-from investigate.search.rows import day_of, row_of, say_day
+from investigate.search.rows import Row, day_of, row_of, say_day
 
 MOST_REMEMBERED = 4096  # rows, of some 3 kB with the message they were written from
 
@@ -52,8 +52,10 @@ def render_rows(
     open_id: str = "",
     last: str = "",
     has_ticks: bool = False,
+    own: tuple[str, ...] = (),
 ) -> Markup:
     """The table rows of one page, escaped. `last` is the time of the row above them, so that a day is named once.
+    `own` names the columns of a saved view that has its own.
 
     What colleagues did is asked for the whole page at once; its cells come from the actions' own template.
     """
@@ -64,17 +66,18 @@ def render_rows(
     former_day = day_of(last, zone) if last else ""
     pieces: list[Markup] = []
     for message in messages:
-        day, row = _usual_row(message, zone, has_tick=has_ticks)
+        day, row = _own_row(message, zone, own, has_ticks) if own else _usual_row(message, zone, has_tick=has_ticks)
         us, mark = acted.get(message.id), marks.get(message.id)
         if message.id == open_id or mark is not None or isinstance(us, ActionView):
             state = cell(request, us, mark)
             is_acted = us is not None and us.state == ActionState.DONE  # what failed is still to be looked at
             is_open = message.id == open_id
-            row = _macros().row(row_of(message, zone), state, is_open=is_open, is_acted=is_acted, has_tick=has_ticks)
+            marks_of_row = {"is_open": is_open, "is_acted": is_acted, "has_tick": has_ticks}
+            row = _written(row_of(message, zone), state, own, **marks_of_row)
         elif us is not None:
-            row = _row_in_job(message, zone, us, has_tick=has_ticks)
+            row = _row_in_job(message, zone, us, own, has_tick=has_ticks)
         if day != former_day:
-            pieces.append(_day_line(day, has_ticks=has_ticks))
+            pieces.append(_day_line(day, columns(has_ticks=has_ticks, own=own)))
             former_day = day
         pieces.append(row)
     return Markup("".join(pieces))  # noqa: S704  each piece comes from an escaping template
@@ -88,13 +91,25 @@ def _usual_row(message: MessageRow, zone: dt.tzinfo, *, has_tick: bool) -> tuple
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
-def _row_in_job(message: MessageRow, zone: dt.tzinfo, us: JobItemView, *, has_tick: bool) -> Markup:
+def _own_row(message: MessageRow, zone: dt.tzinfo, own: tuple[str, ...], has_tick: bool) -> tuple[str, Markup]:
+    """The same with the columns of a saved view."""
+    row = row_of(message, zone)
+    return row.day, _written(row, "", own, has_tick=has_tick)
+
+
+def _written(row: Row, state: Markup | str, own: tuple[str, ...], **marks: bool) -> Markup:
+    macros = _macros()
+    written: Markup = macros.own_row(row, own, state, **marks) if own else macros.row(row, state, **marks)
+    return written
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _row_in_job(
+    message: MessageRow, zone: dt.tzinfo, us: JobItemView, own: tuple[str, ...], *, has_tick: bool
+) -> Markup:
     """The row of a message of a job, which says the same to everybody: a whole page may be of them."""
     state = render_to_string("investigate/_action_state.html", {"view": us, "may_undo": False})
-    written: Markup = _macros().row(
-        row_of(message, zone), state, is_acted=us.state == ActionState.DONE, has_tick=has_tick
-    )
-    return written
+    return _written(row_of(message, zone), state, own, is_acted=us.state == ActionState.DONE, has_tick=has_tick)
 
 
 def cell(request: HttpRequest, us: ActionView | JobItemView | None, mark: Mark | None) -> Markup:
@@ -124,12 +139,12 @@ def mark_of(investigate_id: str, member: Member) -> Markup:
     return Markup() if mark is None else render_mark(mark)
 
 
-def columns(*, has_ticks: bool) -> int:
+def columns(*, has_ticks: bool, own: tuple[str, ...] = ()) -> int:
     """How many columns the table has: verdict, time, sender, subject, why, to, where, us; before them the tick."""
-    return 9 if has_ticks else 8
+    return (len(own) or 8) + has_ticks
 
 
 @lru_cache(maxsize=64)
-def _day_line(day: str, *, has_ticks: bool) -> Markup:
-    written: Markup = _macros().day_line(say_day(day), columns(has_ticks=has_ticks))
+def _day_line(day: str, number: int) -> Markup:
+    written: Markup = _macros().day_line(say_day(day), number)
     return written
