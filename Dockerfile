@@ -9,7 +9,7 @@ RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nolog
     && install -d -o mailwarden -m 0700 /data
 COPY --from=packages /venv /venv
 WORKDIR /app
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY dashboard dashboard
 COPY investigate investigate
 COPY settings_ui settings_ui

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from dashboard.installation import views
 
 app_name = "installation"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.installation, name="page"),
+    path("check/", views.check, name="check"),
+    path("check/begin", views.begin_check, name="begin_check"),
+    path("values/<str:name>/", views.value, name="value"),
+    path("values/<str:name>/back", views.value_back, name="value_back"),
+]

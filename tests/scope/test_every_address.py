@@ -103,7 +103,10 @@ POSTED: dict[str, dict[str, str]] = {
     "undo_last": {},
     "undo_request": {},
     "withdraw_request": {},
-    # Of the team, whose members are no mail:
+    # Of the team and the installation, which are no mail:
+    "begin_check": {},
+    "value": {"value": "1", "version": "0"},
+    "value_back": {"version": "0"},
     "delete_role": {},
     "end_sessions": {},
     "invite": {},

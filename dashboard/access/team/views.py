@@ -89,6 +89,7 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any], status: 
     shared = {
         "may_manage": manages(member),
         "may_invite": manages(member) and not settings.SSO_ONLY,
+        "may_check": member.may(Permission.INSTALLATION_MANAGE) and member.scope.is_whole,
         "done": DONE.get(request.GET.get("done", "")),
         "invited": inviting.open_invitations().count() if manages(member) else 0,
     }
