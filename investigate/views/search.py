@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access.decorators import polls, requires
@@ -19,6 +20,10 @@ from dashboard.web.htmx import wants_partial
 from investigate.bulk.selecting import bar_for
 from investigate.desk import changes
 from investigate.forms import SearchForm
+from investigate.models import SavedView
+from investigate.saved.bar import ViewBar
+from investigate.saved.queries import query_into
+from investigate.saved.services import note_look
 from investigate.search import arrivals as new_mail
 from investigate.search import presenting, results, runs, watching
 from investigate.search.criteria import Criteria
@@ -34,6 +39,8 @@ def search(request: HttpRequest) -> HttpResponse:
     """The investigate page; htmx asks the same URL for the results alone, and with `more` for the rows below them."""
     form = SearchForm(request.GET, _member(request).scope)
     criteria, scope = form.criteria(), _member(request).scope
+    if form.is_first_visit and (first := _first_view(request, criteria)):
+        return HttpResponseRedirect(f"{reverse('investigate:search')}?{query_into(first)}")
     if not form.is_valid():
         return _page(request, form, None)
     if "line" in request.GET and not wants_partial(request) and not criteria.ignored:
@@ -48,7 +55,22 @@ def search(request: HttpRequest) -> HttpResponse:
     if found is None:
         found = results.search(criteria, scope=scope, is_forced="fresh" in request.GET)
     watching.note(found.open_runs, _member(request))
-    return _page(request, form, presenting.shown(request, criteria, found, open_id=_open_id(request)))
+    return _list(request, form, found)
+
+
+def _first_view(request: HttpRequest, criteria: Criteria) -> SavedView | None:
+    """The view that an address without a search names, or with which the member begins."""
+    bar = ViewBar(_member(request), criteria)
+    return bar.open or (None if request.GET else bar.first)
+
+
+def _list(request: HttpRequest, form: SearchForm, found: results.Results) -> HttpResponse:
+    """The first page of a search. Where it is that of a view, the member has now looked at it."""
+    criteria, bar = form.criteria(), ViewBar(_member(request), form.criteria())
+    shown = presenting.shown(request, criteria, found, open_id=_open_id(request), own=bar.columns)
+    if bar.open and not bar.is_changed and found.state in (results.State.ROWS, results.State.EMPTY):
+        note_look(member=bar.member, view=bar.open, at=found.answered_at or timezone.now())
+    return _page(request, form, shown, bar)
 
 
 @require_safe
@@ -63,9 +85,10 @@ def arrivals(request: HttpRequest) -> HttpResponse:
     scope = _member(request).scope
     number, is_full = new_mail.count(form.criteria(), since, scope=scope)
     new_mail.keep_current(form.criteria(), scope=scope)
-    if not number:
+    views = ViewBar(_member(request), form.criteria())
+    if not number and not views.shown:
         return HttpResponse(status=204)
-    context = {"number": number, "is_full": is_full, "query": form.criteria().query()}
+    context = {"number": number, "is_full": is_full, "query": form.criteria().query(), "views": views}
     return render(request, "investigate/_arrivals.html", context)
 
 
@@ -116,9 +139,12 @@ def _member(request: HttpRequest) -> Member:
     return cast("Member", request.user)  # `requires` let nobody else in
 
 
-def _page(request: HttpRequest, form: SearchForm, shown: presenting.Shown | None) -> HttpResponse:
+def _page(
+    request: HttpRequest, form: SearchForm, shown: presenting.Shown | None, views: ViewBar | None = None
+) -> HttpResponse:
     is_partial = wants_partial(request)
     context = {
+        "views": views or ViewBar(_member(request), form.criteria()),
         "form": form,
         "shown": shown,
         "oob": is_partial,
@@ -141,7 +167,7 @@ def _page(request: HttpRequest, form: SearchForm, shown: presenting.Shown | None
 
 def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
     """The rows below; a whole page of their own where no script is there to put them into the list."""
-    criteria = form.criteria()
+    criteria, own = form.criteria(), ViewBar(_member(request), form.criteria()).columns
     is_row = wants_partial(request) and request.htmx.target != "results"  # type: ignore[attr-defined]
     try:
         found = results.more(
@@ -150,10 +176,11 @@ def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
     except BadToken:
         if not is_row:
             return HttpResponseRedirect(_address(criteria))
-        context = {"query": criteria.query(), "columns": columns(has_ticks=_member(request).may(Permission.JOB_RUN))}
+        number = columns(has_ticks=_member(request).may(Permission.JOB_RUN), own=own)
+        context = {"query": criteria.query(), "columns": number}
         return render(request, "investigate/_no_more.html", context, status=422)
     watching.note(found.open_runs, _member(request))
-    shown = presenting.shown(request, criteria, found, open_id=_open_id(request))
+    shown = presenting.shown(request, criteria, found, open_id=_open_id(request), own=own)
     if not is_row:
         return _page(request, form, shown)
     return render(request, "investigate/_more_rows.html", {"shown": shown})
