@@ -1,19 +1,12 @@
 """Every address of Mailwarden; each room keeps its own."""
 
 from django.urls import include, path
-from django.views.generic import RedirectView
 
-from dashboard.access.decorators import public
+from dashboard.overview.views import home
 from dashboard.upstream import health
 
 urlpatterns = [
-    path(
-        "",
-        public("only leads to the search, which asks for sign-in")(
-            RedirectView.as_view(pattern_name="investigate:search")
-        ),
-        name="home",
-    ),
+    path("", home, name="home"),
     path("investigate/", include("investigate.urls")),
     path("overview/", include("dashboard.overview.urls")),
     path("team/installation/", include("dashboard.installation.urls")),

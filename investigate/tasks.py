@@ -12,6 +12,7 @@ import investigate.memory.tasks
 import investigate.notices.tasks
 import investigate.saved.tasks  # noqa: F401  the same
 from dashboard.emailsec.transport import Priority
+from dashboard.overview import monthly
 from investigate.action_tasks import look_up_action, send_action  # noqa: F401  registered by being imported
 from investigate.actions.sweep import sweep_actions
 from investigate.approvals.services import expire_due
@@ -86,5 +87,6 @@ def sweep() -> None:
             sweep_campaigns,
             sweep_saved,
             sweep_notices,
+            monthly.ring_if_due,
         ):
             rooms.callback(look_around)

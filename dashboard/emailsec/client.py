@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from dashboard.emailsec.analytics import AnalyticsGroup
 from dashboard.emailsec.bulk import BulkGroup
 from dashboard.emailsec.core import Caller
 from dashboard.emailsec.credentials import Credentials
@@ -16,7 +17,7 @@ from dashboard.emailsec.transport import Meter, RetryTransport
 BASE_URL = "https://api.cloudflare.com/client/v4"
 
 
-class EmailSecurityClient(InvestigateGroup, SubmissionsGroup, BulkGroup, SettingsGroup):
+class EmailSecurityClient(InvestigateGroup, SubmissionsGroup, BulkGroup, AnalyticsGroup, SettingsGroup):
     """The API of one account; make one and share it between threads.
 
     Every method takes `budget` (seconds for the call with all its repeats) and `priority` (for the meter). GETs are

@@ -64,6 +64,7 @@ __all__ = [
     "DeliveryStatus",
     "Detections",
     "Disposition",
+    "DispositionTotal",
     "DmarcStatus",
     "DomainAuthorization",
     "DomainDeliveryMode",
@@ -79,6 +80,7 @@ __all__ = [
     "MessageActionFilter",
     "MessageDeliveryMode",
     "MessageProperties",
+    "MonthTotals",
     "MoveResult",
     "OpenEnum",
     "Operation",
@@ -542,6 +544,20 @@ class PhishGuardReport(Answer, frozen=True):
 
 
 # Settings ------------------------------------------------------------------------------------------------------------
+
+
+class DispositionTotal(Answer, frozen=True):
+    """How many messages of a month had one disposition."""
+
+    disposition: Disposition
+    total: int
+
+
+class MonthTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """One month of the service's own count; `month` is 2026-11."""
+
+    month: str
+    totals: tuple[DispositionTotal, ...]
 
 
 class SettingsEntry(Answer, frozen=True):

@@ -122,6 +122,11 @@ def counts(member: Member) -> dict[Tab, int]:
     return {Tab.MINE: mine, **{tab: numbers[tab.value] for tab in tabs}}
 
 
+def overdue(member: Member) -> int:
+    """How many open cases are past their time, whoever has them."""
+    return _visible(member).filter(state__in=NOT_DONE, due_at__lt=timezone.now()).count()
+
+
 def next_case(member: Member, filters: Filters, case: Case) -> Case | None:
     """What comes after this one in the same list and is nobody else's; from its end back to its beginning."""
     if filters.tab == Tab.DONE:

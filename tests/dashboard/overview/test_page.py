@@ -1,0 +1,245 @@
+"""The page `/`: its figures against the mail behind them, whose they are, and what looking costs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from django.conf import settings
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.access.roles import Role
+from dashboard.emailsec.types import Message
+from dashboard.overview.models import Snapshot
+from dashboard.overview.spans import Span
+from investigate.models import Case, CaseSource, CaseState, SeenMessage
+from tests.conftest import HTMX
+
+Soup = Callable[[HttpResponse], BeautifulSoup]
+THREATS = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
+FIGURES = "/overview/figures?range=30d"
+
+
+def within(messages: list[Message], span: Span) -> list[Message]:
+    range_ = span.at(timezone.now())
+    return [one for one in messages if one.scanned_at and range_.start <= one.scanned_at < range_.end]
+
+
+def numbers_of(page: BeautifulSoup, heading: str) -> dict[str, int]:
+    """The rows of a list with bars: name and number."""
+    rows = page.select(f"section[aria-labelledby={heading}] tbody tr")
+    return {row.select_one("bdi").text: int(row.select_one(".num b").text) for row in rows}
+
+
+def figures(client: Client, soup: Soup, span: str = "30d") -> BeautifulSoup:
+    return soup(client.get(f"/overview/figures?range={span}", headers=HTMX))
+
+
+def test_the_first_look_shows_the_frame_at_once_and_the_figures_come_in_when_counted(
+    analyst: Client, soup: Soup, detections: list[Message]
+) -> None:
+    page = soup(analyst.get("/"))
+
+    section = page.select_one("#figures")
+    assert page.select_one("#needs") is not None
+    assert section["hx-trigger"].startswith("load")
+    assert section["aria-busy"] == "true"
+    assert not Snapshot.objects.exists()
+
+    counted = soup(analyst.get(section["hx-get"], headers=HTMX)).select_one("#figures")
+    assert counted["hx-trigger"] == "every 60s"
+    assert soup(analyst.get("/")).select_one("#volume") is not None
+
+
+@pytest.mark.parametrize("span", ["24h", "7d", "30d"])
+def test_the_table_of_the_volume_has_every_detection_in_its_step(
+    analyst: Client, soup: Soup, detections: list[Message], span: str
+) -> None:
+    expected = Counter(str(one.final_disposition) for one in within(detections, Span(span)))
+
+    page = figures(analyst, soup, span)
+
+    table = page.select_one("#volume-table table")
+    rows = table.select("tbody tr") if table else []
+    if expected:
+        assert len(rows) == Span(span).steps
+        names = [cell.text for cell in table.select("thead th")][1:]
+        sums = {name: sum(int(row.select("td")[place].text) for row in rows) for place, name in enumerate(names)}
+        assert sums["All"] == expected.total()
+        assert sums.get("Malicious", 0) == expected["MALICIOUS"]
+        assert sums.get("BEC", 0) == expected["MALICIOUS-BEC"]
+        assert sums.get("Spam", 0) == expected["SPAM"]
+    assert f"{expected.total()} detection" in page.select_one(".basis").text
+
+
+def test_the_lists_count_what_was_remembered(analyst: Client, soup: Soup, detections: list[Message]) -> None:
+    found = within(detections, Span.MONTH)
+    people = Counter(
+        address.casefold() for one in found if one.final_disposition in THREATS for address in one.mailboxes
+    )
+    domains = Counter((one.from_ or one.envelope_from or "").casefold().rpartition("@")[2] for one in found)
+    reasons = Counter(reason for one in found for reason in set(one.detection_reasons))
+
+    page = figures(analyst, soup)
+
+    for heading, expected in (("h-people", people), ("h-domains", domains), ("h-reasons", reasons)):
+        shown = numbers_of(page, heading)
+        assert shown, heading
+        assert list(shown.values()) == [number for _, number in expected.most_common(len(shown))], heading
+        assert all(expected[name] == number for name, number in shown.items()), heading
+    assert page.select_one(".answers a").text == next(iter(numbers_of(page, "h-people")))
+
+
+def test_the_biggest_campaign_says_where_its_copies_are(analyst: Client, soup: Soup, detections: list[Message]) -> None:
+    found = [one for one in within(detections, Span.MONTH) if one.edf_hash]
+    sizes = Counter(one.edf_hash for one in found)
+    biggest, _ = sizes.most_common(1)[0]
+
+    page = figures(analyst, soup)
+
+    answer = page.select(".answers > div")[1]
+    assert biggest in answer.select_one("a")["href"]
+    copies = sum(len(set(one.mailboxes)) for one in found if one.edf_hash == biggest)
+    assert answer.select_one("b").text == str(copies)
+    places = [int(word) for word in answer.select_one(".where").text.split() if word.isdigit()]
+    assert sum(places) == copies
+
+
+def test_a_limited_member_gets_the_figures_of_their_domains_alone(
+    soup: Soup, analyst: Client, detections: list[Message]
+) -> None:
+    domains = Counter(name.rpartition("@")[2] for one in detections for name in one.mailboxes)
+    inside = domains.most_common()[-1][0]
+    member = Member.objects.create_user("lea", "lea@corp.example", "x", role=Role.ANALYST, domains=[inside])
+    client = Client()
+    client.force_login(member)
+    whole = figures(analyst, soup)
+
+    page = figures(client, soup)
+
+    ours = [one for one in within(detections, Span.MONTH) if any(n.endswith(f"@{inside}") for n in one.mailboxes)]
+    assert f"{len(ours)} detection" in page.select_one(".basis").text
+    assert all(name.endswith(f"@{inside}") for name in numbers_of(page, "h-people"))
+    assert page.select_one(".basis").text != whole.select_one(".basis").text
+    assert Snapshot.objects.count() == 2
+    others = [name for one in detections for name in one.mailboxes if not name.endswith(f"@{inside}")]
+    assert others
+    assert not any(name in str(page) for name in others)
+
+
+def test_looking_calls_nobody_and_counts_once_a_minute_for_everybody(
+    analyst: Client, responder: Client, detections: list[Message], calls: Callable[[], int]
+) -> None:
+    before = calls()
+    analyst.get("/")
+    analyst.get(FIGURES, headers=HTMX)
+    made_at = Snapshot.objects.get().made_at
+
+    for client in (analyst, responder) * 3:
+        client.get("/?range=30d")
+        client.get(FIGURES, headers=HTMX)
+        client.get("/overview/needs", headers=HTMX)
+
+    assert Snapshot.objects.get().made_at == made_at
+    Snapshot.objects.update(made_at=made_at - dt.timedelta(minutes=2))
+    responder.get(FIGURES, headers=HTMX)
+    assert Snapshot.objects.get().made_at > made_at
+    assert calls() == before
+
+
+def test_while_somebody_counts_the_others_get_the_older_figures(
+    analyst: Client, soup: Soup, detections: list[Message]
+) -> None:
+    figures(analyst, soup)
+    old = timezone.now() - dt.timedelta(minutes=5)
+    Snapshot.objects.update(made_at=old, claimed_at=timezone.now())
+
+    page = figures(analyst, soup)
+
+    assert "5 min" in page.select_one(".age").text
+    assert page.select_one("#volume") is not None
+    assert page.select_one("#figures")["hx-trigger"] == "load delay:2s"
+
+
+def test_a_count_that_never_ended_is_taken_over(analyst: Client, soup: Soup, detections: list[Message]) -> None:
+    figures(analyst, soup)
+    old = timezone.now() - dt.timedelta(minutes=5)
+    Snapshot.objects.update(made_at=old, claimed_at=old)
+
+    assert figures(analyst, soup).select_one("#figures")["hx-trigger"] == "every 60s"
+
+
+def test_the_same_number_of_queries_whatever_is_remembered(
+    analyst: Client, detections: list[Message], emailsec: Any
+) -> None:
+    def cost() -> int:
+        Snapshot.objects.update(made_at=timezone.now() - dt.timedelta(hours=1))
+        with CaptureQueriesContext(connection) as asked:
+            analyst.get(FIGURES, headers=HTMX)
+        return len(asked)
+
+    analyst.get(FIGURES, headers=HTMX)
+    many = cost()
+    keep = list(SeenMessage.objects.order_by("-scanned_at").values_list("pk", flat=True)[:40])
+    SeenMessage.objects.exclude(pk__in=keep).delete()
+
+    assert cost() <= many
+    assert many <= 40
+
+
+def test_an_empty_memory_says_so_and_draws_nothing(analyst: Client, soup: Soup, emailsec: Any) -> None:
+    page = figures(analyst, soup)
+
+    assert "0 detections" in page.select_one(".basis").text
+    assert page.select_one("#volume") is None
+    assert "Nobody in this range" in page.select_one(".answers").text
+
+
+def test_what_waits_is_counted_for_the_member_and_linked(
+    analyst: Client, ana: Member, soup: Soup, detections: list[Message]
+) -> None:
+    now = timezone.now()
+    for number in range(3):
+        Case.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+            key=f"phishguard:{number}", source=CaseSource.PHISHGUARD, created_at=now, changed_at=now,
+            due_at=now - dt.timedelta(hours=1) if number == 0 else now + dt.timedelta(hours=5),
+            holder=ana if number == 1 else None, held_at=now, holder_seen_at=now,
+            state=CaseState.IN_WORK if number == 1 else CaseState.NEW,
+        )  # fmt: skip
+
+    page = soup(analyst.get("/overview/needs", headers=HTMX))
+
+    shown = {link["id"]: (int(link.b.text), link["href"]) for link in page.select(".needs a")}
+    assert shown["need-mine"] == (1, "/investigate/queue/?list=mine")
+    assert shown["need-unclaimed"] == (2, "/investigate/queue/?list=unclaimed")
+    assert shown["need-overdue"] == (1, "/investigate/queue/?list=all")
+    assert "need-approvals" not in shown  # an analyst approves nothing
+    assert page.select_one("[data-urgent] a")["id"] == "need-overdue"
+
+
+def test_a_viewer_is_told_of_no_work_and_shown_nobodys_load(viewer: Client, soup: Soup, emailsec: Any) -> None:
+    needs = soup(viewer.get("/overview/needs", headers=HTMX))
+
+    assert {link["id"] for link in needs.select(".needs a")} == {"need-mentions", "need-notices"}
+    assert "Nothing waits for you." in needs.text
+    assert figures(viewer, soup).select_one("#h-load") is None
+
+
+def test_every_figure_leads_to_a_page_that_opens(analyst: Client, soup: Soup, detections: list[Message]) -> None:
+    page = figures(analyst, soup)
+
+    links = {link["href"] for link in page.select("a[href]")} - {""}
+    one_of_each = {link.partition("?")[0]: link for link in sorted(links)}
+    assert len(links) > 20
+    wrong = {link: analyst.get(link).status_code for link in one_of_each.values()}
+    assert set(wrong.values()) == {200}, wrong
