@@ -55,4 +55,3 @@ def columns_of(view: SavedView) -> tuple[str, ...]:
         return ()
     whole = (*chosen, *(name for name in ALWAYS if name not in chosen))
     return () if whole == tuple(COLUMNS) else whole
-

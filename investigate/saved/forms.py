@@ -20,7 +20,9 @@ from investigate.search.presenting import COLUMNS
 
 _PLACES = [(str(number), str(number)) for number in range(1, len(COLUMNS) + 1)]
 _HIDDEN = ("", "not shown")
-_LINE_HELP = "As in the filter line of the search: key:value words and free text. A range such as last:7d stays relative."
+_LINE_HELP = (
+    "As in the filter line of the search: key:value words and free text. A range such as last:7d stays relative."
+)
 
 
 class ViewForm(forms.Form):

@@ -1,9 +1,9 @@
 """What saved views find: each is read by the worker alone, once for all who look and all who are told.
 
-A round claims the view, makes a few calls out of the collector's share, and stores what each page brought together with the
-place to go on at. It reads again some time before the end of the last reading, because lists grow late and clocks
-differ; what is known already makes nothing twice: the database sees to that. Where people have the same list open, its
-answer is taken and nothing is asked.
+A round claims the view, makes a few calls out of the collector's share, and stores what each page brought together
+with the place to go on at. It reads again some time before the end of the last reading, because lists grow late and
+clocks differ; what is known already makes nothing twice: the database sees to that. Where people have the same list
+open, its answer is taken and nothing is asked.
 
 Hits are kept for KEPT_DAYS: longer than anybody's "new since I looked" is of use.
 """

@@ -73,9 +73,7 @@ def create(*, actor: Member, wanted: Wanted, request: HttpRequest | None) -> Sav
     return view
 
 
-def change(
-    *, actor: Member, view: SavedView, version: int, wanted: Wanted, request: HttpRequest | None
-) -> SavedView:
+def change(*, actor: Member, view: SavedView, version: int, wanted: Wanted, request: HttpRequest | None) -> SavedView:
     """Change a view somebody read as `version`. Other filters are read anew: what the old ones found is forgotten.
 
     Raises NotPossible, or Conflict where a colleague was faster.

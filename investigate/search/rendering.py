@@ -66,7 +66,10 @@ def render_rows(
     former_day = day_of(last, zone) if last else ""
     pieces: list[Markup] = []
     for message in messages:
-        day, row = _own_row(message, zone, own, has_ticks) if own else _usual_row(message, zone, has_tick=has_ticks)
+        if own:
+            day, row = _own_row(message, zone, own, has_tick=has_ticks)
+        else:
+            day, row = _usual_row(message, zone, has_tick=has_ticks)
         us, mark = acted.get(message.id), marks.get(message.id)
         if message.id == open_id or mark is not None or isinstance(us, ActionView):
             state = cell(request, us, mark)
@@ -91,7 +94,7 @@ def _usual_row(message: MessageRow, zone: dt.tzinfo, *, has_tick: bool) -> tuple
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
-def _own_row(message: MessageRow, zone: dt.tzinfo, own: tuple[str, ...], has_tick: bool) -> tuple[str, Markup]:
+def _own_row(message: MessageRow, zone: dt.tzinfo, own: tuple[str, ...], *, has_tick: bool) -> tuple[str, Markup]:
     """The same with the columns of a saved view."""
     row = row_of(message, zone)
     return row.day, _written(row, "", own, has_tick=has_tick)
