@@ -42,6 +42,8 @@ from investigate.models import (
     FixStep,
     FixStepKind,
     Presence,
+    SavedView,
+    ViewHit,
 )
 from tests.conftest import HTMX
 from tests.scope.conftest import INSIDE, MARK, Desk, Mail, delivered, held, message, unknown_like
@@ -69,6 +71,7 @@ POSTED: dict[str, dict[str, str]] = {
     "case_state": {"state": "waiting", "version": "1"},
     "decide_job": {"reason": "ticket 4711", "decision_key": "k" * 32, "expected_count": "1"},
     "delete_upstream_job": {},
+    "delete_view": {},
     "dismiss_notices": {},
     "end_rule": {},
     "finish": {"verdict": "true_positive", "version": "1"},
@@ -79,7 +82,9 @@ POSTED: dict[str, dict[str, str]] = {
     "look_for_rule": {},
     "look_job": {},
     "look_upstream_job": {},
+    "move_view": {"to": "up"},
     "new_upstream_job": {},
+    "new_view": {"name": "Mine", "line": "last:7d"},
     "notes": {"text": "seen", "version": "1"},
     "notes_seen": {},
     "own_verdict": {"verdict": "true_positive", "version": "1"},
@@ -93,11 +98,13 @@ POSTED: dict[str, dict[str, str]] = {
     "repeat_step": {},
     "resume_job": {},
     "retry_job": {},
+    "save_filters": {"query": "last=7d", "version": "1"},
     "settle": {"outcome": "done"},
     "settle_upstream_job": {},
     "take": {"version": "1"},
     "take_over_job": {},
     "uncover": {"occasion": "reported"},
+    "view": {"name": "Theirs", "line": "last:7d", "version": "1"},
     "undo": {},
     "undo_fix": {},
     "undo_last": {},
@@ -118,7 +125,10 @@ POSTED: dict[str, dict[str, str]] = {
 }
 # What else an address is asked for, in its query.
 ASKED: dict[str, list[str]] = {
-    "search": ["last=30d", "last=30d&clean=1", "last=30d&q={mark}", "last=30d&to=x", "last=30d&open={foreign}"],
+    "new_view": ["from={view}", "last=7d"],
+    "search": [
+        "last=30d", "last=30d&clean=1", "last=30d&q={mark}", "last=30d&to=x", "last=30d&open={foreign}", "view={view}",
+    ],
     "arrivals": ["last=30d&since=2000-01-01T00:00:00.000000Z"],
     "actions": ["show=mine", "show=open", "show=unknown", "show=person"],
     "jobs": ["show=mine", "show=running", "show=ended", "part=live&ids={job}"],
@@ -189,6 +199,25 @@ def _fix(record: Any, ben: Member) -> Fix:
     return fix
 
 
+def _views(records: dict[str, Any], ben: Member) -> dict[str, SavedView]:
+    """The team's views: one that found mail on both sides, one that is about a recipient elsewhere."""
+    now = timezone.now()
+    about = {"inside": "last=30d", "foreign": f"recipient={records['foreign'].client_recipients[0]}&q={MARK}"}
+    views = {
+        label: SavedView.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, name=MARK if label == "foreign" else "All of it", query=query,
+            owner=ben, owner_name="Ben", is_shared=True, created_at=now, changed_at=now,
+        )
+        for label, query in about.items()
+    }  # fmt: skip
+    for record in records.values():
+        ViewHit.objects.create(
+            view=views["inside"], investigate_id=record.id, subject=record.subject or "", scanned_at=now,
+            found_at=now, recipients=list(record.client_recipients), domains=spaced(record.client_recipients),
+        )  # fmt: skip
+    return views
+
+
 @pytest.fixture
 def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator) -> World:
     """Colleagues' work of every kind, in- and outside; each foreign thing beside an id that names nothing."""
@@ -225,6 +254,7 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
             "foreign": desk.jobs["foreign"].items.order_by("pk")[0].pk,
             "unknown": 987_654,
         },
+        "view_id": {**{label: one.pk for label, one in _views(records, ben).items()}, "unknown": 987_654},
         "part": {name: name for name in TABS},
         "number": {"first": 1},
         "sequence": {"first": 1},
@@ -307,6 +337,7 @@ def test_nothing_read_anywhere_holds_what_is_elsewhere(world: World, scoped: Cli
         "mixed": quote(ids["mixed"]),
         "inside": quote(ids["inside"]),
     }
+    fill["view"] = str(world.values["view_id"]["inside"])
     fill["job"] = ",".join(str(pk) for pk in world.values["job_id"].values())
     leaks, broken, read = [], [], 0
     only_posted = _only_posted(world, scoped)
