@@ -85,7 +85,7 @@ def write_stix(bundle: Bundle) -> bytes:
     The same value of the same account has the same id in every file, as long as it was first seen at the same time.
     Cloudflare's fingerprints are left out: STIX has no word for them.
     """
-    import stix2
+    import stix2  # type: ignore[import-untyped]
 
     at = bundle.moment
     marking = {

@@ -18,7 +18,7 @@ from dashboard.web.text import defang, punycode, split_address
 from investigate.message.links import host_of, registrable
 from investigate.models import SeenMessage
 
-MOST = 2_000  # of one file
+MOST = 1_000  # of one page, and so of one file
 LONGEST = 4_000  # characters of a value
 
 

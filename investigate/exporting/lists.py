@@ -18,7 +18,7 @@ from dashboard.emailsec.rows import MessageRow
 from dashboard.web.text import split_address
 from investigate.exporting.tables import MOST_ROWS, Table, written_time
 from investigate.message.explain import domains_of, without_quotes
-from investigate.models import SearchRun
+from investigate.models import SearchRun, SearchState
 from investigate.search import results, runs
 from investigate.search.criteria import Criteria
 from investigate.search.results import Results, State
@@ -27,7 +27,7 @@ from investigate.search.scoping import asked_for
 from investigate.search.window import Window
 
 AT_ONCE = 1000  # the most the API gives in one answer
-READ_SECONDS = 20.0  # one request reads for; what is missing then is read by the next
+READ_SECONDS = 10.0  # one request reads for; what is missing then is read by the next
 COLUMNS = (
     "investigate_id", "scanned_at", "disposition", "quarantined", "where", "sender", "sender_name", "sender_domain",
     "envelope_from", "reply_to", "subject", "recipients", "delivery_status", "reasons", "categories", "spf", "dkim",
@@ -49,19 +49,19 @@ class Reading:
     has_changed: bool = False
 
 
-def read(criteria: Criteria, scope: Scope, *, most: int = MOST_ROWS) -> Reading:
-    """Every row of the search up to `most`. Failures of the API are states of the reading; raises TooManyBranches."""
+def read(criteria: Criteria, scope: Scope) -> Reading:
+    """Every row of the search up to MOST_ROWS. Failures of the API are states of the reading; raises TooManyBranches."""
     asked, now = asked_for(criteria, scope), timezone.now()
     window = criteria.window(now)
     if asked is None:
         return Reading(window, is_whole=True)
-    if (shown := _as_shown(asked, scope)) is not None:
+    if (shown := _as_shown(asked, window, scope)) is not None:
         return Reading(shown.window, shown.rows, is_whole=True, has_changed=shown.has_changed)
     until = time.monotonic() + READ_SECONDS
     pages = [runs.page_after(parameters, window, "", per_page=AT_ONCE) for parameters in asked.branches()]
     page = results.first_page(asked, runs.obtain_all(pages), scope=scope, per_page=AT_ONCE)
     rows, has_changed = list(page.rows), page.has_changed
-    while _is_read(page) and page.more and len(rows) < most and time.monotonic() < until:
+    while _is_read(page) and page.more and len(rows) < MOST_ROWS and time.monotonic() < until:
         page = results.more(criteria, page.more, scope=scope, per_page=AT_ONCE)
         rows += page.rows
         has_changed |= page.has_changed
@@ -74,8 +74,8 @@ def read(criteria: Criteria, scope: Scope, *, most: int = MOST_ROWS) -> Reading:
             is_cancelled=page.state == State.CANCELLED,
             has_changed=has_changed,
         )
-    is_cut = len(rows) > most or bool(page.more and len(rows) >= most)
-    return Reading(window, rows[:most], is_whole=is_cut or not page.more, is_cut=is_cut, has_changed=has_changed)
+    is_cut = len(rows) > MOST_ROWS or bool(page.more and len(rows) >= MOST_ROWS)
+    return Reading(window, rows[:MOST_ROWS], is_whole=is_cut or not page.more, is_cut=is_cut, has_changed=has_changed)
 
 
 def _is_read(page: Results) -> bool:
@@ -83,15 +83,26 @@ def _is_read(page: Results) -> bool:
     return page.state in (State.ROWS, State.EMPTY) and not page.unread
 
 
-def _as_shown(asked: Criteria, scope: Scope) -> Results | None:
-    """The list as people see it at the moment, where one page holds all of it: then no call is made at all."""
-    now = timezone.now()
-    known = [runs.latest_answer(page) for page in runs.first_pages(asked, now, per_page=results.PER_PAGE)]
-    fresh = [run for run in known if run is not None and runs.is_fresh(run, now)]
-    if len(fresh) < len(known):
+def _as_shown(criteria: Criteria, window: Window, scope: Scope) -> Results | None:
+    """The list as people have it on their screens, where one page holds all of it: then no call is made at all."""
+    if criteria.last:
+        now = timezone.now()
+        newest = [runs.latest_answer(page) for page in runs.first_pages(criteria, now, per_page=results.PER_PAGE)]
+        known = [run for run in newest if run is not None and runs.is_fresh(run, now)]
+    else:
+        known = _read_before(criteria, window)
+    if len(known) < criteria.branch_count:
         return None
-    page = results.first_page(asked, fresh, scope=scope, per_page=results.PER_PAGE)
+    page = results.first_page(criteria, known, scope=scope, per_page=results.PER_PAGE)
     return None if page.more else page
+
+
+def _read_before(criteria: Criteria, window: Window) -> list[SearchRun]:
+    """The first pages somebody read of exactly this range."""
+    pages = runs.known_runs().filter(start=window.start, end=window.end, cursor="", state=SearchState.DONE)
+    kept = list(pages.filter(per_page=results.PER_PAGE).order_by("-started_at"))
+    found = (next((run for run in kept if run.parameters == branch), None) for branch in criteria.branches())
+    return [run for run in found if run is not None]
 
 
 def table_of(reading: Reading, criteria: Criteria) -> Table:

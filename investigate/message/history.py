@@ -60,8 +60,13 @@ def timeline(
 
 def ours(message: Message, scope: Scope = WHOLE) -> list[Event]:
     """Our own actions on this message."""
+    return acts_on([message.id], scope)
+
+
+def acts_on(investigate_ids: Iterable[str], scope: Scope = WHOLE) -> list[Event]:
+    """Our own actions on these messages, which the reader is known to see; newest first."""
     items = (
-        ActionItem.objects.filter(investigate_id=message.id, action__isnull=False)
+        ActionItem.objects.filter(investigate_id__in=list(investigate_ids), action__isnull=False)
         .exclude(job__isnull=False, state__in=[ActionState.CANCELLED, ActionState.SKIPPED])
         .select_related("action__approval", "job__approval")
         .defer("action__request", "action__looking", "job__progress", "job__not_found")

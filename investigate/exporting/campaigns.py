@@ -1,0 +1,60 @@
+"""A campaign as rows of a file: what the memory keeps of each copy the member may know of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from dashboard.access.models import Member
+from dashboard.access.scope import Scope
+from investigate.campaigns.queries import members_of
+from investigate.exporting.tables import MOST_ROWS, Table
+from investigate.message.explain import domains_of, without_quotes
+from investigate.models import CampaignBy, SeenMessage
+
+COLUMNS = (
+    "investigate_id", "scanned_at", "disposition", "quarantined", "sender", "sender_name", "sender_domain", "subject",
+    "recipients", "delivery_status", "reasons", "categories", "message_id", "postfix_id", "alert_id", "fingerprint",
+    "layout", "shape", "first_seen_at", "seen_at",
+)  # fmt: skip
+
+
+def table_of(member: Member, by: CampaignBy, key: str) -> Table | None:
+    """All copies of a campaign, newest first; None where the member knows of none."""
+    rows = list(members_of(member, by, key)[: MOST_ROWS + 1])
+    if not rows:
+        return None
+    return Table(
+        name="campaign",
+        columns=COLUMNS,
+        rows=[_cells(row, member.scope) for row in rows[:MOST_ROWS]],
+        about={"by": CampaignBy(by).label, "key": key},
+        is_cut=len(rows) > MOST_ROWS,
+    )
+
+
+def _cells(row: SeenMessage, scope: Scope) -> list[object]:
+    return [
+        row.investigate_id, row.scanned_at, row.disposition, row.is_quarantined, row.sender, row.sender_name,
+        row.sender_domain, row.subject, [address for address, _ in copies_within(row, scope)],
+        [status for _, status in copies_within(row, scope) if status], reasons_of(row), row.categories,
+        row.message_id, row.postfix_id, row.alert_id, row.edf_hash, row.structure_hash, row.shape,
+        row.first_seen_at, row.seen_at,
+    ]  # fmt: skip
+
+
+def copies_within(row: SeenMessage, scope: Scope) -> list[tuple[str, str]]:
+    """(mailbox, what the API said of its copy) for those inside; "" where it is not told which copy a state is of."""
+    statuses: Sequence[str] = row.delivery_status
+    if len(statuses) != len(row.recipients):
+        same = statuses[0] if len(set(statuses)) == 1 else ""
+        statuses = [same] * len(row.recipients)
+    return [(name, status) for name, status in zip(row.recipients, statuses, strict=True) if scope.covers(name)]
+
+
+def reasons_of(row: SeenMessage) -> list[str]:
+    """Why Cloudflare judged it so; in privacy mode without what that may quote of a body."""
+    if not settings.PRIVACY:
+        return list(row.reasons)
+    return [without_quotes(reason, domains_of(row.sender)) for reason in row.reasons]
