@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from dashboard.access.models import Member
+from dashboard.access.scope import Scope
 from investigate.actions import words as action_words
 from investigate.desk import words
 from investigate.desk.cases import cases_of
@@ -31,6 +32,20 @@ def copies_for(member: Member) -> QuerySet[SeenCopy]:
     """Single copies, of those mailboxes alone that the member may know of."""
     copies = SeenCopy.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
     return copies if member.scope.is_whole else copies.filter(domain__in=member.scope.domains)
+
+
+def trimmed(seen: SeenMessage, scope: Scope) -> SeenMessage:
+    """The row (not to be saved) without the recipients outside the scope, and without the states of their copies."""
+    if scope.covers_all(seen.recipients):
+        return seen
+    inside = [scope.covers(address) for address in seen.recipients]
+    states = seen.delivery_status
+    if len(states) == len(inside):
+        seen.delivery_status = [state for state, is_inside in zip(states, inside, strict=True) if is_inside]
+    else:
+        seen.delivery_status = states[:1] if len(set(states)) == 1 else []
+    seen.recipients = list(scope.inside(seen.recipients))
+    return seen
 
 
 @dataclass(frozen=True)

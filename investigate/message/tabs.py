@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
-from dashboard.access.roles import Permission
+from dashboard.access.roles import Permission, allowed
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
 from investigate.desk.seen_before import seen_before
@@ -183,7 +183,12 @@ def _raw_for(visit: Visit, purpose: str) -> bytes:
 def raw(visit: Visit) -> Context:
     """Only what surrounds the text: the frame asks for the text itself, which is then recorded."""
     body = parts.raw(visit.message)
-    return {"size": len(body), "is_cut": len(body) > MOST_RAW_TEXT, "sha256": hashlib.sha256(body).hexdigest()}
+    return {
+        "size": len(body),
+        "is_cut": len(body) > MOST_RAW_TEXT,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "may_keep": allowed(visit.member, Permission.EVIDENCE_KEEP),
+    }
 
 
 def trace_lines(visit: Visit) -> Context:

@@ -27,6 +27,7 @@ from dashboard.web.text import dom_id, visible
 from investigate.actions.queries import ActionView, foot, states_for
 from investigate.desk import changes, presence
 from investigate.desk.bar import bar_for
+from investigate.memory.evidence import of_message
 from investigate.message import parts, privacy, sample
 from investigate.message.head import head
 from investigate.message.parts import NeedsClick, NotOffered, Opened
@@ -113,7 +114,9 @@ def _way_back(request: HttpRequest) -> tuple[str, str]:
 def _not_opened(request: HttpRequest, investigate_id: str, template: str, error: EmailSecurityError) -> HttpResponse:
     """The state of a message that is gone or cannot be read now, in the place where it was asked for."""
     failed = explain(error)
-    context = {"explained": failed, "is_gone": isinstance(error, NotFound), "investigate_id": investigate_id}
+    is_gone = isinstance(error, NotFound)
+    kept = of_message(_member(request), investigate_id) if is_gone else []
+    context = {"explained": failed, "is_gone": is_gone, "kept": kept, "investigate_id": investigate_id}
     is_page = template == "investigate/message.html"
     page = "investigate/message_failed.html" if is_page else "investigate/_pane_failed.html"
     return _in_place(render(request, page, context, status=failed.status), "#detail")
@@ -255,7 +258,7 @@ def preview_image(request: HttpRequest, investigate_id: str) -> HttpResponse:
             event.phase, event.detail = "failed", {"refused": str(unsafe)}
             return answer(request, replace(NOT_OFFERED, sentence=str(unsafe)))
         event.detail = {"width": picture.width, "height": picture.height}
-    return _body(picture.png, "image/png", 'inline; filename="preview.png"')
+    return body_answer(picture.png, "image/png", 'inline; filename="preview.png"')
 
 
 @require_GET
@@ -306,19 +309,19 @@ def _as_text(visit: Visit, raw: bytes) -> HttpResponse:
         text = "\n".join(f"{number:>{width}}  {line}" for number, line in enumerate(lines, start=1))
     if is_cut:
         text += RAW_TEXT_ENDS
-    return _body(text.encode("utf-8", "replace"), PLAIN, 'inline; filename="raw.txt"', framed=True)
+    return body_answer(text.encode("utf-8", "replace"), PLAIN, 'inline; filename="raw.txt"', framed=True)
 
 
 def _as_eml(visit: Visit, raw: bytes) -> HttpResponse:
-    return _body(raw, "message/rfc822", f'attachment; filename="message-{dom_id(visit.message.id)}.eml"')
+    return body_answer(raw, "message/rfc822", f'attachment; filename="message-{dom_id(visit.message.id)}.eml"')
 
 
 def _as_sample(visit: Visit, raw: bytes) -> HttpResponse:
     archive = sample.pack(raw).archive
-    return _body(archive, "application/zip", f'attachment; filename="sample-{dom_id(visit.message.id)}.zip"')
+    return body_answer(archive, "application/zip", f'attachment; filename="sample-{dom_id(visit.message.id)}.zip"')
 
 
-def _body(content: bytes, content_type: str, disposition: str, *, framed: bool = False) -> HttpResponse:
+def body_answer(content: bytes, content_type: str, disposition: str, *, framed: bool = False) -> HttpResponse:
     """What a sender wrote, in a form no browser runs: sandboxed, never sniffed, never shown inside another site."""
     response = HttpResponse(content, content_type=content_type)
     ancestors = "'self'" if framed else "'none'"

@@ -1,4 +1,4 @@
-"""Encrypt the secrets of second factors with the first key of MAILWARDEN_FACTOR_KEY."""
+"""Encrypt the secrets of second factors, and evidence, with the first key of MAILWARDEN_FACTOR_KEY."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from allauth.mfa.models import Authenticator
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from dashboard.access.sealing import reseal
+from dashboard.access.sealing import reseal, reseal_file
+from investigate.models import Evidence
 
 _SEALED = ("secret", "seed")  # of an authenticator app, of recovery codes
 
 
 class Command(BaseCommand):
-    help = "Encrypt the secrets of second factors anew. Put the new key before the old one, run this, drop the old one."
+    help = "Encrypt second factors and evidence anew. Put the new key before the old one, run this, drop the old one."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         number = 0
@@ -23,4 +24,12 @@ class Command(BaseCommand):
                 factor.data |= {part: reseal(factor.data[part]) for part in _SEALED if part in factor.data}
                 factor.save(update_fields=["data"])
                 number += 1
-        self.stdout.write(f"Encrypted {number} factors with the first key.")
+        files = 0
+        for pk in Evidence.objects.order_by("pk").values_list("pk", flat=True):  # one at a time: they may be large
+            with transaction.atomic():
+                evidence = Evidence.objects.select_for_update().filter(pk=pk).first()
+                if evidence is not None:
+                    evidence.sealed = reseal_file(bytes(evidence.sealed))
+                    evidence.save(update_fields=["sealed"])
+                    files += 1
+        self.stdout.write(f"Encrypted {number} factors and {files} files of evidence with the first key.")
