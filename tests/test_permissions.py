@@ -29,6 +29,8 @@ PARTS: dict[str, object] = {
     "job_id": uuid.UUID(int=7),
     "fix_id": uuid.UUID(int=7),
     "approval_id": uuid.UUID(int=7),
+    "notice_id": uuid.UUID(int=7),
+    "notice_rule_id": uuid.UUID(int=7),
     "upload_id": uuid.UUID(int=7),
     "change_id": uuid.UUID(int=7),
     "preference": "theme",

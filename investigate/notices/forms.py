@@ -11,10 +11,11 @@ from django.core.validators import validate_email
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from investigate.models import Channel, NoticeRule, Rhythm
-from investigate.notices import rights, words
+from investigate.models import Channel, NoticeRule, Rhythm, SavedView
+from investigate.notices import words
 from investigate.notices.receivers import LONGEST_URL, check_url
 from investigate.notices.services import Wanted
+from investigate.saved.queries import views_of
 
 _RHYTHMS = [
     (Rhythm.AT_ONCE, "at once, at most one a minute"),
@@ -48,7 +49,9 @@ class NoticeForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.member, self.rule = member, rule
         self.tells_others = member.may(Permission.NOTICE_SEND)
-        self.fields["view"].queryset = rights.views_of(member)  # type: ignore[attr-defined]
+        self.views = views_of(member)
+        known = SavedView.objects.filter(pk__in=[view.pk for view in self.views])
+        self.fields["view"].queryset = known  # type: ignore[attr-defined]
         channels = [Channel.MAIL] if settings.SENDS_MAIL else []
         if self.tells_others:
             channels += [Channel.WEBHOOK, Channel.SLACK, Channel.TEAMS]

@@ -21,6 +21,8 @@ from dashboard.access.scope import Scope
 from investigate.models import Notice, NoticeCampaign, NoticeRule, NoticeState, Rhythm, ViewHit
 from investigate.notices import rights, timing
 from investigate.notices.stopping import stop
+from investigate.saved.asking import criteria_of
+from investigate.saved.queries import hits_within, query_into
 
 log = structlog.get_logger("mailwarden.notices")
 
@@ -58,12 +60,18 @@ def make(rule_id: uuid.UUID | str) -> Notice | None:
             return None
         fresh = ViewHit.objects.filter(view=rule.view, pk__gt=rule.told_hit).order_by("pk")
         numbers = list(fresh.values_list("pk", flat=True)[:MOST_HITS])
-        hits = list(fresh.filter(rule.owner.scope.q("domains"), pk__lte=numbers[-1])) if numbers else []
+        hits = _hits_for(rule, fresh.filter(pk__lte=numbers[-1])) if numbers else []
         new = _without_known(rule, hits, now)
         if not _step(rule, numbers[-1] if numbers else rule.told_hit, is_told=bool(new), now=now):
             return None
         _count_known(rule, hits, new)
         return _write(rule, new, now) if new else None
+
+
+def _hits_for(rule: NoticeRule, fresh: QuerySet[ViewHit]) -> list[ViewHit]:
+    """Those of the hits that the owner may know of, as they are limited now."""
+    scope = rule.owner.scope
+    return hits_within(fresh.filter(scope.q("domains")), criteria_of(rule.view), scope)
 
 
 def _without_known(rule: NoticeRule, hits: Sequence[ViewHit], now: dt.datetime) -> list[ViewHit]:
@@ -117,7 +125,7 @@ def _write(rule: NoticeRule, hits: Sequence[ViewHit], now: dt.datetime) -> Notic
         "groups": groups[:MOST_GROUPS],
         "all_groups": len(groups),
         "known": {"messages": known["messages"] or 0, "campaigns": known["campaigns"]},
-        "query": rule.view.query,
+        "query": query_into(rule.view),
         "domains": sorted(scope.domains),
     }
     notice = Notice.objects.create(

@@ -19,6 +19,7 @@ from investigate.models import Notice, NoticeCampaign, NoticeRule, NoticeState, 
 from investigate.notices import rights, words
 from investigate.notices.making import OPEN
 from investigate.notices.rendering import Text, text_of, view_path
+from investigate.saved.queries import query_into
 
 PER_PAGE = 50
 _FINISHED = (NoticeState.ARRIVED, NoticeState.FAILED)
@@ -47,7 +48,7 @@ class ShownRule:
 
     @property
     def view_url(self) -> str:
-        return view_path(self.rule.view.query)
+        return view_path(query_into(self.rule.view))
 
     @property
     def last_shown(self) -> ShownNotice | None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.access.scope import Scope
 from dashboard.access.sealing import Unreadable, unseal
-from investigate.models import Channel, NoticeRule, SavedView
+from investigate.models import Channel, NoticeRule
 from investigate.notices import words
 from investigate.notices.receivers import check_url
-
-
-def views_of(member: Member) -> QuerySet[SavedView]:
-    """The views somebody may be told of: their own and the team's."""
-    mine = Q(owner=member) | Q(is_shared=True)
-    return SavedView.objects.filter(mine, account_id=settings.CLOUDFLARE_ACCOUNT_ID)
+from investigate.saved.queries import view_for
 
 
 def is_own_address(member: Member, address: str) -> bool:
@@ -36,7 +30,7 @@ def why_not(rule: NoticeRule) -> str:
         return words.OWNER_LEFT
     if not owner.may(Permission.MESSAGE_READ):
         return words.OWNER_SEES_NOTHING
-    if rule.view.owner_id != owner.pk and not rule.view.is_shared:
+    if view_for(owner, rule.view_id) is None:
         return words.VIEW_GONE
     try:
         target = unseal(rule.target)

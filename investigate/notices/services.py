@@ -23,6 +23,7 @@ from investigate.notices import rights, timing, words
 from investigate.notices.making import newest_hit
 from investigate.notices.receivers import shortened
 from investigate.notices.stopping import give_up_waiting
+from investigate.saved.queries import query_into
 
 SEND = "investigate.tasks.send_notice"
 MOST_RULES = 50  # of one member
@@ -230,7 +231,7 @@ def _test_content(rule: NoticeRule) -> dict[str, object]:
         "groups": [],
         "all_groups": 0,
         "known": {"messages": 0, "campaigns": 0},
-        "query": rule.view.query,
+        "query": query_into(rule.view),
         "domains": sorted(rule.owner.scope.domains),
     }
 

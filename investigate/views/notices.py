@@ -19,6 +19,7 @@ from investigate.notices import queries, rights, services, words
 from investigate.notices.forms import FilterForm, NoticeForm, as_it_is, begun
 from investigate.notices.queries import ShownNotice
 from investigate.notices.services import Conflict, NotPossible
+from investigate.saved.queries import views_of
 from investigate.views.asked import member_of, number_in
 
 MOST_LOOKS = 60  # a page asks by itself for what became of a notice, once a second
@@ -178,7 +179,7 @@ def _list(request: HttpRequest, *, problem: str = "", status: int = 200) -> Http
         "is_filtered": bool(wanted["state"] or wanted["rule"]),
         "query": query.urlencode(),
         "why_none": "" if settings.ADDRESS else words.NO_ADDRESS,
-        "has_views": rights.views_of(member).exists(),
+        "has_views": bool(views_of(member)),
         "oversees": rights.oversees(member),
         "problem": problem,
         "done": DONE.get(request.GET.get("done", "")),
@@ -208,7 +209,7 @@ def _why_no_form(request: HttpRequest, form: NoticeForm) -> str:
         return words.NO_MAIL + " Webhooks need the right to send notices to others and to other systems."
     if not form.tells_others and not member.email:
         return "Your account has no e-mail address, and a notice to others needs the right to send them."
-    if not rights.views_of(member).exists():
+    if not form.views:
         return "There is no view to be told of. Save a search as a view first."
     return ""
 

@@ -26,11 +26,14 @@ from django.utils import timezone
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission
 from dashboard.access.scope import spaced
+from dashboard.access.sealing import seal
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
 from dashboard.web.text import dom_id
 from investigate.desk import cases, notes
 from investigate.desk.changes import note_change
+from investigate.memory import evidence
+from investigate.memory.remembering import remember
 from investigate.message.tabs import TABS
 from investigate.models import (
     Action,
@@ -41,10 +44,12 @@ from investigate.models import (
     Fix,
     FixStep,
     FixStepKind,
+    NoticeRule,
     Presence,
     SavedView,
     ViewHit,
 )
+from investigate.notices import making
 from tests.conftest import HTMX
 from tests.scope.conftest import INSIDE, MARK, Desk, Mail, delivered, held, message, unknown_like
 from tests.test_invariants import ADDRESSES
@@ -54,6 +59,7 @@ AS_DELIVERED = (
     "raw_text",
     "download_eml",
     "download_sample",
+    "download_evidence",
     "preview_image",
 )  # what the mailbox inside got, as it got it
 AS_DELIVERED_PARTS = ("headers", "raw", "preview")
@@ -73,10 +79,12 @@ POSTED: dict[str, dict[str, str]] = {
     "delete_upstream_job": {},
     "delete_view": {},
     "dismiss_notices": {},
+    "end_evidence": {"reason": "ticket 4711"},
     "end_rule": {},
     "finish": {"verdict": "true_positive", "version": "1"},
     "hand_over": {"to": "1", "version": "1"},
     "job_again": {"what": "move:JunkEmail", "states": "all"},
+    "keep_evidence": {"reason": "ticket 4711"},
     "let_go": {"version": "1"},
     "look": {},
     "look_for_rule": {},
@@ -87,6 +95,12 @@ POSTED: dict[str, dict[str, str]] = {
     "new_view": {"name": "Mine", "line": "last:7d"},
     "notes": {"text": "seen", "version": "1"},
     "notes_seen": {},
+    "notice": {"version": "1", "rhythm": "hourly", "hour": "7", "channel": "webhook", "target": ""},
+    "notice_again": {},
+    "notice_delete": {"version": "1"},
+    "notice_new": {"rhythm": "hourly", "hour": "7", "channel": "mail", "target": "x@corp.example"},
+    "notice_switch": {"version": "1", "on": "0"},
+    "notice_try": {},
     "own_verdict": {"verdict": "true_positive", "version": "1"},
     "paste": {"text": "x", "act": "move:JunkEmail", "last": "30d"},
     "pause_job": {},
@@ -104,6 +118,7 @@ POSTED: dict[str, dict[str, str]] = {
     "take": {"version": "1"},
     "take_over_job": {},
     "uncover": {"occasion": "reported"},
+    "uncover_evidence": {"occasion": "reported"},
     "view": {"name": "Theirs", "line": "last:7d", "version": "1"},
     "undo": {},
     "undo_fix": {},
@@ -129,8 +144,12 @@ ASKED: dict[str, list[str]] = {
     "search": [
         "last=30d", "last=30d&clean=1", "last=30d&q={mark}", "last=30d&to=x", "last=30d&open={foreign}", "view={view}",
     ],
+    "memory": ["words={mark}", "words=a", "recipient=x", "domain=x"],
     "arrivals": ["last=30d&since=2000-01-01T00:00:00.000000Z"],
     "actions": ["show=mine", "show=open", "show=unknown", "show=person"],
+    "notice_new": ["view={view}"],
+    "notice_sent": ["n=1"],
+    "notices": ["state=open", "page=2"],
     "jobs": ["show=mine", "show=running", "show=ended", "part=live&ids={job}"],
     "job_messages": ["after=0", "after=1", "show=skipped"],
     "act": ["kind=move&destination=DeletedItems", "kind=release", "kind=reclassify&expected_disposition=BULK"],
@@ -218,6 +237,35 @@ def _views(records: dict[str, Any], ben: Member) -> dict[str, SavedView]:
     return views
 
 
+def _notices(records: dict[str, Any], ben: Member, sam: Member) -> dict[str, dict[str, Any]]:
+    """What the limited member is told of a view that found mail on both sides, and what a colleague is told of it."""
+    now, view = timezone.now(), SavedView.objects.get(name="All of it")
+    rules: dict[str, Any] = {"unknown": UNKNOWN}
+    sent: dict[str, Any] = {"unknown": UNKNOWN}
+    for label, owner in (("inside", sam), ("foreign", ben)):
+        address = f"{MARK}@corp.example" if label == "foreign" else "sam@corp.example"
+        rule = NoticeRule.objects.create(
+            view=view, owner=owner, rhythm="at_once", channel="webhook", target=seal("https://hooks.example/"),
+            shown=address, secret=seal("s" * 40), due_at=now, created_at=now, changed_at=now,
+        )  # fmt: skip
+        made = making.make(rule.pk)
+        assert made is not None
+        rules[label], sent[label] = rule.pk, made.pk
+    return {"notice_rule_id": rules, "notice_id": sent}
+
+
+def _remembered(records: dict[str, Any], ben: Member) -> dict[str, int]:
+    """All of it in the memory, with the raw file of each kept as evidence, by label."""
+    remember(message(record.id) for record in records.values())
+    return {
+        label: evidence.keep(
+            actor=ben, investigate_id=record.id, eml=b"Subject: kept", subject=record.subject or "",
+            domains=spaced(record.client_recipients), reason=MARK if label == "foreign" else "kept", request=None,
+        ).pk
+        for label, record in records.items()
+    }  # fmt: skip
+
+
 @pytest.fixture
 def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator) -> World:
     """Colleagues' work of every kind, in- and outside; each foreign thing beside an id that names nothing."""
@@ -255,6 +303,8 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
             "unknown": 987_654,
         },
         "view_id": {**{label: one.pk for label, one in _views(records, ben).items()}, "unknown": 987_654},
+        **_notices(records, ben, sam),
+        "evidence_id": _remembered(records, ben) | {"unknown": 987_654},
         "part": {name: name for name in TABS},
         "number": {"first": 1},
         "sequence": {"first": 1},

@@ -27,6 +27,13 @@ MINUTE = 60.0
 
 
 @pytest.fixture(autouse=True)
+def clock() -> Iterator[Any]:
+    """Noon, so that a shift by minutes changes neither the hour nor the day; the clock goes on."""
+    with time_machine.travel(dt.datetime(2026, 11, 21, 12, 0, 1, tzinfo=dt.UTC), tick=True) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
 def _desk(settings: Any) -> None:
     settings.ADDRESS = ADDRESS
     settings.SENDS_MAIL = True
@@ -47,13 +54,6 @@ def smtp(tmp_path: Path, settings: Any) -> Iterator[Receiver]:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", port, 5
     with receiver("smtp", port, tmp_path / "smtp") as found:
-        yield found
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    """Noon, so that a shift by minutes changes neither the hour nor the day; the clock goes on."""
-    with time_machine.travel(dt.datetime(2026, 11, 21, 12, 0, 1, tzinfo=dt.UTC), tick=True) as found:
         yield found
 
 

@@ -45,7 +45,8 @@ def test_messages_of_a_campaign_are_one_group_and_others_stand_alone(rule: Notic
 
     content = arrived(making.make(rule.pk)).content
 
-    assert [(group["campaign"], group["count"]) for group in content["groups"]][0] == ("edf:a", 2)
+    first = content["groups"][0]
+    assert (first["campaign"], first["count"]) == ("edf:a", 2)
     assert sorted(group["count"] for group in content["groups"]) == [1, 1, 1, 2]
     assert (content["messages"], content["campaigns"], content["alone"]) == (5, 2, 2)
 
