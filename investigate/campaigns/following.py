@@ -26,6 +26,7 @@ from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import AuditNotWritten, record
 from dashboard.emailsec import errors
+from dashboard.installation.values import setting
 from dashboard.upstream.ring import ring
 from investigate.actions import services as actions
 from investigate.actions import words as action_words
@@ -521,8 +522,9 @@ def _why_not(kind: str, destination: str, expected: str, reason: str, hours: int
         return "Say in a few words why, or name the ticket."
     if not 1 <= hours <= MOST_HOURS:
         return f"From 1 to {MOST_HOURS} hours."
-    if not 1 <= most <= settings.LARGE_JOB:
-        return f"From 1 to {settings.LARGE_JOB:,} messages; more than that is decided by people."
+    large = setting("LARGE_JOB")
+    if not 1 <= most <= large:
+        return f"From 1 to {large:,} messages; more than that is decided by people."
     return ""
 
 

@@ -163,9 +163,11 @@ def is_delivered() -> Q:
         Q(action__kind=ActionKind.RELEASE)
         | Q(action__kind=ActionKind.MOVE, action__destination=MailboxDestination.INBOX)
     )
-    told = Contains(Cast("delivery_status", TextField()), Value(f'"{DeliveryStatus.DELIVERED}"'))
-    as_told, by_us = Q(told, is_quarantined=False), Q(investigate_id__in=let_through.values("investigate_id"))
-    return (as_told | by_us) & ~Q(investigate_id__in=away.values("investigate_id"))
+    statuses = Cast("delivery_status", TextField())
+    told = Q(Contains(statuses, Value(f'"{DeliveryStatus.DELIVERED}"')))
+    not_moved = Q(Contains(statuses, Value(f'"{DeliveryStatus.MOVE_FAILED}"')))
+    by_us = Q(investigate_id__in=let_through.values("investigate_id"))
+    return (told | not_moved | by_us) & ~Q(investigate_id__in=away.values("investigate_id"))
 
 
 def _described(

@@ -146,7 +146,7 @@ def _searched(message: Message, by: By, scope: Scope) -> Campaign:
         sender=terms if by is By.SENDER else None,
         subject=terms if by is By.SUBJECT else None,
     )
-    pages = _asked(query, scope)
+    pages = asked(query, scope)
     if any(isinstance(page, SlowSearch) for page in pages):
         return Campaign(searched=terms, is_slow=True)
     read = [page for page in pages if isinstance(page, SearchPage)]
@@ -163,7 +163,7 @@ def _searched(message: Message, by: By, scope: Scope) -> Campaign:
     return found
 
 
-def _asked(query: SearchQuery, scope: Scope) -> list[SearchPage | SlowSearch]:
+def asked(query: SearchQuery, scope: Scope) -> list[SearchPage | SlowSearch]:
     """One search, or one for each domain of the scope; the first error is raised."""
     queries = [msgspec.structs.replace(query, recipient=domain) for domain in sorted(scope.domains)] or [query]
     search = partial(get_client().search, per_page=SEARCHED_ROWS)

@@ -268,10 +268,11 @@ def test_a_worker_killed_before_or_after_the_action_makes_it_once(
             act(**named)
         raise SystemExit
 
-    for _ in range(2):
-        with monkeypatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(following.actions, "act", dies)
-            following.step(rule.pk)
+    with monkeypatch.context() as patch:
+        patch.setattr(following.actions, "act", dies)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                following.step(rule.pk)
     assert Action.objects.count() == 1
     assert _states(rule) == [(MemberState.SENT, False)] * 2
 

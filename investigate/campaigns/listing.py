@@ -1,0 +1,233 @@
+"""The list of campaigns: what of them is wanted, and what each row says beside the group itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from dashboard.access.models import Member
+from dashboard.charts import bars, fills
+from dashboard.charts.bars import Piece
+from dashboard.charts.fills import Fill
+from dashboard.emailsec.enums import Disposition
+from investigate.actions import words as action_words
+from investigate.campaigns import queries, words
+from investigate.campaigns.following import all_rules
+from investigate.campaigns.queries import Group, Narrowing
+from investigate.desk import words as desk_words
+from investigate.desk.cases import cases_of
+from investigate.memory.queries import all_seen, seen_by
+from investigate.memory.shapes import COLUMN
+from investigate.message.wording import verdict_word
+from investigate.models import (
+    ActionItem,
+    ActionState,
+    CampaignBy,
+    CampaignMember,
+    CampaignRule,
+    MemberState,
+    SeenMessage,
+)
+from investigate.search.window import Window, length_of, read_moment, say_range, words_for
+
+PRESETS = ("24h", "7d", "30d")
+DEFAULT_LAST = "7d"
+MOST_PAGES = 40  # who wants more narrows the list
+_ACTED = (ActionState.DONE, ActionState.PARTLY_DONE)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What of the campaigns is shown; the address says the same."""
+
+    by: CampaignBy = CampaignBy.FINGERPRINT
+    last: str = DEFAULT_LAST
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    newest: bool = False
+    disposition: str = ""
+    domain: str = ""
+    delivered: bool = False
+    page: int = 1
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Filters:
+        """What the address asks for; values nobody knows are left out."""
+        by, last, verdict = query.get("by", ""), query.get("last", ""), query.get("disposition", "").upper()
+        start, end = read_moment(query.get("start", "")), read_moment(query.get("end", ""))
+        is_exact = start is not None and (end is None or end > start)
+        page = query.get("page", "")
+        return cls(
+            by=CampaignBy(by) if by in CampaignBy else CampaignBy.FINGERPRINT,
+            last="" if is_exact else last if length_of(last) else DEFAULT_LAST,
+            start=start if is_exact else None,
+            end=end if is_exact else None,
+            newest=query.get("sort") == "newest",
+            disposition=verdict if verdict in Disposition.__members__.values() else "",
+            domain=query.get("domain", "").strip().casefold().lstrip("@")[:255],
+            delivered=query.get("delivered") == "1",
+            page=min(int(page), MOST_PAGES) if page.isascii() and page.isdigit() and int(page[:6]) > 0 else 1,
+        )
+
+    def query(self, **more: str) -> str:
+        named = {
+            "by": str(self.by) if self.by != CampaignBy.FINGERPRINT else "",
+            "last": self.last if self.last != DEFAULT_LAST else "",
+            "start": _moment(self.start),
+            "end": _moment(self.end),
+            "sort": "newest" if self.newest else "",
+            "disposition": self.disposition,
+            "domain": self.domain,
+            "delivered": "1" if self.delivered else "",
+        }
+        return urlencode({name: value for name, value in (named | more).items() if value})
+
+    @property
+    def narrowing(self) -> Narrowing:
+        return Narrowing(
+            disposition=self.disposition,
+            sender_domain=self.domain,
+            only_delivered=self.delivered,
+            newest_first=self.newest,
+        )
+
+    @property
+    def wider(self) -> str:
+        """The same without what narrows it."""
+        return replace(self, disposition="", domain="", delivered=False).query()
+
+    @property
+    def range(self) -> str:
+        """The range in words."""
+        return words_for(self.last) if self.last else f"{say_range(self.window(timezone.now()), dt.UTC)} UTC"
+
+    def window(self, now: dt.datetime) -> Window:
+        if self.start is not None:
+            return Window(self.start, self.end or now)
+        return Window(now - (length_of(self.last) or dt.timedelta(days=7)), now)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One campaign as the list shows it."""
+
+    group: Group
+    verdicts: Sequence[tuple[Fill, str, int]]  # its area in the bar, its word, messages
+    pieces: Sequence[Piece]
+    decisions: Sequence[str]  # "38 moved to Junk", "12 true positive"
+    rule: str = ""  # what an open rule does with later ones
+    waiting: int = 0  # later ones that wait for a decision
+
+
+@dataclass(frozen=True)
+class Shown:
+    rows: Sequence[Row]
+    has_more: bool
+    remembered_since: dt.datetime | None  # where that is later than the range begins
+
+
+def shown(member: Member, filters: Filters) -> Shown:
+    """One page of the list. A constant number of queries, and no call."""
+    window = filters.window(timezone.now())
+    offset = (filters.page - 1) * queries.PER_PAGE
+    page = queries.page(
+        member, start=window.start, end=window.end, by=filters.by, narrowing=filters.narrowing, offset=offset
+    )
+    oldest = all_seen().order_by("scanned_at").values_list("scanned_at", flat=True).first()
+    return Shown(
+        rows=_rows(member, filters.by, page.groups, window),
+        has_more=page.has_more and filters.page < MOST_PAGES,
+        remembered_since=oldest if oldest is not None and oldest > window.start else None,
+    )
+
+
+def verdicts_of(dispositions: Mapping[str, int]) -> list[tuple[Fill, str, int]]:
+    """Cloudflare's verdicts with their words and areas, worst first."""
+    known = list(fills.DISPOSITIONS)
+    ordered = sorted(dispositions, key=lambda name: known.index(name) if name in known else len(known))
+    return [(fill_of(name), verdict_word(Disposition(name)) if name else "No verdict", dispositions[name])
+            for name in ordered]  # fmt: skip
+
+
+def pieces_of(verdicts: Sequence[tuple[Fill, str, int]]) -> list[Piece]:
+    shares = [bars.Share(fill, number) for fill, _, number in verdicts]
+    return bars.pieces(shares, sum(share.number for share in shares))
+
+
+def fill_of(disposition: str) -> Fill:
+    """The area that stands for a verdict."""
+    return fills.DISPOSITIONS.get(disposition, fills.OTHER)
+
+
+def _rows(member: Member, by: CampaignBy, groups: Sequence[Group], window: Window) -> list[Row]:
+    keys = [group.key for group in groups]
+    if not keys:
+        return []
+    column = COLUMN[by]
+    alike = seen_by(member).filter(scanned_at__gte=window.start, scanned_at__lt=window.end, **{f"{column}__in": keys})
+    decided = decisions_of(member, by, alike)
+    rules = {rule.key: rule for rule in all_rules().filter(by=by, key__in=keys, ended_at=None)}
+    waiting = waiting_of(member, by, keys)
+    rows = []
+    for group in groups:
+        verdicts = verdicts_of(group.dispositions)
+        rows.append(
+            Row(
+                group=group,
+                verdicts=verdicts,
+                pieces=pieces_of(verdicts),
+                decisions=decided.get(group.key, []),
+                rule=rule_words(rules[group.key]) if group.key in rules else "",
+                waiting=waiting.get(group.key, 0),
+            )
+        )
+    return rows
+
+
+def rule_words(rule: CampaignRule) -> str:
+    """ "Later ones: move to Junk, by rule until 14:00" """
+    return f"Later ones: {words.command(rule)}, {'by rule' if rule.mode == 'handle' else 'offered'}"
+
+
+def waiting_of(member: Member, by: CampaignBy, keys: Sequence[str]) -> dict[str, int]:
+    """How many later messages of each campaign wait for a decision."""
+    waiting = CampaignMember.objects.filter(
+        member.scope.q("domains"),
+        rule__account_id=settings.CLOUDFLARE_ACCOUNT_ID,
+        rule__by=by,
+        rule__key__in=keys,
+        state=MemberState.OFFERED,
+    )
+    return dict(waiting.values_list("rule__key").annotate(number=Count("pk")))
+
+
+def decisions_of(member: Member, by: CampaignBy, rows: QuerySet[SeenMessage]) -> dict[str, list[str]]:
+    """What the team did with these messages and what it says of them, by the campaign's key; two queries."""
+    names, column = rows.order_by().values("investigate_id"), COLUMN[by]
+    key = Subquery(all_seen().filter(investigate_id=OuterRef("investigate_id")).values(column)[:1])
+    found: dict[str, list[str]] = defaultdict(list)
+    acted = ActionItem.objects.filter(
+        member.scope.q("domains"), investigate_id__in=names, state__in=_ACTED, action__isnull=False
+    )
+    done = acted.annotate(alike=key).values_list("alike", "action__kind", "action__destination")
+    for name, kind, destination, number in done.annotate(number=Count("investigate_id", distinct=True)).order_by(
+        "-number"
+    ):
+        found[name].append(f"{number:,} {action_words.past(kind, destination)}")
+    judged = cases_of(member).filter(investigate_id__in=names).exclude(verdict="")
+    for name, verdict, number in (
+        judged.annotate(alike=key).values_list("alike", "verdict").annotate(number=Count("pk")).order_by("-number")
+    ):
+        found[name].append(f"{number:,} {desk_words.verdict(verdict)}")
+    return dict(found)
+
+
+def _moment(value: dt.datetime | None) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value else ""
