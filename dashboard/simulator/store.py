@@ -40,6 +40,8 @@ class MailStore:
 
     def add(self, record: MailRecord) -> None:
         """Take in one message; a late one (scanned before the newest) is filed at the end of its time."""
+        if record.alert_id:
+            self._by_alert[record.alert_id] = record
         if record.is_phish_submission:
             self.reported.append(record)
             self._reported_by_key[record.id] = record
@@ -53,8 +55,6 @@ class MailStore:
         self._haystacks.insert(position, _haystack(record))
         self._by_key[record.id] = record
         self._by_key.setdefault(record.postfix_id, record)
-        if record.alert_id:
-            self._by_alert[record.alert_id] = record
 
     def get(self, key: str, *, submission: bool = False) -> MailRecord | None:
         """By investigate id, or by the postfix id that older records carry instead."""

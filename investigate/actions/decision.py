@@ -28,6 +28,14 @@ class Decision:
     reason: str = ""
     is_confirmed: bool = False  # the person has seen the panel that says what will happen
     eml: bytes | None = None  # the message itself, added by the person to a submission
+    escalates: str = ""  # the user's submission that this one is about
+    as_missed: bool = False  # a submission as a missed detection, although there is an alert
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What is kept with the message of a submission beside the message's own facts."""
+        named = {"escalates": self.escalates, "as_missed": self.as_missed}
+        return {name: value for name, value in named.items() if value}
 
     def fingerprint(self, actor: Member) -> str:
         """The same form sent twice has the same one; another person, target or parameter another."""
@@ -38,6 +46,7 @@ class Decision:
             self.destination,
             self.expected_disposition,
             hashlib.sha256(self.eml).hexdigest() if self.eml else "",
+            *([self.escalates, self.as_missed] if self.escalates or self.as_missed else []),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

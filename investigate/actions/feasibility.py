@@ -77,6 +77,7 @@ class Known:
     in_flight: Mapping[str, str] = field(default_factory=dict)  # by id: who acts on it right now, as a sentence
     purged: frozenset[str] = frozenset()  # ids of messages we purged
     lacks_submissions: bool = False  # the account's API has only the older way to submit
+    escalates: bool = False  # it is about what a user reported: submitting the reported copy again is the point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +114,12 @@ class ActionOffer:
         return json.dumps(self.values)
 
 
-def possible_actions(message: Message, member: Member) -> list[ActionOffer]:
-    """Everything one could think of doing with the message, each enabled or with the reason why not, in fixed order."""
-    known = replace(known_about([message.id]), in_flight=_in_flight(message.id, member))
+def possible_actions(message: Message, member: Member, *, escalates: bool = False) -> list[ActionOffer]:
+    """Everything one could think of doing with the message, each enabled or with the reason why not, in fixed order.
+
+    `escalates`: the submissions are about a user's report, whose message may be the reported copy itself.
+    """
+    known = replace(known_about([message.id]), in_flight=_in_flight(message.id, member), escalates=escalates)
     offers = [_move(message, member, destination, known) for destination in FOLDER_ORDER]
     offers.append(_release(message, member, known))
     for number, value in enumerate(SHORT_DISPOSITIONS, start=1):
@@ -154,7 +158,7 @@ def why_not(
 
 def obstacle(message: ActedOn, kind: str, *, expected: str = "", known: Known) -> str:
     """Why this cannot be done with the message, whoever wants it, or ""."""
-    if message.is_phish_submission:
+    if message.is_phish_submission and not (known.escalates and kind == ActionKind.RECLASSIFY):
         return _REPORTED
     if kind == ActionKind.MOVE:
         return _immovable(message, known)
@@ -278,11 +282,11 @@ def needs_eml(message: ActedOn, known: Known) -> bool:
 def _unsubmittable(message: ActedOn, expected: str, known: Known) -> str:
     if (message.final_disposition or "NONE") == expected:
         return f"Cloudflare says {words.disposition(expected)} already."
-    if not message.alert_id and not needs_eml(message, known) and not _can_be_missed(message):
+    if not message.alert_id and not needs_eml(message, known) and not can_be_missed(message):
         return "The message has no alert, and lacks the ids a missed detection is reported by."
     return ""
 
 
-def _can_be_missed(message: ActedOn) -> bool:
-    """Clean mail has no alert; it is reported as a missed detection, by other ids."""
+def can_be_missed(message: ActedOn) -> bool:
+    """By the ids that report mail as a missed detection: the only way for clean mail, which has no alert."""
     return bool(message.postfix_id and message.message_id and affected_recipients(message, ActionKind.RECLASSIFY))

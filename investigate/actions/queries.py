@@ -169,6 +169,12 @@ class Listed:
         return request_for(self.action)
 
     @property
+    def offers_missed(self) -> bool:
+        """Whether Cloudflare refused to look at it by its alert: then it can be reported as mail that was missed."""
+        is_refused = self.action.kind == ActionKind.RECLASSIFY and self.action.state == ActionState.FAILED
+        return is_refused and any(item.alert_id and not item.facts.get("as_missed") for item in self.items)
+
+    @property
     def receipts(self) -> list[tuple[str, str, str]]:
         """(state, recipient, what became of the copy)"""
         return [(receipt.state, receipt.recipient, words.receipt(self.action.kind, receipt)) for receipt in self.copies]

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -267,21 +268,27 @@ def _submitted(
     item: ActionItem, expected: Disposition, eml: bytes | None
 ) -> tuple[Reclassification | MissedDetection, dict[str, Any]]:
     """One message as it is submitted, and as it is written down."""
-    if item.alert_id:
-        named: dict[str, Any] = {"type": "reclassification", "alert_id": item.alert_id}
-        return Reclassification(alert_id=item.alert_id, expected_disposition=expected), named
+    escalated = item.facts.get("escalates") or None
+    also: dict[str, Any] = {"escalated_submission_id": escalated} if escalated else {}
+    if item.alert_id and not item.facts.get("as_missed"):
+        named: dict[str, Any] = {"type": "reclassification", "alert_id": item.alert_id, **also}
+        return Reclassification(
+            alert_id=item.alert_id, expected_disposition=expected, escalated_submission_id=escalated
+        ), named
     missed = MissedDetection(
         postfix_id=item.postfix_id or item.investigate_id,
         message_id=item.message_id,
         recipient_emails=tuple(item.recipients) or ("",),
         expected_disposition=expected,
         eml_content=eml,
+        escalated_submission_id=escalated,
     )
     named = {
         "type": "missed_detection",
         "postfix_id": missed.postfix_id,
         "message_id": item.message_id,
         "recipient_emails": item.recipients,
+        **also,
     }
     return missed, named
 
@@ -294,12 +301,12 @@ def _add_eml(action_id: uuid.UUID | str) -> None:
     """
     item = (
         ActionItem.objects.filter(
+            Q(alert_id="") | Q(facts__as_missed=True),
             action_id=action_id,
             action__job=None,
             action__kind=ActionKind.RECLASSIFY,
             action__due_at__lte=Now(),
             state=ActionState.WAITING,
-            alert_id="",
             attachment=None,
         )
         .exclude(disposition__in=["", Disposition.NONE.value])

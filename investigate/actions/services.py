@@ -16,7 +16,7 @@ from dashboard.upstream.ring import ring as ring_for
 from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
 from investigate.actions.decision import Decision, least_permission_for, permission_for
-from investigate.actions.feasibility import ActionOffer, affected_recipients, possible_actions
+from investigate.actions.feasibility import ActionOffer, affected_recipients, can_be_missed, possible_actions
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, is_same_person
@@ -168,7 +168,7 @@ def settle(*, actor: Member, action: Action, as_done: bool, request: HttpRequest
 
 def offer_for(message: Message, actor: Member, decision: Decision) -> ActionOffer | None:
     """The offer this decision takes up, if there is such a thing at all."""
-    for offer in possible_actions(message, actor):
+    for offer in possible_actions(message, actor, escalates=bool(decision.escalates)):
         wanted = (decision.kind, decision.destination, decision.expected_disposition)
         if (offer.kind, offer.destination, offer.expected_disposition) == wanted:
             return offer
@@ -190,6 +190,8 @@ def _offer(message: Message, actor: Member, decision: Decision) -> ActionOffer:
         raise PermissionDenied(offer.permission.value)
     if not offer.is_enabled:
         raise NotPossible(offer.why_not)
+    if decision.as_missed and not can_be_missed(message):
+        raise NotPossible("The message lacks the ids a missed detection is reported by.")
     if offer.needs_eml and not decision.eml:
         raise NotPossible("On this server clean mail is submitted with its EML: add the file.")
     has_reason = len(decision.reason.strip()) >= SHORTEST_REASON
@@ -237,10 +239,10 @@ def _write_down(
                 domains=storable_text(spaced(message.mailboxes)),
                 disposition=storable_text(str(message.final_disposition or ""), limit=40),
                 attachment=decision.eml,
-                facts=facts_of(message),
+                facts=facts_of(message) | decision.facts,
             )
             cases.ensure(message)
-            what = {"action": action.pk, "permission": offer.permission.value, **offer.values}
+            what = {"action": action.pk, "permission": offer.permission.value, **offer.values, **decision.facts}
             if offer.takes_two is not None:
                 _, event = ask(
                     actor=actor,
@@ -259,6 +261,16 @@ def _write_down(
                     reason=action.reason,
                     request=request,
                     detail=what,
+                )
+            if decision.escalates:
+                record(
+                    actor=actor,
+                    action="submission:escalate",
+                    targets=[decision.escalates],
+                    reason=action.reason,
+                    refers_to=event.sequence,
+                    detail={"action": action.pk, "expected_disposition": decision.expected_disposition},
+                    request=request,
                 )
             note_change([message.id])
             Action.objects.filter(pk=action.pk).update(audit_sequence=event.sequence)

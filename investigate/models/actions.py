@@ -83,7 +83,7 @@ class ActionItem(models.Model):
     attachment = models.BinaryField(null=True)  # the EML that goes with a submission; cleared once it is settled
     state = models.CharField(max_length=20, choices=ActionState, default=ActionState.WAITING)
     explanation = models.CharField(max_length=500, blank=True)
-    facts = models.JSONField(default=dict, db_default={})  # of a job's message: what `bulk.facts` keeps of it
+    facts = models.JSONField(default=dict, db_default={})  # what `bulk.facts` keeps of it, and `Decision.facts`
 
     class Meta:
         indexes = [models.Index(fields=["job", "state", "id"])]
