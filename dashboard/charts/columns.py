@@ -49,10 +49,8 @@ class Column:
     step: Step
     total: int
     values: tuple[int, ...]  # one for each series
-    x: float  # of its step, in percent of the width
+    x: float  # in percent of the width
     width: float
-    bar_x: float
-    bar_width: float
     middle: float
     parts: tuple[Part, ...]
     top: float  # of its highest part
@@ -68,7 +66,7 @@ class Line:
 
     @property
     def word_y(self) -> float:
-        return self.y - 4
+        return self.y + 4
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,8 @@ class Columns:
                 step=step,
                 total=totals[place],
                 values=tuple(one.values[place] for one in self.series),
-                x=_short(place * wide),
-                width=_short(wide),
-                bar_x=_short((place + GAP / 2) * wide),
-                bar_width=_short(wide * (1 - GAP)),
+                x=_short((place + GAP / 2) * wide),
+                width=_short(wide * (1 - GAP)),
                 middle=_short((place + 0.5) * wide),
                 parts=self._parts(place),
                 top=self._y(totals[place]) - 5,
@@ -132,11 +128,11 @@ class Columns:
 
 
 def rounded_up(value: int) -> int:
-    """The end of an axis that is easy to read: 1, 2, 4, 6, 8 or 10 times a power of ten, never below `value`."""
-    power = 1
-    while value > 10 * power:
-        power *= 10
-    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+    """The end of an axis that is easy to read, never below `value`."""
+    if value <= 10:
+        return next(end for end in (1, 2, 3, 4, 5, 6, 8, 10) if end >= value)
+    power = 10 ** (len(str(value)) - 2)
+    return next(end * power for end in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100) if end * power >= value)
 
 
 def _short(number: float) -> float:

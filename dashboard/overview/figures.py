@@ -129,7 +129,8 @@ def _reasons(detections: QuerySet[SeenMessage]) -> list[Figures]:
 
 
 def _campaigns(member: Member, range_: Range) -> list[Figures]:
-    groups = biggest(member, start=range_.start, end=range_.end, limit=MOST_CAMPAIGNS)
+    found = biggest(member, start=range_.start, end=range_.end, limit=2 * MOST_CAMPAIGNS)
+    groups = sorted(found, key=lambda group: (-group.copies, -group.count))[:MOST_CAMPAIGNS]  # found by messages
     places = _places(member, range_, groups)
     return [
         {

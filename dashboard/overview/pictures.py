@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dashboard.charts import fills
@@ -16,7 +16,7 @@ from dashboard.overview.figures import Figures
 from dashboard.overview.spans import DAY, Range, Span
 
 HOURS_NAMED, HOURS_KEPT = 3, 6  # every so many hours carry a word, and where there is little room
-DAYS_NAMED = 5
+DAYS_NAMED, DAYS_KEPT = 5, 10
 MONTHS_KEPT = 3
 
 
@@ -166,8 +166,7 @@ def monthly(figures: Mapping[str, Any]) -> Columns | None:
     if not steps:
         return None
     series = _series({name: row for name, row in values.items() if name != Disposition.NONE})
-    chart = Columns("by-month", "", "Month", steps, series)
-    return Columns(chart.id, _most_of(chart, "all detections"), chart.unit, steps, series)
+    return _titled(Columns("by-month", "", "Month", steps, series), "in")
 
 
 def length(seconds: float | None) -> str:
@@ -190,8 +189,7 @@ def _volume(volume: Mapping[str, list[int]], range_: Range) -> Columns:
         steps.append(Step(name, short, is_minor, links.of_step(range_, start)))
     series = _series(volume, range_)
     unit = "Day" if range_.span.step == DAY else "Hour"
-    chart = Columns("volume", "", unit, steps, series)
-    return Columns(chart.id, _most_of(chart, "detections"), unit, steps, series)
+    return _titled(Columns("volume", "", unit, steps, series), "on" if unit == "Day" else "from")
 
 
 def _named(range_: Range, start: dt.datetime, place: int) -> tuple[str, str, bool]:
@@ -203,9 +201,9 @@ def _named(range_: Range, start: dt.datetime, place: int) -> tuple[str, str, boo
         case Span.WEEK:
             return f"{start:%a} {start.day} {start:%b}", f"{start:%a} {start.day}", False
         case Span.MONTH:
-            last = range_.span.steps - 1
-            short = f"{start.day} {start:%b}" if (last - place) % DAYS_NAMED == 0 else ""
-            return f"{start:%a} {start.day} {start:%b}", short, False
+            left = range_.span.steps - 1 - place
+            short = f"{start.day} {start:%b}" if left % DAYS_NAMED == 0 else ""
+            return f"{start:%a} {start.day} {start:%b}", short, left % DAYS_KEPT != 0
 
 
 def _series(volume: Mapping[str, list[int]], range_: Range | None = None) -> list[Series]:
@@ -221,17 +219,15 @@ def _series(volume: Mapping[str, list[int]], range_: Range | None = None) -> lis
     return found
 
 
-def _most_of(chart: Columns, what: str) -> str:
-    """What a picture shows, as a sentence: how many, and when the most came."""
+def _titled(chart: Columns, preposition: str) -> Columns:
+    """The same with what it shows as a sentence: how many, and when the most came."""
     totals = chart.totals
-    if not sum(totals):
-        return f"No {what.removeprefix('all ')}"
+    number = sum(totals)
+    if not number:
+        return replace(chart, title="No detections")
     place = totals.index(max(totals))
-    return f"{_counted(sum(totals), what)}, most in {chart.steps[place].name} ({totals[place]:,})"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what.removesuffix('s') if number == 1 else what}"
+    most = f"most {preposition} {chart.steps[place].name} ({totals[place]:,})"
+    return replace(chart, title=f"{number:,} detection{'s' if number > 1 else ''}, {most}")
 
 
 def _most(found: Sequence[Figures], range_: Range) -> list[Bar]:

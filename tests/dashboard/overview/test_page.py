@@ -6,7 +6,9 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from bs4 import BeautifulSoup
 from django.conf import settings
@@ -21,6 +23,7 @@ from dashboard.access.roles import Role
 from dashboard.emailsec.types import Message
 from dashboard.overview.models import Snapshot
 from dashboard.overview.spans import Span
+from investigate.memory.remembering import remember
 from investigate.models import Case, CaseSource, CaseState, SeenMessage
 from tests.conftest import HTMX
 
@@ -100,18 +103,31 @@ def test_the_lists_count_what_was_remembered(analyst: Client, soup: Soup, detect
 
 
 def test_the_biggest_campaign_says_where_its_copies_are(analyst: Client, soup: Soup, detections: list[Message]) -> None:
-    found = [one for one in within(detections, Span.MONTH) if one.edf_hash]
-    sizes = Counter(one.edf_hash for one in found)
-    biggest, _ = sizes.most_common(1)[0]
+    pattern = next(one for one in detections if one.edf_hash)
+    people = [f"{name}@corp.example" for name in ("bea", "cem", "dov")]
+    wave = [
+        msgspec.structs.replace(
+            pattern,
+            id=f"wave-{number}",
+            edf_hash="wave",
+            subject="Your parcel",
+            scanned_at=timezone.now() - dt.timedelta(minutes=number),
+            to=people,
+            client_recipients=people,
+            is_quarantined=number < 5,
+            properties=None,
+            delivery_status=("quarantined",) if number < 5 else ("delivered",),
+        )
+        for number in range(12)
+    ]
+    remember(wave)
 
     page = figures(analyst, soup)
 
     answer = page.select(".answers > div")[1]
-    assert biggest in answer.select_one("a")["href"]
-    copies = sum(len(set(one.mailboxes)) for one in found if one.edf_hash == biggest)
-    assert answer.select_one("b").text == str(copies)
-    places = [int(word) for word in answer.select_one(".where").text.split() if word.isdigit()]
-    assert sum(places) == copies
+    assert parse_qs(urlsplit(answer.select_one("a")["href"]).query)["key"] == ["wave"]
+    assert answer.select_one("b").text == "36"
+    assert [piece.text.strip() for piece in answer.select(".piece")] == ["21 delivered", "15 in quarantine"]
 
 
 def test_a_limited_member_gets_the_figures_of_their_domains_alone(
