@@ -107,16 +107,16 @@ def evidence(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def evidence_file(request: HttpRequest, number: int) -> HttpResponse:
+def evidence_file(request: HttpRequest, evidence_id: int) -> HttpResponse:
     """One file: what it is, its download, and its end."""
-    return _file_page(request, _evidence_or_404(request, number))
+    return _file_page(request, _evidence_or_404(request, evidence_id))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ_BODY)
-def uncover_evidence(request: HttpRequest, number: int) -> HttpResponse:
+def uncover_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
     """Take the reason for reading what the sender wrote; the message itself may be gone."""
-    kept, form = _evidence_or_404(request, number), UncoverForm(request.POST)
+    kept, form = _evidence_or_404(request, evidence_id), UncoverForm(request.POST)
     if not form.is_valid():
         return _file_page(request, kept, uncover_form=form, status=422)
     privacy.uncover(
@@ -127,9 +127,9 @@ def uncover_evidence(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def download_evidence(request: HttpRequest, number: int) -> HttpResponse:
+def download_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
     """The file in an AES zip with the usual password, if it is still the one that was kept."""
-    kept = _evidence_or_404(request, number)
+    kept = _evidence_or_404(request, evidence_id)
     if privacy.is_covered(member_of(request), kept.investigate_id):
         return answer(request, COVERED)
     with recording(member_of(request), "evidence:download", targets=[kept.investigate_id], request=request) as event:
@@ -146,17 +146,17 @@ def download_evidence(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @requires(Permission.EVIDENCE_KEEP)
 @requires(Permission.MESSAGE_PURGE)
-def end_evidence(request: HttpRequest, number: int) -> HttpResponse:
+def end_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
     """Delete a file before its time."""
-    kept, form = _evidence_or_404(request, number), ReasonForm(request.POST)
+    kept, form = _evidence_or_404(request, evidence_id), ReasonForm(request.POST)
     if not form.is_valid():
         return _file_page(request, kept, form=form, status=422)
     keeping.end(actor=member_of(request), evidence=kept, reason=form.cleaned_data["reason"], request=request)
     return redirect("investigate:evidence")
 
 
-def _evidence_or_404(request: HttpRequest, number: int) -> Evidence:
-    found: Evidence = get_object_or_404(keeping.evidence_for(member_of(request)), pk=min(number, 2**63 - 1))
+def _evidence_or_404(request: HttpRequest, evidence_id: int) -> Evidence:
+    found: Evidence = get_object_or_404(keeping.evidence_for(member_of(request)), pk=min(evidence_id, 2**63 - 1))
     return found
 
 

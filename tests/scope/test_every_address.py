@@ -115,6 +115,8 @@ POSTED: dict[str, dict[str, str]] = {
     "save_filters": {"query": "last=7d", "version": "1"},
     "settle": {"outcome": "done"},
     "settle_upstream_job": {},
+    "phishguard_take": {},
+    "phishguard_uncover": {"occasion": "reported"},
     "take": {"version": "1"},
     "take_over_job": {},
     "uncover": {"occasion": "reported"},
@@ -159,6 +161,7 @@ ASKED: dict[str, list[str]] = {
     "live": ["since=0", "since=0&open={foreign}", "since=0&open={mixed}"],
     "live_cells": ["id={foreign}&id={mixed}&id={inside}&open={foreign}"],
     "approvals": ["show=all", "show=decided"],
+    "phishguard": ["last=30d", "last=90d&more=2", "last=30d&open={foreign}"],
 }  # fmt: skip
 
 
