@@ -54,6 +54,7 @@ OVERLAP = {
 }
 LONGEST_RANGE = dt.timedelta(days=30)  # further back the service does not look
 PAGES_A_ROUND = 6
+LOOKUPS_FOR_ONE = 3  # by its id in both stores, and by a search
 LOOKUPS_A_ROUND = 20  # calls that look for the messages reports are about
 REPORTS_PER_PAGE = 100
 CALL_SECONDS = 10.0
@@ -407,6 +408,20 @@ def _take_in(began: Round, report: Report) -> None:
             _open_again(case, report)
             note_change([case.key])
             began.new.append(case.key)
+
+
+def take_report(item: PhishGuardReport) -> Case:
+    """Put one report onto the desk now, because somebody asked for it; what is there already stays one.
+
+    Raises AnswersLater where the search for its message is slow, and what the calls raise.
+    """
+    mark = QueueMark(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.PHISHGUARD)
+    now = timezone.now()
+    report = _of_phishguard(item, now)
+    ours = CaseReport.objects.filter(account_id=mark.account_id, source=mark.source, upstream_id=report.upstream_id)
+    if not ours.exists():
+        _take_in(Round(mark, Reading("", ""), LOOKUPS_FOR_ONE, now + ROUND), report)
+    return ours.select_related("case").get().case
 
 
 def _message_of(began: Round, report: Report) -> Message | None:

@@ -81,6 +81,11 @@ def is_covered(member: Member, investigate_id: str) -> bool:
 
 def uncover(*, actor: Member, message: Message, reason: str, request: HttpRequest | None) -> BodyGrant:
     """Let one member read one message for an hour. Written down first: what cannot be recorded stays covered."""
+    return uncover_named(actor=actor, name=message.id, reason=reason, request=request)
+
+
+def uncover_named(*, actor: Member, name: str, reason: str, request: HttpRequest | None) -> BodyGrant:
+    """The same for whatever `is_covered` knows by this name: a message, or a report about one."""
     now = timezone.now()
     reason = storable_text(reason, limit=500)
     with transaction.atomic():
@@ -88,14 +93,14 @@ def uncover(*, actor: Member, message: Message, reason: str, request: HttpReques
         record(
             actor=actor,
             action="message:uncover",
-            targets=[message.id],
+            targets=[name],
             reason=reason,
             detail={"minutes": int(GRANT_LIFE.total_seconds() // 60)},
             request=request,
         )
         grant, _ = BodyGrant.objects.update_or_create(
             member=actor,
-            investigate_id=message.id,
+            investigate_id=name,
             defaults={"reason": reason, "granted_at": now, "expires_at": now + GRANT_LIFE},
         )
     return grant

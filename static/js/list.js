@@ -28,7 +28,7 @@ function load(row) {
   url.searchParams.set("open", row.dataset.id);
   url.searchParams.delete("tab");
   history.replaceState(history.state, "", url);
-  window.htmx.ajax("GET", `${linkOf(row).pathname}pane`, { source: detail, target: detail, swap: "innerHTML" }).catch(() => {}); // overtaken by the next row
+  window.htmx.ajax("GET", linkOf(row).dataset.pane || `${linkOf(row).pathname}pane`, { source: detail, target: detail, swap: "innerHTML" }).catch(() => {}); // overtaken by the next row
 }
 
 function moveTo(row, { rest = REST, focus = true } = {}) {
