@@ -23,6 +23,7 @@ from investigate.saved.services import Conflict, NotPossible, Wanted
 from investigate.search.criteria import Criteria
 from investigate.search.line import write_line
 from investigate.search.presenting import COLUMNS, chips
+from investigate.search.window import words_for
 
 MOST_PARAMETERS = 200
 DONE = {
@@ -42,7 +43,7 @@ def views(request: HttpRequest) -> HttpResponse:
             "one": one,
             "view": one.view,
             "chips": chips(criteria_of(one.view)),
-            "range": criteria_of(one.view),
+            "range": words_for(criteria_of(one.view).last) or "exact range",
             "may_change": queries.may_change(member, one.view),
             "begins": [label_for(name, roles) for name in one.view.default_for if name != SavedView.OWN],
             "is_mine_first": one.is_own and SavedView.OWN in one.view.default_for,
