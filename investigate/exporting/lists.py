@@ -50,7 +50,7 @@ class Reading:
 
 
 def read(criteria: Criteria, scope: Scope) -> Reading:
-    """Every row of the search up to MOST_ROWS. Failures of the API are states of the reading; raises TooManyBranches."""
+    """The rows of the search, up to MOST_ROWS. Failures of the API are states of it. Raises TooManyBranches."""
     asked, now = asked_for(criteria, scope), timezone.now()
     window = criteria.window(now)
     if asked is None:
