@@ -104,16 +104,21 @@ class Frame:
         member = self.member
         if member is None:
             return []
-        actions, search, team = reverse("investigate:actions"), reverse("investigate:search"), reverse("team:members")
-        jobs, audit = reverse("investigate:jobs"), reverse("audit:events")
-        queue, requests = reverse("investigate:queue"), reverse("investigate:approvals")
-        rules = reverse("settings:overview")
-        known = (queue, jobs, requests, actions, search, rules, team, audit)
-        here = next((room for room in known if self.request.path.startswith(room)), "")
+        home, search, queue = reverse("home"), reverse("investigate:search"), reverse("investigate:queue")
+        submissions, reports = reverse("investigate:submissions"), reverse("investigate:phishguard")
+        campaigns, jobs = reverse("investigate:campaigns"), reverse("investigate:jobs")
+        requests, actions = reverse("investigate:approvals"), reverse("investigate:actions")
+        rules, team, audit = reverse("settings:overview"), reverse("team:members"), reverse("audit:events")
+        known = (queue, submissions, reports, campaigns, jobs, requests, actions, search, rules, team, audit)
+        here = next((room for room in known if self.request.path.startswith(room)), self.request.path)
         mentions = "mention of you" if self.mentions == 1 else "mentions of you"
         rooms = [
+            (Permission.MESSAGE_READ, Room("Overview", home, "g o", here == home)),
             (Permission.MESSAGE_READ, Room("Investigate", search, "g i", here == search)),
             (Permission.MESSAGE_READ, Room("Queue", queue, "g q", here == queue, self.mentions, mentions)),
+            (Permission.MESSAGE_READ, Room("Submissions", submissions, "g s", here == submissions)),
+            (Permission.MESSAGE_READ, Room("PhishGuard", reports, "g p", here == reports)),
+            (Permission.MESSAGE_READ, Room("Campaigns", campaigns, "g c", here == campaigns)),
             (Permission.MESSAGE_READ, Room("Jobs", jobs, "g j", here == jobs, self.live_jobs, "running")),
             *(
                 [(Permission.MESSAGE_READ, Room("Approvals", requests, "g a", here == requests, self.requests_for_me))]
@@ -121,7 +126,6 @@ class Frame:
                 else []
             ),
             (Permission.MESSAGE_READ, Room("Actions", actions, "g h", here == actions, self.waiting or 0)),
-            # g s is kept for Submissions
             *(
                 [(Permission.POLICY_READ, Room("Settings", rules, "g e", here == rules))]
                 if member.scope.is_whole
