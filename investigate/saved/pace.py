@@ -17,7 +17,7 @@ from investigate.saved.asking import criteria_of
 from investigate.search.criteria import MOST_BRANCHES
 
 WANTED = dt.timedelta(days=1)  # a view nobody has looked at for so long is not read
-AT_ONCE = dt.timedelta(minutes=1)  # where somebody is told at once
+SOONEST = dt.timedelta(minutes=1)  # where somebody is told at once
 BUDGET_WINDOW = dt.timedelta(minutes=5)  # the stretch of time the service counts calls in
 
 
@@ -42,7 +42,7 @@ def pace() -> dict[int, dt.timedelta]:
     usual = dt.timedelta(minutes=setting("VIEW_MINUTES"))
     every, calls = {}, 0.0
     for view in live_views():
-        wait = min(usual, AT_ONCE) if view.hurries else usual  # type: ignore[attr-defined]
+        wait = min(usual, SOONEST) if view.hurries else usual  # type: ignore[attr-defined]
         every[view.pk] = wait
         calls += min(criteria_of(view).branch_count, MOST_BRANCHES) * (BUDGET_WINDOW / wait)
     allowed = max(1.0, settings.CALL_LIMIT * setting("COLLECTOR_SHARE") / 100 / 2)

@@ -5,7 +5,8 @@ with the place to go on at. It reads again some time before the end of the last 
 clocks differ; what is known already makes nothing twice: the database sees to that. Where people have the same list
 open, its answer is taken and nothing is asked.
 
-Hits are kept for KEPT_DAYS: longer than anybody's "new since I looked" is of use.
+Hits are kept for KEPT_DAYS, which is as long as "new since I looked" is of use, and no longer than the memory's rule
+says.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dashboard.emailsec import errors
 from dashboard.emailsec.rows import decode_messages
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import Message, SearchPage, SlowSearch
+from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from investigate.bulk.facts import is_id
@@ -35,7 +37,7 @@ from investigate.memory.remembering import remember, unwritten
 from investigate.memory.shapes import campaign_of
 from investigate.models import NoticeRule, SavedView, ViewHit
 from investigate.saved.asking import criteria_of
-from investigate.saved.pace import all_views, pace
+from investigate.saved.pace import SOONEST, all_views, live_views, pace
 from investigate.search import runs
 from investigate.search.criteria import Criteria, search_query
 from investigate.search.results import PER_PAGE
@@ -91,7 +93,8 @@ class Overtaken(Exception):
 
 def ring_if_due() -> None:
     """Ring for each view that is due, those that have waited longest first."""
-    due = list(all_views().filter(_is_free()).order_by(F("tried_at").asc(nulls_first=True)))
+    may_be = Q(tried_at=None) | Q(tried_at__lte=timezone.now() - SOONEST + EARLY)
+    due = list(live_views().filter(_is_free() & may_be).order_by(F("tried_at").asc(nulls_first=True)))
     every = pace() if due else {}
     for view in due:
         if view.pk in every and _is_due(view, every[view.pk]) and not ring(TASK, str(view.pk)):
@@ -100,11 +103,16 @@ def ring_if_due() -> None:
 
 def forget_old() -> None:
     """Hits that are old, some at a time; and personal views of members who are no more."""
-    before = timezone.now() - dt.timedelta(days=KEPT_DAYS)
+    before = timezone.now() - kept()
     old = list(ViewHit.objects.filter(found_at__lt=before).order_by("found_at").values_list("pk", flat=True)[:AT_ONCE])
     if old:
         ViewHit.objects.filter(pk__in=old).delete()
     SavedView.objects.filter(owner=None, is_shared=False).delete()
+
+
+def kept() -> dt.timedelta:
+    """How long a hit is kept: as long as it is of use, and never longer than the memory keeps messages."""
+    return dt.timedelta(days=min(KEPT_DAYS, setting("MEMORY_DAYS")))
 
 
 def _is_free() -> Q:
@@ -160,7 +168,7 @@ def _claim(view_id: int) -> SavedView | None:
 def _begin(view: SavedView, criteria: Criteria, now: dt.datetime) -> Reading | None:
     """The range to read: what came since the last reading, as far as the view's own range holds it; None for none."""
     is_first = view.read_until is None
-    since = now if view.read_until is None else max(view.read_until, now - dt.timedelta(days=KEPT_DAYS))
+    since = now if view.read_until is None else max(view.read_until, now - kept())
     start, end = max(criteria.window(now).start, since - OVERLAP), min(criteria.end or now, now)
     return Reading(start.isoformat(), end.isoformat(), is_first) if start < end else None
 

@@ -5,7 +5,7 @@ const OF_THE_LIST = {
 };
 const OF_TICKS = { x: "Tick this message", "Shift+J": "Tick downwards", "Shift+K": "Tick upwards", "* a": "Tick all loaded", "* n": "Tick none", "* l": "Take everything this search finds" };
 const OF_A_MESSAGE = { l: "Next tab", h: "Previous tab", "y d": "Copy the sender's domain, defanged" };
-const FOUND = "main [data-key], .message [role=tab], .topbar :is([data-key], [data-key-label], nav a, .menu-list :is(a, button))";
+const FOUND = "main [data-key], #views a, .message [role=tab], .topbar :is([data-key], [data-key-label], nav a, .menu-list :is(a, button))";
 let back = null;
 
 function make(name, attributes, ...children) {

@@ -200,12 +200,15 @@ def test_a_round_of_a_view_that_was_changed_meanwhile_brings_nothing(
     assert (view.read_until, view.reading, view.hits.count()) == (None, {}, 0)
 
 
-def test_old_hits_are_forgotten(ana: Member, make_view: MakeView) -> None:
+def test_old_hits_are_forgotten_with_what_the_memory_forgets(ana: Member, make_view: MakeView, settings: Any) -> None:
     view, now = make_view(ana), timezone.now()
-    for days in (1, 13, 15):
+    for days in (1, 5, 13, 15):
         at = now - dt.timedelta(days=days)
         ViewHit.objects.create(view=view, investigate_id=f"id-{days}", scanned_at=at, found_at=at)
 
     reading.forget_old()
 
-    assert set(view.hits.values_list("investigate_id", flat=True)) == {"id-1", "id-13"}
+    assert set(view.hits.values_list("investigate_id", flat=True)) == {"id-1", "id-5", "id-13"}
+    settings.MEMORY_DAYS = 3
+    reading.forget_old()
+    assert set(view.hits.values_list("investigate_id", flat=True)) == {"id-1"}
