@@ -226,6 +226,7 @@ def _arrivals(group: Group, rows: QuerySet[SeenMessage]) -> Columns:
     ordered: Mapping[Fill, Counter[int]] = _by_fill(found)
     begins = [dt.datetime.fromtimestamp((first + place) * seconds, dt.UTC) for place in range(number)]
     by_day = step >= dt.timedelta(days=1)
+    word = "%d %b" if by_day else "%H:%M" if step * number <= dt.timedelta(days=1) else "%d %b %H:%M"
     every = max(1, math.ceil(number / 8))
     return Columns(
         id="arrivals",
@@ -234,7 +235,7 @@ def _arrivals(group: Group, rows: QuerySet[SeenMessage]) -> Columns:
         steps=[
             Step(
                 name=f"{begin:%d %b %Y}" if by_day else f"{begin:%d %b %H:%M}",
-                short=("" if place % every else f"{begin:%d %b}" if by_day else f"{begin:%H:%M}"),
+                short=("" if place % every else f"{begin:{word}}"),
                 is_minor=bool(place % (every * 2)),
             )
             for place, begin in enumerate(begins)
