@@ -111,13 +111,13 @@ class Shown:
 
     @property
     def clock(self) -> str:
-        """ "waiting since 3 h", "answered after 2 h"; the time of what was answered before we looked is not known."""
+        """ "waiting since 3 h", "accepted after 2 h"; how long it took is not known where we looked only afterwards."""
         if self.is_open:
             return f"waiting since {age(self.seen.requested_at, now=self.now)}"
         at = self.seen.outcome_seen_at
         if at is None or at <= self.seen.first_seen_at:
-            return "answered"
-        return f"answered after {age(self.seen.requested_at, now=at)}"
+            return self.became_word
+        return f"{self.became_word} after {age(self.seen.requested_at, now=at)}"
 
     @property
     def processing(self) -> str:

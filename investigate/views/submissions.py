@@ -5,6 +5,7 @@ What is asked of Cloudflare goes the way of every action: decided once, undone w
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from dashboard.emailsec.types import SHORT_DISPOSITIONS, Message
 from dashboard.web import errors
 from dashboard.web.errors import ErrorText
 from dashboard.web.htmx import wants_partial
-from dashboard.web.times import age, member_zone
+from dashboard.web.times import age
 from investigate.actions import services, words
 from investigate.actions.decision import Decision
 from investigate.actions.queries import announcement, states_for
@@ -67,7 +68,7 @@ def submissions(request: HttpRequest) -> HttpResponse:
         "numbers": _line(asked, "", figures.Line("", became.accepted, became.rejected, became.open))["numbers"],
         "median": age(window.end - became.median_time, now=window.end) if became.median_time is not None else "",
         "tables": _tables(asked, became),
-        "range_says": say_range(window, member_zone.get()),
+        "range_says": say_range(window, dt.UTC),
         "next_query": "" if found.is_last else asked.pinned(window).address(page=asked.page + 1),
         "previous_query": asked.pinned(window).address(page=asked.page - 1) if asked.page > 1 else "",
         "here_query": asked.address(page=asked.page),
@@ -234,6 +235,7 @@ def _original(request: HttpRequest, row: SeenSubmission) -> dict[str, Any]:
     may_ask = member.may(Permission.MESSAGE_RECLASSIFY)
     return context | {
         "message": message,
+        "now": presenting.Verdict(str(message.final_disposition or "")),
         "view": view,
         "may_undo": _undo(request, view),
         "is_open": view is not None and view.is_open,
