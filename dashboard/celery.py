@@ -34,6 +34,7 @@ app.conf.task_routes = {
     "investigate.saved.tasks.read_view": {"queue": "polls"},
     "investigate.tasks.collect_job": {"queue": "bulk"},
     "investigate.tasks.follow_campaign": {"queue": "bulk"},
+    "investigate.tasks.send_notice": {"queue": "bulk"},
     "investigate.tasks.step_job": {"queue": "bulk"},
     "investigate.tasks.look_up_chunk": {"queue": "bulk"},
     "investigate.tasks.upstream_job": {"queue": "bulk"},

@@ -55,3 +55,4 @@ class Places:
 
 SEARCHES = Places(part_of_threads=1 / 2)
 JOBS = Places(part_of_threads=1 / 4)
+NOTICES = Places(part_of_threads=1 / 8)  # receivers that are slow wait for each other alone

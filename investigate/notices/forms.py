@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
+from dashboard.web.text import visible
 from investigate.models import Channel, NoticeRule, Rhythm, SavedView
 from investigate.notices import words
 from investigate.notices.receivers import LONGEST_URL, check_url
@@ -25,12 +26,17 @@ _RHYTHMS = [
 _HOURS = [(hour, f"{hour:02}:00 UTC") for hour in range(24)]
 
 
+class ViewField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: SavedView) -> str:  # type: ignore[override]
+        return visible(obj.name, limit=80)
+
+
 class NoticeForm(forms.Form):
     """One form for a new notice and a changed one; who may tell nobody else is offered nothing else."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, required=False)
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
-    view = forms.ModelChoiceField(label="View", queryset=None, empty_label=None)
+    view = ViewField(label="View", queryset=SavedView.objects.none(), empty_label=None)
     rhythm = forms.ChoiceField(label="How often", choices=_RHYTHMS, help_text="Nothing is sent when nothing is new.")
     hour = forms.TypedChoiceField(label="Hour, where it is once a day", choices=_HOURS, coerce=int, initial=7)
     channel = forms.ChoiceField(label="By")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from dashboard.upstream import places
 from dashboard.upstream.ring import ring
 from investigate.notices import making, sending
 
@@ -18,4 +19,8 @@ def make_notice(rule_id: str) -> None:
 @shared_task(name="investigate.tasks.send_notice")
 def send_notice(notice_id: str) -> None:
     """Send one notice, if it is due and nobody else has it."""
-    sending.send(notice_id)
+    with places.NOTICES.taken() as has_place:
+        if has_place:
+            sending.send(notice_id)
+            return
+    places.NOTICES.ring_again(send_notice.name, notice_id)

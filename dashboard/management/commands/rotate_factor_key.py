@@ -1,4 +1,4 @@
-"""Encrypt the secrets of second factors, and evidence, with the first key of MAILWARDEN_FACTOR_KEY."""
+"""Encrypt second factors, evidence, and the targets of notices, with the first key of MAILWARDEN_FACTOR_KEY."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from dashboard.access.sealing import reseal, reseal_file
-from investigate.models import Evidence
+from investigate.models import Evidence, NoticeRule
 
 _SEALED = ("secret", "seed")  # of an authenticator app, of recovery codes
 
 
 class Command(BaseCommand):
-    help = "Encrypt second factors and evidence anew. Put the new key before the old one, run this, drop the old one."
+    help = "Encrypt anew what is sealed. Put the new key before the old one, run this, drop the old one."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         number = 0
@@ -32,4 +32,12 @@ class Command(BaseCommand):
                     evidence.sealed = reseal_file(bytes(evidence.sealed))
                     evidence.save(update_fields=["sealed"])
                     files += 1
-        self.stdout.write(f"Encrypted {number} factors and {files} files of evidence with the first key.")
+        rules = 0
+        with transaction.atomic():
+            for rule in NoticeRule.objects.select_for_update():
+                rule.target, rule.secret = reseal(rule.target), reseal(rule.secret) if rule.secret else ""
+                rule.save(update_fields=["target", "secret"])
+                rules += 1
+        self.stdout.write(
+            f"Encrypted {number} factors, {files} files of evidence and {rules} notices with the first key."
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -99,6 +101,18 @@ def test_a_receiver_named_by_the_installation_may_be_private(
 
     assert responder.post(NEW, typed | {"target": "http://10.0.0.7:8080/x"}).status_code == 200
     assert responder.post(NEW, typed | {"target": "http://10.0.0.8:8080/x"}).status_code == 422
+
+
+def test_a_new_key_seals_what_is_set_up(responder: Client, typed: dict[str, Any], settings: Any) -> None:
+    responder.post(NEW, typed)
+    secret = unseal(NoticeRule.objects.get().secret)
+    settings.FACTOR_KEYS = ["a first key that is long enough for it"]
+    call_command("rotate_factor_key", stdout=(said := io.StringIO()))
+    settings.SECRET_KEY = "another secret key, as after a leak of the first"
+
+    rule = NoticeRule.objects.get()
+    assert "1 notices" in said.getvalue()
+    assert (unseal(rule.target), unseal(rule.secret)) == (typed["target"], secret)
 
 
 def test_everybody_may_have_mail_to_their_own_address_and_nothing_else(
