@@ -47,6 +47,7 @@ from investigate.models import (
     NoticeRule,
     Presence,
     SavedView,
+    SeenSubmission,
     ViewHit,
 )
 from investigate.notices import making
@@ -69,11 +70,13 @@ UNKNOWN = uuid.UUID(int=7)
 MOVE = {"kind": "move", "destination": "JunkEmail", "confirmed": "1", "reason": "ticket 4711"}
 POSTED: dict[str, dict[str, str]] = {
     "act": MOVE,
+    "answer": {"verdict": "graymail", "text": "seen"},
     "approve_request": {"comment": "looks right", "fingerprint": "f"},
     "begin_job": {"what": "move:JunkEmail", "source": "selection"},
     "cancel_job": {},
     "cancel_search": {},
     "cancel_upstream_job": {},
+    "campaign_indicators": {"take": "x", "format": "csv", "tlp": "red", "title": "x"},
     "case_state": {"state": "waiting", "version": "1"},
     "decide_job": {"reason": "ticket 4711", "decision_key": "k" * 32, "expected_count": "1"},
     "delete_upstream_job": {},
@@ -81,8 +84,11 @@ POSTED: dict[str, dict[str, str]] = {
     "dismiss_notices": {},
     "end_evidence": {"reason": "ticket 4711"},
     "end_rule": {},
+    "escalate": {"expected_disposition": "BULK", "reason": "ticket 4711"},
     "finish": {"verdict": "true_positive", "version": "1"},
     "hand_over": {"to": "1", "version": "1"},
+    "indicators": {"take": "x", "format": "csv", "tlp": "red", "title": "x"},
+    "list_indicators": {"take": "x", "format": "csv", "tlp": "red", "title": "x"},
     "job_again": {"what": "move:JunkEmail", "states": "all"},
     "keep_evidence": {"reason": "ticket 4711"},
     "let_go": {"version": "1"},
@@ -91,6 +97,7 @@ POSTED: dict[str, dict[str, str]] = {
     "look_job": {},
     "look_upstream_job": {},
     "move_view": {"to": "up"},
+    "missed_detection": {"expected_disposition": "BULK", "reason": "ticket 4711"},
     "new_upstream_job": {},
     "new_view": {"name": "Mine", "line": "last:7d"},
     "notes": {"text": "seen", "version": "1"},
@@ -142,11 +149,21 @@ POSTED: dict[str, dict[str, str]] = {
 }
 # What else an address is asked for, in its query.
 ASKED: dict[str, list[str]] = {
+    "export": [
+        "what=results&format=csv&last=30d", "what=results&format=json&last=30d",
+        "what=campaign&format=csv&by=edf&key={fingerprint}", "what=campaign&format=json&by=edf&key={fingerprint}",
+    ],
+    "export_list": ["last=30d"],
+    "list_indicators": ["last=30d"],
+    "campaign_indicators": ["by=edf&key={fingerprint}"],
+    "campaign_report": ["by=edf&key={fingerprint}"],
     "new_view": ["from={view}", "last=7d"],
     "search": [
         "last=30d", "last=30d&clean=1", "last=30d&q={mark}", "last=30d&to=x", "last=30d&open={foreign}", "view={view}",
     ],
     "memory": ["words={mark}", "words=a", "recipient=x", "domain=x"],
+    "home": ["range=30d", "range=30d&count=1"],
+    "figures": ["range=24h", "range=30d"],
     "arrivals": ["last=30d&since=2000-01-01T00:00:00.000000Z"],
     "actions": ["show=mine", "show=open", "show=unknown", "show=person"],
     "notice_new": ["view={view}"],
@@ -161,6 +178,8 @@ ASKED: dict[str, list[str]] = {
     "live": ["since=0", "since=0&open={foreign}", "since=0&open={mixed}"],
     "live_cells": ["id={foreign}&id={mixed}&id={inside}&open={foreign}"],
     "approvals": ["show=all", "show=decided"],
+    "submissions": ["type=BOTH&last=90d", "type=BOTH&last=90d&query={mark}", "type=BOTH&last=90d&answer=open"],
+    "submissions_file": ["type=BOTH&last=90d", "type=BOTH&last=90d&format=json"],
     "phishguard": ["last=30d", "last=90d&more=2", "last=30d&open={foreign}"],
 }  # fmt: skip
 
@@ -269,6 +288,19 @@ def _remembered(records: dict[str, Any], ben: Member) -> dict[str, int]:
     }  # fmt: skip
 
 
+def _submissions(records: dict[str, Any]) -> dict[str, str]:
+    """What users reported, in- and outside, by label."""
+    now = timezone.now()
+    for label, record in records.items():
+        SeenSubmission.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, submission_id=f"sub-{label}", type="USER",
+            subject=record.subject or "", requested_at=now, requested_by=record.client_recipients[0],
+            original="SPAM", requested="MALICIOUS", status="pending", customer_status="unreviewed",
+            postfix_id=record.postfix_id, domains=spaced(record.client_recipients), first_seen_at=now, seen_at=now,
+        )  # fmt: skip
+    return {label: f"sub-{label}" for label in records}
+
+
 @pytest.fixture
 def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator) -> World:
     """Colleagues' work of every kind, in- and outside; each foreign thing beside an id that names nothing."""
@@ -308,6 +340,7 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
         "view_id": {**{label: one.pk for label, one in _views(records, ben).items()}, "unknown": 987_654},
         **_notices(records, ben, sam),
         "evidence_id": _remembered(records, ben) | {"unknown": 987_654},
+        "submission_id": _submissions(records) | {"unknown": "sub-nothing"},
         "part": {name: name for name in TABS},
         "number": {"first": 1},
         "sequence": {"first": 1},
@@ -390,6 +423,7 @@ def test_nothing_read_anywhere_holds_what_is_elsewhere(world: World, scoped: Cli
         "mixed": quote(ids["mixed"]),
         "inside": quote(ids["inside"]),
     }
+    fill["fingerprint"] = message(ids["mixed"]).edf_hash or "none"
     fill["view"] = str(world.values["view_id"]["inside"])
     fill["job"] = ",".join(str(pk) for pk in world.values["job_id"].values())
     leaks, broken, read = [], [], 0
