@@ -37,7 +37,7 @@ from investigate.desk import mail, words
 from investigate.desk.cases import all_cases, ensure
 from investigate.desk.changes import note_change
 from investigate.memory.remembering import remember
-from investigate.models import Case, CaseReport, CaseSource, CaseState, QueueMark
+from investigate.models import Case, CaseReport, CaseSource, CaseState, QueueMark, SeenSubmission
 from investigate.submissions.remembering import remember_submissions
 
 log = structlog.get_logger("mailwarden.desk")
@@ -53,6 +53,7 @@ OVERLAP = {
     CaseSource.PHISHGUARD: dt.timedelta(days=1),  # written up long after the mail came, and listed by the mail's time
 }
 LONGEST_RANGE = dt.timedelta(days=30)  # further back the service does not look
+OUTCOMES_WITHIN = dt.timedelta(days=14)  # what Cloudflare has not answered by then is looked at when somebody asks
 PAGES_A_ROUND = 6
 LOOKUPS_FOR_ONE = 3  # by its id in both stores, and by a search
 LOOKUPS_A_ROUND = 20  # calls that look for the messages reports are about
@@ -218,8 +219,22 @@ def _reading_of(mark: QueueMark) -> Reading:
     else:
         start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
         reading = Reading(start.isoformat(), now.isoformat())
+        if mark.source == CaseSource.SUBMISSION and now.hour != mark.read_until.hour:
+            reading = _with_those_waiting(reading)
     reading.of_all_mail = of_all_mail
     return reading
+
+
+def _with_those_waiting(reading: Reading) -> Reading:
+    """Once an hour, from the oldest submission that has no outcome yet: outcomes come after hours, or days."""
+    start, end = reading.window
+    waiting = SeenSubmission.objects.filter(
+        account_id=settings.CLOUDFLARE_ACCOUNT_ID, outcome="", requested_at__gt=end - OUTCOMES_WITHIN
+    )
+    oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
+    if oldest is None or oldest >= start:
+        return reading
+    return Reading(oldest.isoformat(), reading.end, queue_from=reading.start)
 
 
 def _first_reading(mark: QueueMark, now: dt.datetime) -> Reading:
@@ -299,10 +314,16 @@ def _read_submissions(began: Round) -> bool:
             priority=Priority.COLLECT,
         )
         mail.each_at_least(lambda some: remember_submissions(some, seen_at=asked_at), found.items, "submission_id")
-        is_open = (item for item in found.items if item.customer_status in (None, CustomerStatus.UNREVIEWED))
+        is_open = (item for item in found.items if _is_open(item, began.reading.wanted_from))
         return [_of_user(item, end) for item in is_open if item.type in (None, SubmitterType.USER)], found.is_last
 
     return _read_reports(began, page)
+
+
+def _is_open(item: Submission, queue_from: dt.datetime | None) -> bool:
+    """Whether nobody has reviewed it, and it is not so old that it is read for its outcome alone."""
+    is_news = queue_from is None or item.requested_at is None or item.requested_at >= queue_from
+    return is_news and item.customer_status in (None, CustomerStatus.UNREVIEWED)
 
 
 def _read_phishguard(began: Round) -> bool:

@@ -19,7 +19,16 @@ from dashboard.upstream.connection import build_client, shared_meter, use_client
 from dashboard.upstream.models import CallBudget
 from investigate.desk import collecting, mail
 from investigate.memory import ingesting
-from investigate.models import Case, CaseSource, QueueMark, SearchRun, SeenCopy, SeenMessage
+from investigate.models import (
+    Case,
+    CaseReport,
+    CaseSource,
+    QueueMark,
+    SearchRun,
+    SeenCopy,
+    SeenMessage,
+    SeenSubmission,
+)
 from investigate.search import runs
 from investigate.search.criteria import Criteria
 
@@ -366,3 +375,44 @@ def test_a_search_that_went_into_the_memory_first_still_fills_the_desk(
 
     assert len(emailsec.calls) == before
     assert on_the_desk() == everything(emailsec, *WANTED)
+
+
+# --- submissions ------------------------------------------------------------------------------------------------------
+
+
+def test_submissions_of_the_team_are_remembered_and_only_open_reports_come_onto_the_desk(emailsec: Any) -> None:
+    for entry in emailsec.submissions.submissions.values():
+        entry.reviewed = True
+    record = next(one for one in emailsec.store.records if not one.is_phish_submission)
+    ids = {
+        by_team: emailsec.submissions._add(
+            record, time.time() - 900, record.client_recipients[0], "MALICIOUS", by_team=by_team
+        ).submission_id
+        for by_team in (True, False)
+    }
+
+    collecting.collect(CaseSource.SUBMISSION)
+
+    assert set(SeenSubmission.objects.values_list("submission_id", flat=True)) >= set(ids.values())
+    assert [report.upstream_id for report in CaseReport.objects.all()] == [ids[False]]
+
+
+def test_outcomes_that_come_after_days_are_read_once_an_hour(emailsec: Any) -> None:
+    record = next(one for one in emailsec.store.records if not one.is_phish_submission)
+    asked_at = time.time() - 3 * 86_400
+    entry = emailsec.submissions._add(record, asked_at, record.client_recipients[0], "MALICIOUS", by_team=False)
+    collecting.collect(CaseSource.SUBMISSION)
+    SeenSubmission.objects.filter(submission_id=entry.submission_id).update(outcome="")
+    CaseReport.objects.all().delete()
+    within_the_hour = timezone.now()
+
+    def starts(read_until: dt.datetime) -> dt.datetime:
+        QueueMark.objects.update(tried_at=None, read_until=read_until)
+        collecting.collect(CaseSource.SUBMISSION)
+        [call] = [call for call in emailsec.calls if call.operation == "submissions"][-1:]
+        return dt.datetime.fromisoformat(asked(call)["start"])
+
+    assert starts(within_the_hour) > timezone.now() - dt.timedelta(hours=2)
+    assert starts(within_the_hour - dt.timedelta(hours=1)).timestamp() <= asked_at + 1
+    assert not CaseReport.objects.filter(upstream_id=entry.submission_id).exists(), "it is read for its outcome alone"
+    assert SeenSubmission.objects.exclude(outcome="").filter(submission_id=entry.submission_id).exists()
