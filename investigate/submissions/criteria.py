@@ -24,7 +24,7 @@ LAST_PAGE = 10_000
 UNKNOWN = "-"  # in an address: those of whom a name, a sender or a reason is not known
 BOTH = "BOTH"
 YES, NO = "yes", "no"
-_OF_THE_PAGE = frozenset({"open", "fresh"})  # what the address says besides
+_OF_THE_PAGE = frozenset({"open", "fresh", "format", "bom"})  # what the address says besides
 
 
 @dataclass(frozen=True)

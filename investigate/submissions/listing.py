@@ -30,7 +30,6 @@ from investigate.submissions.figures import Answer, answered, seen_submissions, 
 from investigate.submissions.remembering import remember_submissions
 
 PER_PAGE = 50
-MOST_EXPORTED = 10_000
 SHARED = dt.timedelta(seconds=60)  # who looks again within that time sees what somebody else was told
 BY_HAND = dt.timedelta(seconds=5)  # a refresh that somebody asked for; fifty people's at once are one call
 KEPT = dt.timedelta(hours=1)
@@ -84,19 +83,22 @@ def read(member: Member, criteria: Criteria, *, is_forced: bool = False) -> List
 
 
 def find(member: Member, submission_id: str) -> SeenSubmission | None:
-    """One submission this member may know of: out of the memory, else by a call that remembers it."""
+    """One submission this member may know of: out of the memory, else by a call that remembers it.
+
+    Who is limited to some domains is answered from the memory alone: a call would tell what exists elsewhere.
+    """
     ours = with_names(seen_submissions(member)).filter(submission_id=submission_id)
     row = ours.first()
-    if row is None:  # what one may not know of takes as long as what does not exist
+    if row is None and member.scope.is_whole:
         found = get_client().submissions(submission_id=submission_id, start=_long_ago(), budget=CALL_SECONDS)
         remember_submissions(found.items)
         row = ours.first()
     return row
 
 
-def rows_for_export(member: Member, criteria: Criteria) -> QuerySet[SeenSubmission]:
+def rows_for_export(member: Member, criteria: Criteria, *, limit: int) -> list[SeenSubmission]:
     """Everything remembered that fits, in the order of the list; no call."""
-    return _ordered(_matching(member, criteria), criteria)[:MOST_EXPORTED]
+    return list(_ordered(_matching(member, criteria), criteria)[:limit])
 
 
 def is_older_api() -> bool:

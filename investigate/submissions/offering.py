@@ -11,6 +11,7 @@ from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.types import Message
 from investigate.actions.decision import LARGEST_EML
 from investigate.actions.feasibility import can_be_missed, possible_actions
+from investigate.memory import evidence
 from investigate.message import parts
 from investigate.message.parts import NotOffered
 from investigate.models import ActionKind
@@ -80,10 +81,13 @@ def verdicts(message: Message, member: Member, *, as_missed: bool = False, chose
     return Verdicts(found)
 
 
-def file_of(message: Message) -> File:
-    """The raw file, fetched once and kept for as long as bodies are; a submission is worth sending without it."""
+def file_of(message: Message, member: Member) -> File:
+    """The raw file: as it was kept as evidence, or fetched now and kept for as long as bodies are.
+
+    A submission is worth sending without it.
+    """
     try:
-        raw = parts.raw(message)
+        raw = _kept(message, member) or parts.raw(message)
     except NotOffered as reason:
         return File(None, str(reason))
     except EmailSecurityError as problem:
@@ -92,3 +96,12 @@ def file_of(message: Message) -> File:
     if len(raw) > LARGEST_EML:
         return File(None, f"Its raw file is larger than {LARGEST_EML // 1_000_000} MB.")
     return File(raw)
+
+
+def _kept(message: Message, member: Member) -> bytes | None:
+    for kept in evidence.of_message(member, message.id):
+        try:
+            return evidence.open_evidence(kept)
+        except evidence.Damaged:
+            continue
+    return None

@@ -6,7 +6,7 @@ The states are how far Cloudflare has processed it, whether Cloudflare counts it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from dashboard.web.times import age
 from investigate.actions.queries import listed
 from investigate.actions.within import theirs
 from investigate.desk.cases import cases_of
+from investigate.exporting.tables import Table, written_time
 from investigate.message.wording import verdict_word
 from investigate.models import (
     Action,
@@ -37,6 +38,11 @@ from investigate.submissions.figures import Answer, answer_of, seen_submissions
 SUBMITTERS = {SubmitterType.TEAM: "Team", SubmitterType.USER: "User"}
 BECAME = {Answer.ACCEPTED: "accepted", Answer.REJECTED: "rejected", Answer.OPEN: "open"}
 REVIEW = {"escalated": "escalated", "reviewed": "reviewed", "unreviewed": "not reviewed"}
+COLUMNS = (
+    "submission_id", "requested_at", "type", "who", "requested_by", "subject", "sender", "original", "requested",
+    "outcome", "outcome_text", "became", "outcome_seen_at", "processing", "review_at_cloudflare", "our_answer",
+    "escalated_as", "escalated_submission_id", "reason", "postfix_id",
+)  # fmt: skip
 MOST_EVENTS = 50
 MOST_ACTIONS = 10
 
@@ -196,6 +202,20 @@ def case_of(member: Member, submission_id: str) -> Case | None:
         account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.SUBMISSION, upstream_id=submission_id
     )
     return cases_of(member).filter(pk__in=report.values("case_id")).select_related("holder").first()
+
+
+def table_of(rows: Sequence[SeenSubmission], *, about: Mapping[str, str], is_cut: bool) -> Table:
+    """Them as rows of a file; the three verdicts and the three states each have a column."""
+    lines = [
+        (
+            one.id, written_time(one.seen.requested_at), one.kind, one.who, one.seen.requested_by, one.seen.subject,
+            one.seen.sender, one.seen.original, one.seen.requested, one.seen.outcome, one.seen.outcome_text,
+            one.became_word, written_time(one.seen.outcome_seen_at), one.seen.status, one.seen.customer_status,
+            one.ours, one.seen.escalated_as, one.seen.escalated_submission_id, one.seen.reason, one.seen.postfix_id,
+        )
+        for one in shown(rows)
+    ]  # fmt: skip
+    return Table("submissions", COLUMNS, lines, about=about, is_cut=is_cut)
 
 
 def original_id(row: SeenSubmission) -> str:

@@ -8,6 +8,7 @@ from investigate.views import submissions
 
 urlpatterns: list[URLPattern] = [
     path("submissions/", submissions.submissions, name="submissions"),
+    path("submissions/export", submissions.submissions_file, name="submissions_file"),
     path("submissions/<investigate_id:submission_id>/", submissions.submission, name="submission"),
     path("submissions/<investigate_id:submission_id>/pane", submissions.submission_pane, name="submission_pane"),
     path(

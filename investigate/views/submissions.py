@@ -29,6 +29,7 @@ from investigate.actions.decision import Decision
 from investigate.actions.queries import announcement, states_for
 from investigate.actions.services import ConfirmationNeeded, Conflict, NotPossible
 from investigate.desk import cases
+from investigate.exporting import tables
 from investigate.message.visible import message_for
 from investigate.models import ActionKind, OwnVerdict, SeenSubmission
 from investigate.search.window import say_range, words_for
@@ -102,6 +103,21 @@ def submission_original(request: HttpRequest, submission_id: str) -> HttpRespons
     return render(request, "investigate/submissions/_original.html", _original(request, row))
 
 
+@require_safe
+@requires(Permission.MESSAGE_READ)
+def submissions_file(request: HttpRequest) -> HttpResponse:
+    """The list as a file, out of the memory: `format=csv` or `json`, with the criteria of the list."""
+    kind = request.GET.get("format", "csv")
+    if kind not in tables.KINDS:
+        raise Http404
+    member, asked = _member(request), criteria.read(request.GET)
+    rows = listing.rows_for_export(member, asked, limit=tables.MOST_ROWS + 1)
+    table = presenting.table_of(rows[: tables.MOST_ROWS], about=asked.values(), is_cut=len(rows) > tables.MOST_ROWS)
+    return tables.as_file(
+        table, kind=kind, action="submission:export", actor=member, request=request, detail={"query": asked.address()}
+    )
+
+
 # --- acting -----------------------------------------------------------------------------------------------------------
 
 
@@ -129,13 +145,13 @@ def missed_detection(request: HttpRequest, investigate_id: str) -> HttpResponse:
     message = message_for(member, investigate_id)
     form = SubmitForm(request.POST or None)
     if form.is_valid():
-        decision = _decision(message, form, as_missed=True, eml=offering.file_of(message).raw)
+        decision = _decision(message, form, as_missed=True, eml=offering.file_of(message, member).raw)
         return _act(request, decision, form, back=reverse("investigate:message", args=[message.id]))
     context = {
         "message": message,
         "form": form,
         "verdicts": offering.verdicts(message, member, as_missed=True, chosen=request.GET.get("expected", "")),
-        "file": offering.file_of(message),
+        "file": offering.file_of(message, member),
         "operation_key": uuid.uuid4().hex,
     }
     template = "_missed.html" if wants_partial(request) else "missed.html"

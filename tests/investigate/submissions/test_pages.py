@@ -76,7 +76,7 @@ def test_three_verdicts_and_three_states_stand_in_places_of_their_own(analyst, e
     assert row.select_one(".c-asked .ours") is not None
     assert row.select_one(".c-clock").text
     assert {header.text for header in page.select("thead th")[-4:]} == {
-        "Asked for", "Answer", "Processing", "Review, and ours",
+        "Asked for", "Answer", "Processing", "Review, ours",
     }  # fmt: skip
     assert all(entries[line["data-id"]].by_team for line in page.select("#rows tr"))
 
@@ -324,3 +324,15 @@ def test_the_receipt_of_a_refused_submission_offers_it_too(analyst, ana, emailse
     page = soup(analyst.get(f"/investigate/actions/{action.pk}/"))
 
     assert any("missed-detection" in link["href"] for link in page.select(".receipt a"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_the_list_is_taken_as_a_file(analyst, emailsec, soup: Soup, kind: str):
+    shown = len(soup(analyst.get(URL)).select("#rows tr"))
+
+    answer = analyst.get(f"{URL}export?type=TEAM&format={kind}")
+
+    text = answer.content.decode()
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert sum(name in text for name in SeenSubmission.objects.values_list("submission_id", flat=True)) == shown
+    assert AuditEvent.objects.get().action == "submission:export"
