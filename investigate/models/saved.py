@@ -106,6 +106,7 @@ class NoticeRule(models.Model):
     hour = models.PositiveSmallIntegerField(default=7)  # UTC, of a daily one
     is_on = models.BooleanField(default=True)
     told_hit = models.BigIntegerField(default=0)  # hits up to this number are told, or were too old
+    since = models.DateTimeField(null=True)  # when it was switched on: older mail that is found later is not told
     due_at = models.DateTimeField()
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()

@@ -27,6 +27,7 @@ from investigate.saved.queries import hits_within, query_into
 log = structlog.get_logger("mailwarden.notices")
 
 KNOWN_FOR = dt.timedelta(hours=24)  # a campaign that was told makes no notice by itself for so long
+LISTED_LATE = dt.timedelta(minutes=15)  # so long after its scan a message may first be in a list
 MOST_HITS = 5_000  # taken at a time; the next notice goes on
 MOST_GROUPS = 20  # listed one by one
 MOST_RECIPIENTS = 5
@@ -71,6 +72,8 @@ def make(rule_id: uuid.UUID | str) -> Notice | None:
 def _hits_for(rule: NoticeRule, fresh: QuerySet[ViewHit]) -> list[ViewHit]:
     """Those of the hits that the owner may know of, as they are limited now."""
     scope = rule.owner.scope
+    if rule.since is not None:  # a view that nobody looked at is read again from where it was left, days ago perhaps
+        fresh = fresh.filter(scanned_at__gte=rule.since - LISTED_LATE)
     return hits_within(fresh.filter(scope.q("domains")), criteria_of(rule.view), scope)
 
 

@@ -73,6 +73,7 @@ def create(*, actor: Member, key: uuid.UUID, wanted: Wanted, request: HttpReques
         secret=seal(secret) if secret else "",
         hour=wanted.hour,
         told_hit=newest_hit(wanted.view.pk),
+        since=now,
         due_at=timing.first_due(wanted.rhythm, wanted.hour, now),
         created_at=now,
         changed_at=now,
@@ -107,7 +108,7 @@ def change(*, actor: Member, rule: NoticeRule, wanted: Wanted, version: int, req
         values["secret"] = seal(secret)
     with transaction.atomic():
         if wanted.view.pk != rule.view_id:
-            values["told_hit"] = newest_hit(wanted.view.pk)
+            values |= {"told_hit": newest_hit(wanted.view.pk), "since": now}
             rule.campaigns.all().delete()
             give_up_waiting(rule, "The notice is of another view since.")
         _update(rule, version, **values)
@@ -124,7 +125,7 @@ def switch(*, actor: Member, rule: NoticeRule, is_on: bool, version: int, reques
         values: dict[str, object] = {"is_on": is_on, "stopped_why": ""}
         if is_on and not rule.is_on:
             due_at = timing.first_due(rule.rhythm, rule.hour, now)
-            values |= {"told_hit": newest_hit(rule.view_id), "due_at": due_at}
+            values |= {"told_hit": newest_hit(rule.view_id), "since": now, "due_at": due_at}
         _update(rule, version, **values)
         if not is_on:
             give_up_waiting(rule)

@@ -81,15 +81,18 @@ def found(view: SavedView) -> Callable[..., ViewHit]:
 
     def find(campaign: str = "", *, to: tuple[str, ...] = ("bea@corp.example",), **values: Any) -> ViewHit:
         number, now = next(_numbers), timezone.now()
-        given = {"subject": f"Invoice {number}", "sender": "billing@pay-pal.example", "disposition": "MALICIOUS"}
+        given: dict[str, Any] = {
+            "subject": f"Invoice {number}",
+            "sender": "billing@pay-pal.example",
+            "disposition": "MALICIOUS",
+        }
+        given |= {"scanned_at": now, "found_at": now}
         return ViewHit.objects.create(
             view=view,
             investigate_id=f"4Njp3P:{number}",
             campaign=campaign,
             recipients=list(to),
             domains=spaced(to),
-            scanned_at=now,
-            found_at=now,
             **{**given, **values},
         )
 

@@ -11,9 +11,10 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
-from investigate.models import Channel, Notice, NoticeCampaign, NoticeRule, NoticeState, Rhythm, ViewHit
+from investigate.models import Channel, Notice, NoticeCampaign, NoticeRule, NoticeState, Rhythm, SavedView, ViewHit
 from investigate.notices import making, words
 from investigate.notices.queries import forget_old, troubles
+from investigate.saved import reading
 
 pytestmark = pytest.mark.django_db
 
@@ -259,3 +260,47 @@ def test_a_flood_lists_the_largest_and_counts_the_rest(rule: NoticeRule, found: 
     assert len(content["groups"]) == making.MOST_GROUPS
     assert content["groups"][0]["campaign"] == "edf:29"
     assert words.left_out(content, len(content["groups"])) == "10 more campaigns or messages in the view."
+
+
+def test_mail_from_before_the_rule_that_is_found_later_is_not_told(rule: NoticeRule, found: Any) -> None:
+    """A view that nobody looked at is read on from days ago once somebody wants to be told of it."""
+    now = timezone.now()
+    NoticeRule.objects.filter(pk=rule.pk).update(since=now)
+    found("edf:a", scanned_at=now - dt.timedelta(days=2))
+    assert making.make(rule.pk) is None
+
+    found("edf:b", scanned_at=now - dt.timedelta(minutes=1))  # lists grow late
+    assert [group["campaign"] for group in arrived(making.make(rule.pk)).content["groups"]] == ["edf:b"]
+
+
+def test_what_a_reading_of_the_view_finds_is_told_once(
+    emailsec: Any, rule_for: Any, ben: Member, view: Any, clock: Any
+) -> None:
+    view.query = "last=7d&clean=1"
+    view.save()
+    rule = rule_for(ben, Channel.MAIL, "soc@corp.example", since=timezone.now())
+
+    def read() -> None:
+        clock.shift(120)
+        for _ in range(12):
+            reading.read(view.pk)
+            SavedView.objects.filter(pk=view.pk).update(tried_at=None)
+            view.refresh_from_db()
+            if not view.reading:
+                return
+
+    read()
+    assert making.make(rule.pk) is None  # what was there before
+    new = {record.id for record in emailsec.arrive(8) if not record.is_phish_submission}
+    read()
+    told = _ids(arrived(making.make(rule.pk)))
+    read()
+    more = making.make(rule.pk)  # mail comes by itself, too
+
+    assert new <= set(told)
+    assert len(told) == len(set(told))
+    assert not set(told) & set(_ids(more))
+
+
+def _ids(notice: Notice | None) -> list[str]:
+    return [one for group in notice.content["groups"] for one in group["messages"]] if notice else []
