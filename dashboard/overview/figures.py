@@ -17,12 +17,12 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from dashboard.access.models import Member
 from dashboard.emailsec.enums import Disposition
-from dashboard.installation.values import setting
 from dashboard.overview.spans import HOUR, Range
 from investigate.campaigns.queries import Group, biggest
 from investigate.desk.cases import cases_of
 from investigate.memory.places import Where, where_now
 from investigate.memory.queries import copies_for, seen_by
+from investigate.memory.searching import extent
 from investigate.memory.shapes import COLUMN
 from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, CaseState, OwnVerdict, SeenMessage
 from investigate.submissions.figures import outcomes
@@ -46,13 +46,16 @@ def count(member: Member, range_: Range) -> Figures:
     clean = sum(sum(volume.pop(name, [])) for name in NO_DETECTION)
     detections = seen.exclude(disposition__in=NO_DETECTION)
     found = sum(map(sum, volume.values()))
+    reach = extent(member)
+    since = reach.complete_since or reach.oldest
     return {
         "start": range_.start.isoformat(),
         "end": range_.end.isoformat(),
         "detections": found,
         "clean": clean,
-        "remembers_all": bool(setting("MEMORY_ALL_MAIL")),
-        "since": _first(member),
+        "remembers_all": reach.of_all_mail,
+        "since": since.isoformat() if since else None,
+        "is_filling": reach.is_filling,
         "volume": volume,
         "people": _people(member, range_),
         "senders": _most(detections, "sender"),
@@ -94,12 +97,6 @@ def _volume(seen: QuerySet[SeenMessage], range_: Range) -> dict[str, list[int]]:
         if step in places:
             found[disposition][places[step]] += number
     return dict(found)
-
-
-def _first(member: Member) -> str | None:
-    """When the oldest message we remember was scanned."""
-    first = seen_by(member).order_by("scanned_at").values_list("scanned_at", flat=True).first()
-    return first.isoformat() if first else None
 
 
 def _people(member: Member, range_: Range) -> list[Figures]:

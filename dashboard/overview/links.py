@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from dashboard.emailsec.enums import SHORT_DISPOSITIONS, SubmitterType
+from dashboard.emailsec.enums import SubmitterType
 from dashboard.overview.spans import Range
+from investigate.actions.words import DISPOSITIONS
 from investigate.campaigns.queries import address_of
 from investigate.search.criteria import Criteria
-from investigate.search.window import write_moment
 
-SEARCHABLE = frozenset(value.value for value in SHORT_DISPOSITIONS)
+_MOMENT = "%Y-%m-%dT%H:%M:%S"
 
 
-def search(range_: Range, **filters: Any) -> str:
-    """The search for the same thing in the same range."""
-    return f"{reverse('investigate:search')}?{Criteria(last=str(range_.span), **filters).query()}"
+def remembered(range_: Range, **filters: str) -> str:
+    """The same messages in our memory: what was counted, and no call is made for it."""
+    return _remembered(range_.start, range_.end, **filters)
 
 
 def of_disposition(range_: Range, disposition: str) -> str:
-    """A verdict that the search cannot ask for has no list of its own."""
-    return search(range_, disposition=(disposition,)) if disposition in SEARCHABLE else ""
+    """A verdict nobody knows yet cannot be asked for."""
+    return remembered(range_, disposition=disposition) if disposition in DISPOSITIONS else ""
 
 
 def of_step(range_: Range, start: dt.datetime) -> str:
     """What was found in one hour or day."""
-    end = min(start + range_.span.step, range_.end)
-    return f"{reverse('investigate:search')}?{urlencode({'start': write_moment(start), 'end': write_moment(end)})}"
+    return _remembered(start, min(start + range_.span.step, range_.end))
+
+
+def search(range_: Range, words: str) -> str:
+    """The account's mail with these words: what the memory cannot be searched for."""
+    return f"{reverse('investigate:search')}?{Criteria(q=words, last=str(range_.span)).query()}"
+
+
+def _remembered(start: dt.datetime, end: dt.datetime, **filters: str) -> str:
+    last = end - dt.timedelta(seconds=1)  # the range there has its end in it
+    query = {**filters, "start": start.strftime(_MOMENT), "end": last.strftime(_MOMENT)}
+    return f"{reverse('investigate:memory')}?{urlencode(query)}"
 
 
 def campaigns() -> str:

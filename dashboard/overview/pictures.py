@@ -85,6 +85,7 @@ class Pictures:
     clean: int
     remembers_all: bool
     since: dt.datetime | None
+    is_filling: bool
     volume: Columns
     people: list[Bar]
     senders: list[Bar]
@@ -126,21 +127,22 @@ def pictures(figures: Figures, span: Span) -> Pictures:
         clean=figures["clean"],
         remembers_all=figures["remembers_all"],
         since=dt.datetime.fromisoformat(since) if since else None,
+        is_filling=figures["is_filling"],
         volume=_volume(figures["volume"], range_),
         people=bars(
             [
                 Row(
                     one["address"], _worst(one["worst"], one["threats"]),
-                    links.search(range_, recipient=(one["address"],)), _of_these(one["worst"]),
+                    links.remembered(range_, recipient=one["address"]), _of_these(one["worst"]),
                 )
                 for one in figures["people"]
             ]
         ),
-        senders=_most(figures["senders"], range_),
-        domains=_most(figures["domains"], range_),
+        senders=_most(figures["senders"], range_, "sender"),
+        domains=_most(figures["domains"], range_, "domain"),
         reasons=bars(
             [
-                Row(one["name"], [Share(fills.PLAIN, one["number"])], links.search(range_, q=one["name"]))
+                Row(one["name"], [Share(fills.PLAIN, one["number"])], links.search(range_, one["name"]))
                 for one in figures["reasons"]
             ]
         ),
@@ -230,11 +232,11 @@ def _titled(chart: Columns, preposition: str) -> Columns:
     return replace(chart, title=f"{number:,} detection{'s' if number > 1 else ''}, {most}")
 
 
-def _most(found: Sequence[Figures], range_: Range) -> list[Bar]:
+def _most(found: Sequence[Figures], range_: Range, filter_: str) -> list[Bar]:
     return bars(
         [
             Row(
-                one["name"], _worst(one["worst"], one["number"]), links.search(range_, sender=(one["name"],)),
+                one["name"], _worst(one["worst"], one["number"]), links.remembered(range_, **{filter_: one["name"]}),
                 _of_these(one["worst"]),
             )
             for one in found
