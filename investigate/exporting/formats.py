@@ -166,7 +166,10 @@ def _uuid(*parts: str) -> uuid.UUID:
 
 
 def write_misp(bundle: Bundle) -> bytes:
-    """An event for MISP's import: attributes, and an object for each file. Not published, for one's own team alone."""
+    """An event for MISP's import, with ids of its own: MISP takes an attribute's id once, in one event.
+
+    It holds attributes, and an object for each file; it is not published, and for one's own organisation alone.
+    """
     from pymisp import MISPEvent
 
     event = MISPEvent()
@@ -182,12 +185,11 @@ def write_misp(bundle: Bundle) -> bytes:
     for one in bundle.indicators:
         if one.kind not in (Kind.SHA256, Kind.MD5):
             for kind in misp_types(one):
-                event.add_attribute(kind, one.value, **_misp_facts(one, bundle, kind))
+                event.add_attribute(kind, one.value, **_misp_facts(one, bundle))
     for name, hashes in _by_file(bundle.indicators).items():
         file = event.add_object(name="file", comment="attachment")
-        file.uuid = str(_uuid("file", *(one.value for one in hashes)))
         for one in hashes:
-            file.add_attribute(one.kind.value, value=one.value, **_misp_facts(one, bundle, one.kind.value))
+            file.add_attribute(one.kind.value, value=one.value, **_misp_facts(one, bundle))
         if name.strip():
             file.add_attribute("filename", value=name, to_ids=False)
     return json.dumps({"Event": json.loads(event.to_json())}, indent=1).encode("ascii") + b"\n"
@@ -210,10 +212,9 @@ def misp_types(one: Indicator) -> list[str]:
     return [one.kind.value]
 
 
-def _misp_facts(one: Indicator, bundle: Bundle, kind: str) -> dict[str, Any]:
+def _misp_facts(one: Indicator, bundle: Bundle) -> dict[str, Any]:
     is_shared = bool(one.why_not)  # ticked although others use it too: worth telling, nothing to block by
     facts: dict[str, Any] = {
-        "uuid": str(_uuid("attribute", kind, one.value)),
         "to_ids": bundle.is_malicious and not is_shared,
         "comment": one.said,
     }

@@ -170,17 +170,19 @@ def settled(
             one = replace(known, roles=roles, seen_at=min(moments, default=None))
         once[one.kind, one.value] = one
     order = list(Kind)
-    judged = (replace(one, why_not=_why_not(one, ours, mailboxes)) for one in once.values())
+    encoded = tuple(b64encode(address.encode()).rstrip(b"=").decode()[:-1] for address in mailboxes)
+    judged = (replace(one, why_not=_why_not(one, ours, mailboxes, encoded)) for one in once.values())
     return sorted(judged, key=lambda one: order.index(one.kind))
 
 
-def _why_not(one: Indicator, own: set[str], recipients: set[str]) -> str:
+def _why_not(one: Indicator, own: set[str], recipients: set[str], encoded: Sequence[str]) -> str:
+    """`encoded` are the recipients in base64, as links that are made for one of them hold them."""
     match one.kind:
         case Kind.SENDER:
             local, domain = split_address(one.value)
             if one.value.casefold() in recipients:
                 return RECIPIENT
-            return OWN if _is_below(domain, own) else NAMES_OURS if _names(local, own, recipients) else ""
+            return OWN if _is_below(domain, own) else NAMES_OURS if _names(local, own) else ""
         case Kind.DOMAIN:
             if _is_below(one.value, own):
                 return OWN
@@ -188,20 +190,20 @@ def _why_not(one: Indicator, own: set[str], recipients: set[str]) -> str:
         case Kind.URL:
             host = host_of(one.value)
             around = one.value.replace(host, "", 1)  # a host that imitates ours is what should be shared
-            return OWN if _is_below(host, own) else NAMES_OURS if _names(around, own, recipients) else ""
+            if _is_below(host, own):
+                return OWN
+            return NAMES_OURS if _names(around, own) or any(text in around for text in encoded) else ""
         case Kind.SHA256 | Kind.MD5:
-            return NAMES_OURS if _names(one.said, own, recipients) else ""
+            return NAMES_OURS if _names(one.said, own) else ""
         case Kind.FINGERPRINT:
             return CLOUDFLARE
     return one.why_not
 
 
-def _names(text: str, own: set[str], recipients: set[str]) -> bool:
-    """Whether it tells one of ours: a link made for one recipient, the address of a bounce, also in base64."""
+def _names(text: str, own: set[str]) -> bool:
+    """Whether it tells one of ours: a link made for one recipient, the address that takes back a bounce."""
     plain = unquote(text).casefold()
-    if any(domain in plain for domain in own):
-        return True
-    return any(b64encode(address.encode()).rstrip(b"=").decode()[:-1] in text for address in recipients)
+    return any(domain in plain for domain in own)
 
 
 def _is_below(host: str, domains: set[str]) -> bool:
