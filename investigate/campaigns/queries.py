@@ -17,11 +17,14 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Tex
 from django.db.models.functions import Cast
 from django.db.models.lookups import Contains
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.enums import DeliveryStatus, MailboxDestination
+from dashboard.emailsec.types import Message
 from investigate.memory.queries import copies_for, seen_by
-from investigate.memory.shapes import COLUMN
+from investigate.memory.remembering import unwritten
+from investigate.memory.shapes import COLUMN, key_of
 from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, SeenMessage
 
 PER_PAGE = 50
@@ -146,6 +149,26 @@ def sizes_of(member: Member, keys: Sequence[tuple[CampaignBy, str]]) -> dict[tup
             rows = seen_by(member).filter(**{f"{column}__in": wanted}).order_by().values_list(column)
             sizes |= {(by, key): number for key, number in rows.annotate(messages=Count("pk"))}
     return sizes
+
+
+@dataclass(frozen=True)
+class Known:
+    """The campaign a message belongs to, as far as the memory knows."""
+
+    kind: str  # what makes it one
+    count: int
+    url: str
+
+
+def known_of(member: Member, message: Message) -> Known | None:
+    """The campaign of a message by the surest likeness it shares with others; None where the memory knows none."""
+    seen = unwritten(message, message.scanned_at or timezone.now())
+    keys = [(by, key) for by in CampaignBy if (key := key_of(seen, by))]
+    sizes = sizes_of(member, keys)
+    for by, key in keys:
+        if (count := sizes.get((by, key), 0)) >= SMALLEST:
+            return Known(str(by.label), count, address_of(by, key))
+    return None
 
 
 def is_delivered() -> Q:

@@ -13,6 +13,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission, allowed
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.types import Attachment, Message
+from investigate.campaigns import queries as campaigns
 from investigate.desk.seen_before import seen_before
 from investigate.fixing import queries as fixing
 from investigate.message import campaign, eml, history, links, parts, privacy, trace
@@ -221,6 +222,7 @@ def siblings(visit: Visit) -> Context:
         "sender_terms": campaign.search_terms(message, campaign.By.SENDER),
         "subject_terms": campaign.search_terms(message, campaign.By.SUBJECT),
         "has_fingerprint": bool(message.edf_hash or message.htmltext_structure_hash),
+        "known": campaigns.known_of(visit.member, message),
     }
 
 

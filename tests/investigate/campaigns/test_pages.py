@@ -34,6 +34,7 @@ from investigate.models import (
     OwnVerdict,
     SeenSubmission,
 )
+from tests.conftest import HTMX
 
 LIST = "/investigate/campaigns/"
 ONE = address_of(CampaignBy.FINGERPRINT, "edf-1")
@@ -275,3 +276,12 @@ def test_a_rule_of_a_campaign_elsewhere_is_not_there(analyst: Client, ben: Membe
             analyst.post(f"/investigate/campaigns/one/{path}", {"rule": rule.pk, "message": ["x"]}).status_code == 404
         )
     assert CampaignRule.objects.get().ended_at is None
+
+
+def test_a_message_leads_to_its_campaign(analyst: Client, alike: Any, soup: Any) -> None:
+    first, *_ = alike(3)
+
+    part = soup(analyst.get(f"/investigate/{first.id}/parts/campaign", headers=HTMX))
+
+    link = part.select_one(f'a[href="{ONE}"]')
+    assert link.get_text() == "This campaign: 3 messages"
