@@ -98,15 +98,13 @@ def take_in(
     *,
     seen_at: dt.datetime,
     queue_from: dt.datetime | None = None,
-    is_known: bool = False,
 ) -> list[str]:
-    """Put what is wanted onto the desk, and all into the memory unless it is there; ids of what is new on the desk."""
+    """Put what is wanted onto the desk, and all into the memory; ids of what is new on the desk."""
     usable = [message for message in messages if is_id(message.id)]
     wanted = [message for message in usable if _is_wanted(message, queue_from)]
     new: list[str] = []
     each_at_least(lambda some: new.extend(ensure_many(some, CaseSource.DETECTION)), wanted, "id")
-    if not is_known:
-        each_at_least(lambda some: remember(some, seen_at=seen_at), usable, "id")
+    each_at_least(lambda some: remember(some, seen_at=seen_at), usable, "id")
     return new
 
 
@@ -156,8 +154,8 @@ def take_from_searches(mark: QueueMark) -> tuple[list[str], bool]:
     while found := [stretch for stretch in waiting if stretch.low <= until < stretch.high]:
         farthest = max(found, key=lambda stretch: (stretch.high, -stretch.low.timestamp()))
         for run in farthest.runs:
-            is_known = not note_remembered(run)
-            new += take_in(messages_of(run), seen_at=run.started_at, is_known=is_known)
+            new += take_in(messages_of(run), seen_at=run.started_at)  # again, if it is in the memory: nothing is missed
+            note_remembered(run)
         if farthest.low <= mark.read_until - OVERLAP:
             mark.read_until = farthest.high
         until = farthest.high
