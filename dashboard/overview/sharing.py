@@ -39,9 +39,8 @@ class Shared:
     made_at: dt.datetime | None
     explanation: str = ""  # why there are no newer ones
 
-    @property
-    def is_fresh(self) -> bool:
-        return self.made_at is not None and timezone.now() - self.made_at < FRESH
+    def is_younger_than(self, age: dt.timedelta) -> bool:
+        return self.made_at is not None and timezone.now() - self.made_at < age
 
 
 def key_for(what: str, scope: Scope = WHOLE) -> str:

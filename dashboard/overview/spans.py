@@ -33,6 +33,15 @@ class Span(StrEnum):
     def steps(self) -> int:
         return {Span.DAY: 24, Span.WEEK: 7, Span.MONTH: 30}[self]
 
+    @property
+    def fresh(self) -> dt.timedelta:
+        """How long its figures stay: a month's change little in a minute, and take seconds where mail is plenty."""
+        return dt.timedelta(minutes=5 if self is Span.MONTH else 1)
+
+    @property
+    def fresh_seconds(self) -> int:
+        return int(self.fresh.total_seconds())
+
     def at(self, now: dt.datetime) -> Range:
         """The range that ends now: the step that runs, and as many whole ones before it as make it full."""
         now = now.astimezone(dt.UTC)

@@ -50,7 +50,7 @@ def figures_now(request: HttpRequest) -> HttpResponse:
 
 
 def _counted(member: Member, span: Span) -> Shared:
-    return sharing.counted(_key(member, span), lambda: figures.count(member, span.at(timezone.now())))
+    return sharing.counted(_key(member, span), lambda: figures.count(member, span.at(timezone.now())), fresh=span.fresh)
 
 
 def _key(member: Member, span: Span) -> str:
@@ -63,6 +63,7 @@ def _shown(member: Member, span: Span, found: Shared) -> dict[str, Any]:
         "span": span,
         "spans": list(Span),
         "found": found,
+        "is_fresh": found.is_younger_than(span.fresh),
         "shown": pictures(found.figures, span) if found.figures else None,
         "pending": needs.pending(member),
         "shows_load": member.may(Permission.CASE_WORK) or member.may(Permission.AUDIT_READ),

@@ -122,7 +122,7 @@ def test_figures_that_come_anew_close_no_table_and_take_no_link_from_under_the_f
     page = open_overview()
     page.locator("#volume-table summary").click()
     page.evaluate("() => document.activeElement.blur()")
-    Snapshot.objects.update(made_at=timezone.now() - dt.timedelta(minutes=3))
+    Snapshot.objects.update(made_at=timezone.now() - dt.timedelta(minutes=9))
 
     with page.expect_response("**/overview/figures**"):
         page.evaluate(RENEW)

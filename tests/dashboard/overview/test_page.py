@@ -29,7 +29,7 @@ from tests.conftest import HTMX
 
 Soup = Callable[[HttpResponse], BeautifulSoup]
 THREATS = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
-FIGURES = "/overview/figures?range=30d"
+FIGURES = "/overview/figures?range=7d"
 
 
 def within(messages: list[Message], span: Span) -> list[Message]:
@@ -161,7 +161,7 @@ def test_looking_calls_nobody_and_counts_once_a_minute_for_everybody(
     made_at = Snapshot.objects.get().made_at
 
     for client in (analyst, responder) * 3:
-        client.get("/?range=30d")
+        client.get("/?range=7d")
         client.get(FIGURES, headers=HTMX)
         client.get("/overview/needs", headers=HTMX)
 
@@ -175,11 +175,11 @@ def test_looking_calls_nobody_and_counts_once_a_minute_for_everybody(
 def test_while_somebody_counts_the_others_get_the_older_figures(
     analyst: Client, soup: Soup, detections: list[Message]
 ) -> None:
-    figures(analyst, soup)
+    figures(analyst, soup, "7d")
     old = timezone.now() - dt.timedelta(minutes=5)
     Snapshot.objects.update(made_at=old, claimed_at=timezone.now())
 
-    page = figures(analyst, soup)
+    page = figures(analyst, soup, "7d")
 
     assert "5 min" in page.select_one(".age").text
     assert page.select_one("#volume") is not None
@@ -187,11 +187,11 @@ def test_while_somebody_counts_the_others_get_the_older_figures(
 
 
 def test_a_count_that_never_ended_is_taken_over(analyst: Client, soup: Soup, detections: list[Message]) -> None:
-    figures(analyst, soup)
+    figures(analyst, soup, "7d")
     old = timezone.now() - dt.timedelta(minutes=5)
     Snapshot.objects.update(made_at=old, claimed_at=old)
 
-    assert figures(analyst, soup).select_one("#figures")["hx-trigger"] == "every 60s"
+    assert figures(analyst, soup, "7d").select_one("#figures")["hx-trigger"] == "every 60s"
 
 
 def test_the_same_number_of_queries_whatever_is_remembered(
@@ -210,6 +210,17 @@ def test_the_same_number_of_queries_whatever_is_remembered(
 
     assert cost() <= many
     assert many <= 40
+
+
+def test_a_months_figures_stay_five_minutes(analyst: Client, soup: Soup, detections: list[Message]) -> None:
+    figures(analyst, soup, "30d")
+    two_minutes_ago = timezone.now() - dt.timedelta(minutes=2)
+    Snapshot.objects.update(made_at=two_minutes_ago)
+
+    page = figures(analyst, soup, "30d")
+
+    assert Snapshot.objects.get().made_at == two_minutes_ago
+    assert page.select_one("#figures")["hx-trigger"] == "every 300s"
 
 
 def test_an_empty_memory_says_so_and_draws_nothing(analyst: Client, soup: Soup, emailsec: Any) -> None:
