@@ -19,10 +19,26 @@ from investigate.models import SeenCopy, SeenMessage
 
 AT_ONCE = 200  # rows a statement writes
 _FACTS = (
-    "postfix_id", "alert_id", "message_id", "subject", "sender", "sender_name", "sender_domain", "recipients",
-    "domains", "disposition", "is_quarantined", "delivery_status", "reasons", "categories", "edf_hash",
-    "structure_hash", "shape", "scanned_at", "seen_at",
-)  # fmt: skip
+    "postfix_id",
+    "alert_id",
+    "message_id",
+    "subject",
+    "sender",
+    "sender_name",
+    "sender_domain",
+    "recipients",
+    "domains",
+    "disposition",
+    "is_quarantined",
+    "delivery_status",
+    "reasons",
+    "categories",
+    "edf_hash",
+    "structure_hash",
+    "shape",
+    "scanned_at",
+    "seen_at",
+)  # fmt: skip  `seen_at` is the last
 
 
 def remember(messages: Iterable[Message], *, seen_at: dt.datetime | None = None) -> int:
@@ -73,12 +89,14 @@ def unwritten(message: Message, moment: dt.datetime) -> SeenMessage:
 def _write(rows: list[SeenMessage], moment: dt.datetime) -> int:
     ours = SeenMessage.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
     with transaction.atomic():
-        known = dict(
-            ours.filter(investigate_id__in=[row.investigate_id for row in rows]).values_list(
-                "investigate_id", "seen_at"
-            )
-        )
-        news = [row for row in rows if row.investigate_id not in known or known[row.investigate_id] <= moment]
+        # Locked in the same order as they are written, so that two writers never hold what the other waits for.
+        locked = ours.select_for_update().order_by("investigate_id")
+        names = [row.investigate_id for row in rows]
+        known = {seen.investigate_id: seen for seen in locked.filter(investigate_id__in=names)}
+        current = [row for row in rows if _is_later(row, known.get(row.investigate_id))]
+        news = [row for row in current if not _says_the_same(row, known.get(row.investigate_id))]
+        same = [known[row.investigate_id].pk for row in current if _says_the_same(row, known.get(row.investigate_id))]
+        ours.filter(pk__in=same).update(seen_at=moment)  # most of what lists show again: cheap
         SeenMessage.objects.bulk_create(
             news,
             update_conflicts=True,
@@ -96,6 +114,14 @@ def _write(rows: list[SeenMessage], moment: dt.datetime) -> int:
             batch_size=AT_ONCE,
         )
     return len(rows) - len(known)
+
+
+def _is_later(row: SeenMessage, known: SeenMessage | None) -> bool:
+    return known is None or known.seen_at <= row.seen_at
+
+
+def _says_the_same(row: SeenMessage, known: SeenMessage | None) -> bool:
+    return known is not None and all(getattr(row, name) == getattr(known, name) for name in _FACTS[:-1])
 
 
 def _copies(row: SeenMessage, pk: int) -> list[SeenCopy]:
