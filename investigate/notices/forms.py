@@ -27,7 +27,7 @@ _HOURS = [(hour, f"{hour:02}:00 UTC") for hour in range(24)]
 
 
 class ViewField(forms.ModelChoiceField):
-    def label_from_instance(self, obj: SavedView) -> str:  # type: ignore[override]
+    def label_from_instance(self, obj: SavedView) -> str:
         return visible(obj.name, limit=80)
 
 
