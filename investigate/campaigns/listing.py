@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -23,7 +23,7 @@ from investigate.campaigns.following import all_rules
 from investigate.campaigns.queries import Group, Narrowing
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
-from investigate.memory.queries import all_seen, seen_by
+from investigate.memory.queries import all_seen
 from investigate.memory.shapes import COLUMN
 from investigate.message.wording import verdict_word
 from investigate.models import (
@@ -33,7 +33,6 @@ from investigate.models import (
     CampaignMember,
     CampaignRule,
     MemberState,
-    SeenMessage,
 )
 from investigate.search.window import Window, length_of, read_moment, say_range, words_for
 
@@ -170,9 +169,7 @@ def _rows(member: Member, by: CampaignBy, groups: Sequence[Group], window: Windo
     keys = [group.key for group in groups]
     if not keys:
         return []
-    column = COLUMN[by]
-    alike = seen_by(member).filter(scanned_at__gte=window.start, scanned_at__lt=window.end, **{f"{column}__in": keys})
-    decided = decisions_of(member, by, alike)
+    decided = decisions_of(member, by, keys, window.start)
     rules = {rule.key: rule for rule in all_rules().filter(by=by, key__in=keys, ended_at=None)}
     waiting = waiting_of(member, by, keys)
     rows = []
@@ -208,24 +205,24 @@ def waiting_of(member: Member, by: CampaignBy, keys: Sequence[str]) -> dict[str,
     return dict(waiting.values_list("rule__key").annotate(number=Count("pk")))
 
 
-def decisions_of(member: Member, by: CampaignBy, rows: QuerySet[SeenMessage]) -> dict[str, list[str]]:
-    """What the team did with these messages and what it says of them, by the campaign's key; two queries."""
-    names, column = rows.order_by().values("investigate_id"), COLUMN[by]
-    key = Subquery(all_seen().filter(investigate_id=OuterRef("investigate_id")).values(column)[:1])
+def decisions_of(member: Member, by: CampaignBy, keys: Sequence[str], since: dt.datetime) -> dict[str, list[str]]:
+    """What the team did since then with messages of these campaigns and what it says of them; two queries."""
+    seen = all_seen().filter(investigate_id=OuterRef("investigate_id"))
+    alike = Subquery(seen.values(COLUMN[by])[:1])
     found: dict[str, list[str]] = defaultdict(list)
     acted = ActionItem.objects.filter(
-        member.scope.q("domains"), investigate_id__in=names, state__in=_ACTED, action__isnull=False
+        member.scope.q("domains"), state__in=_ACTED, action__isnull=False, action__created_at__gte=since
     )
-    done = acted.annotate(alike=key).values_list("alike", "action__kind", "action__destination")
-    for name, kind, destination, number in done.annotate(number=Count("investigate_id", distinct=True)).order_by(
-        "-number"
-    ):
-        found[name].append(f"{number:,} {action_words.past(kind, destination)}")
-    judged = cases_of(member).filter(investigate_id__in=names).exclude(verdict="")
-    for name, verdict, number in (
-        judged.annotate(alike=key).values_list("alike", "verdict").annotate(number=Count("pk")).order_by("-number")
-    ):
-        found[name].append(f"{number:,} {desk_words.verdict(verdict)}")
+    done = (
+        acted.annotate(alike=alike).filter(alike__in=keys).values_list("alike", "action__kind", "action__destination")
+    )
+    times = done.annotate(number=Count("investigate_id", distinct=True)).order_by("-number")
+    for key, kind, destination, number in times:
+        found[key].append(f"{number:,} {action_words.past(kind, destination)}")
+    judged = cases_of(member).filter(verdict_at__gte=since).exclude(verdict="").annotate(alike=alike)
+    said = judged.filter(alike__in=keys).values_list("alike", "verdict").annotate(number=Count("pk"))
+    for key, verdict, number in said.order_by("-number"):
+        found[key].append(f"{number:,} {desk_words.verdict(verdict)}")
     return dict(found)
 
 

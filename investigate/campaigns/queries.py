@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -104,9 +104,10 @@ def page(
 ) -> Page:
     """Groups of the range, from the one at `offset` on."""
     column = COLUMN[by]
-    within = seen_by(member).filter(scanned_at__gte=start, scanned_at__lt=end, **{f"{column}__gt": ""})
+    meant: dict[str, Any] = {"scanned_at__gte": start, "scanned_at__lt": end}
     if narrowing.sender_domain:
-        within = within.filter(sender_domain=narrowing.sender_domain)
+        meant["sender_domain"] = narrowing.sender_domain
+    within = seen_by(member).filter(**meant, **{f"{column}__gt": ""})
     grouped = _grouped(within, column).filter(messages__gte=SMALLEST)
     if narrowing.disposition:
         judged = Count("pk", filter=Q(disposition=narrowing.disposition))
@@ -115,8 +116,7 @@ def page(
         grouped = grouped.annotate(delivered=Count("pk", filter=is_delivered())).filter(delivered__gt=0)
     order = ("-last_at", "-messages") if narrowing.newest_first else ("-messages", "-last_at")
     found = list(grouped.order_by(*order, column)[offset : offset + limit + 1])
-    shown = within.filter(**{f"{column}__in": [row[column] for row in found[:limit]]})
-    return Page(_described(member, by, found[:limit], shown), has_more=len(found) > limit)
+    return Page(_described(member, by, found[:limit], meant), has_more=len(found) > limit)
 
 
 def members_of(member: Member, by: CampaignBy, key: str) -> QuerySet[SeenMessage]:
@@ -129,7 +129,7 @@ def members_of(member: Member, by: CampaignBy, key: str) -> QuerySet[SeenMessage
 def group_of(member: Member, by: CampaignBy, key: str) -> Group | None:
     """One campaign in all that is remembered of it, also where it has a single message; None where there is none."""
     column, every = COLUMN[by], members_of(member, by, key).order_by()
-    return next(iter(_described(member, by, list(_grouped(every, column)), every)), None)
+    return next(iter(_described(member, by, list(_grouped(every, column)), {})), None)
 
 
 def _grouped(rows: QuerySet[SeenMessage], column: str) -> QuerySet[SeenMessage, dict[str, Any]]:
@@ -171,8 +171,11 @@ def known_of(member: Member, message: Message) -> Known | None:
     return None
 
 
-def is_delivered() -> Q:
-    """Messages of which a copy lies where it was delivered: by what the API said last, and by what we did ourselves."""
+def is_delivered(path: str = "") -> Q:
+    """Messages of which a copy lies where it was delivered: by what the API said last, and by what we did ourselves.
+
+    `path` leads to the message from what is asked for.
+    """
     ours = ActionItem.objects.filter(state__in=(ActionState.DONE, ActionState.PARTLY_DONE), action__isnull=False)
     back = ours.filter(
         action__kind=ActionKind.MOVE,
@@ -186,36 +189,43 @@ def is_delivered() -> Q:
         Q(action__kind=ActionKind.RELEASE)
         | Q(action__kind=ActionKind.MOVE, action__destination=MailboxDestination.INBOX)
     )
-    statuses = Cast("delivery_status", TextField())
+    statuses = Cast(f"{path}delivery_status", TextField())
     told = Q(Contains(statuses, Value(f'"{DeliveryStatus.DELIVERED}"')))
     not_moved = Q(Contains(statuses, Value(f'"{DeliveryStatus.MOVE_FAILED}"')))
-    by_us = Q(investigate_id__in=let_through.values("investigate_id"))
-    return (told | not_moved | by_us) & ~Q(investigate_id__in=away.values("investigate_id"))
+    name = f"{path}investigate_id__in"
+    by_us = Q(**{name: let_through.values("investigate_id")})
+    return (told | not_moved | by_us) & ~Q(**{name: away.values("investigate_id")})
 
 
 def _described(
-    member: Member, by: CampaignBy, found: Sequence[dict[str, Any]], rows: QuerySet[SeenMessage]
+    member: Member, by: CampaignBy, found: Sequence[dict[str, Any]], meant: Mapping[str, Any]
 ) -> list[Group]:
-    """The groups with all that is told of them, in their order; `rows` are their messages."""
+    """The groups with all that is told of them, in their order; `meant` narrows their messages."""
     if not found:
         return []
     column = COLUMN[by]
-    newest = rows.filter(pk__in=[row["newest"] for row in found])
+    meant = {**meant, f"{column}__in": [row[column] for row in found]}
+    rows = seen_by(member).filter(**meant)
+    newest = seen_by(member).filter(pk__in=[row["newest"] for row in found])
     titles = {getattr(seen, column): seen for seen in newest.only(column, "subject", "investigate_id")}
     verdicts = _counted(rows.values_list(column, "disposition"))
     domains = _counted(rows.values_list(column, "sender_domain"))
-    copies = copies_for(member).filter(message__in=rows.values("pk")).order_by().values_list(f"message__{column}")
-    counted = {
-        key: (number, people)
-        for key, number, people in copies.annotate(number=Count("pk"), people=Count("address", distinct=True))
-    }
-    left = copies.filter(message__in=rows.filter(is_delivered()).values("pk"))
-    delivered = dict(left.annotate(number=Count("pk")))
+    copies = copies_for(member).filter(**{f"message__{name}": value for name, value in meant.items()})
+    numbers = (
+        copies.order_by()
+        .values_list(f"message__{column}")
+        .annotate(
+            number=Count("pk"),
+            people=Count("address", distinct=True),
+            delivered=Count("pk", filter=is_delivered("message__")),
+        )
+    )
+    counted = {key: told for key, *told in numbers}
     groups = []
     for row in found:
         key = row[column]
         senders = [domain for domain in domains[key] if domain]
-        number, people = counted.get(key, (0, 0))
+        copies_there, people, left = counted.get(key, (0, 0, 0))
         groups.append(
             Group(
                 by=by,
@@ -224,12 +234,12 @@ def _described(
                 sender_domains=tuple(senders[:MOST_NAMED]),
                 other_domains=max(0, len(senders) - MOST_NAMED),
                 count=row["messages"],
-                copies=number,
+                copies=copies_there,
                 people=people,
                 first_at=row["first_at"],
                 last_at=row["last_at"],
                 dispositions=verdicts[key],
-                still_delivered=delivered.get(key, 0),
+                still_delivered=left,
                 url=address_of(by, key),
                 newest_id=titles[key].investigate_id if key in titles else "",
             )

@@ -131,7 +131,7 @@ def test_a_page_of_groups_costs_the_same_however_many_there_are(
     for number in range(12):
         came(2, edf=f"edf-{number}")
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         page = queries.page(ana, **_window(), by=FINGERPRINT, limit=10)
 
     assert (len(page.groups), page.has_more) == (10, True)
