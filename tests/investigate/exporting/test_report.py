@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from dashboard.web.text import defang
 from investigate.desk import cases, notes
 from investigate.memory.remembering import remember
 from investigate.models import Action, ActionItem, ActionKind, ActionState, Evidence, Receipt, SeenSubmission
+from tests.investigate.message.corpus import hostile_strings, needs_strings
 
 Soup = Callable[..., BeautifulSoup]
 
@@ -205,3 +207,52 @@ def test_a_message_that_cannot_be_read_gives_no_half_report(analyst: Client, thr
 
     assert analyst.get(reverse("investigate:report", args=[threat.id])).status_code == 503
     emailsec.faults.clear()
+
+
+LIVE = "script, img, svg, math, object, embed, style, link, meta, base, marquee, video, audio, iframe, template"
+
+
+@needs_strings
+def test_hostile_texts_stay_texts_on_paper_and_among_indicators(
+    analyst: Client, threat: Any, emailsec: Simulator, soup: Soup
+) -> None:
+    """One message that holds every hostile string in its fields, as links, as names of files and in its findings."""
+    strings = [value.encode("utf-8", "replace").decode() for value in hostile_strings()]
+    spoken = "\n".join(strings)[:20_000]
+    message = {
+        **dict.fromkeys(("subject", "from", "from_name", "replyto", "envelope_from", "message_id"), spoken),
+        **dict.fromkeys(("to", "client_recipients", "delivery_status"), strings[:50]),
+        **dict.fromkeys(("detection_reasons", "threat_categories"), strings),
+        "id": threat.id,
+        "final_disposition": "MALICIOUS",
+        "scanned_at": "2026-11-20T08:00:00Z",
+        "edf_hash": "hostile",
+    }
+    detections = {
+        "links": [{"href": f"https://pay.example/{value}", "text": value} for value in strings],
+        "attachments": [
+            {"filename": value, "sha256": f"{number:064x}", "md5": value} for number, value in enumerate(strings)
+        ],
+        "findings": [{"name": value, "reason": value, "value": value, "detail": value} for value in strings],
+        "sender_info": {"ip": strings[0], "as_name": strings[1], "geo": strings[2], "as_number": 1},
+    }
+    for operation, result in (("message", message), ("detections", detections)):
+        body = json.dumps({"success": True, "errors": [], "messages": [], "result": result})
+        emailsec.faults.next(operation, times=None, body=body, content_type="application/json")
+    remember([get_client().message(threat.id)])
+
+    for address in (
+        reverse("investigate:report", args=[threat.id]),
+        reverse("investigate:indicators", args=[threat.id]),
+        f"{reverse('investigate:campaign_report')}?by=edf&key=hostile",
+        f"{reverse('investigate:campaign_indicators')}?by=edf&key=hostile",
+    ):
+        response = analyst.get(address)
+        assert response.status_code == 200, address
+        page = soup(response).select_one("main")
+        assert page.select(LIVE) == []
+        for element in page.find_all():
+            assert not [name for name in element.attrs if name.startswith("on") or name == "style"], element.name
+            assert element.get("href", "/").startswith(("/", "?", "#")), element
+        assert "\u202e" not in response.text
+        assert "\x00" not in response.text
