@@ -201,7 +201,7 @@ def _named(range_: Range, start: dt.datetime, place: int) -> tuple[str, str, boo
             short = f"{start:%H}:00" if start.hour % HOURS_NAMED == 0 else ""
             return f"{start:%a} {start.day} {start:%b} {start:%H}:00", short, start.hour % HOURS_KEPT != 0
         case Span.WEEK:
-            return f"{start:%a} {start.day} {start:%b}", f"{start:%a} {start.day}", False
+            return f"{start:%a} {start.day} {start:%b}", f"{start:%a} {start.day}", place % 2 != 0
         case Span.MONTH:
             left = range_.span.steps - 1 - place
             short = f"{start.day} {start:%b}" if left % DAYS_NAMED == 0 else ""

@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.utils import timezone
+from msgspec import structs
 from playwright.sync_api import Page, expect
 
 from dashboard.access.models import Member
@@ -55,6 +56,7 @@ def mail(ana: Member, simulator: Simulator) -> None:
     while not hasattr(page, "messages"):
         page = get_client().poll_search(page.location)
     remember(page.messages)
+    remember(structs.replace(one, scanned_at=now - dt.timedelta(minutes=5)) for one in page.messages[:3])
     for number, message in enumerate(page.messages[:12]):
         cases.ensure(message, CaseSource.DETECTION)
         if number % 3:
@@ -150,6 +152,23 @@ def test_the_four_answers_are_reached_by_keyboard_and_lead_on(open_overview: Ope
     expect(page.get_by_label("Recipient")).to_have_value(name)
 
 
+@pytest.mark.parametrize("span", ["24h", "7d", "30d"])
+def test_the_words_of_the_axis_stand_apart_on_a_phone(
+    mail: None, live_server: Any, open_page: OpenPage, span: str
+) -> None:
+    page = open_page(live.desk(live_server), reduced_motion="reduce", width=360, height=844)
+    page.goto(f"/?range={span}")
+    expect(page.locator("#volume svg.columns")).to_be_visible()
+
+    ticks = page.evaluate(
+        """() => [...document.querySelectorAll('#volume .tick')].filter(one => one.checkVisibility())
+            .map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"""
+    )
+
+    assert len(ticks) >= 3
+    assert all(before[1] + 4 <= after[0] for before, after in pairwise(ticks)), "words of the axis overlap"
+
+
 @pytest.mark.parametrize("width", [390, 320])
 def test_on_a_phone_nothing_is_cut_and_words_stay_readable(open_overview: OpenPage, width: int) -> None:
     page = open_overview(width=width, height=844)
@@ -159,11 +178,12 @@ def test_on_a_phone_nothing_is_cut_and_words_stay_readable(open_overview: OpenPa
         "() => [...document.querySelectorAll('svg text')].map(one => parseFloat(getComputedStyle(one).fontSize))"
     )
     assert min(sizes) >= 12
-    ticks = page.evaluate(
-        """() => [...document.querySelectorAll('#volume .tick')].filter(one => one.checkVisibility())
-            .map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"""
+    scales = page.evaluate(
+        "() => [...document.querySelectorAll('.bars')].map(one => new Set("
+        "[...one.querySelectorAll('svg')].map(bar => Math.round(bar.getBoundingClientRect().width))).size)"
     )
-    assert all(before[1] <= after[0] for before, after in pairwise(ticks)), "words of the axis overlap"
+    assert scales
+    assert set(scales) == {1}, "bars of one list are drawn to different scales"
     assert not page.evaluate(TARGETS)
 
 
