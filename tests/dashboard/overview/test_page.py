@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -24,7 +26,7 @@ from dashboard.emailsec.types import Message
 from dashboard.overview.models import Snapshot
 from dashboard.overview.spans import Span
 from investigate.memory.remembering import remember
-from investigate.models import Case, CaseSource, CaseState, SeenMessage
+from investigate.models import Action, ActionItem, Approval, Case, CaseSource, CaseState, SeenMessage
 from tests.conftest import HTMX
 
 Soup = Callable[[HttpResponse], BeautifulSoup]
@@ -270,3 +272,53 @@ def test_every_figure_leads_to_a_page_that_opens(analyst: Client, soup: Soup, de
     assert len(links) > 20
     wrong = {link: analyst.get(link).status_code for link in one_of_each.values()}
     assert set(wrong.values()) == {200}, wrong
+
+
+def test_what_waits_for_a_second_person_is_told_in_words_to_whoever_may_know(
+    analyst: Client, responder: Client, soup: Soup, detections: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SECOND_PERSON", frozenset({"purge"}))
+    message = next(one for one in detections if not one.is_quarantined and one.delivery_status == ("delivered",))
+    form = {"kind": "move", "destination": "RecoverableItemsPurges", "confirmed": "1", "reason": "ticket 4711"}
+    analyst.post(reverse("investigate:act", args=[message.id]), {**form, "operation_key": uuid.uuid4().hex})
+    approval = Approval.objects.get()
+
+    answer = figures(responder, soup).select(".answers > div")[2]
+
+    assert answer.select_one("b").text == "1"
+    assert reverse("investigate:approval", args=[approval.pk]) in [link["href"] for link in answer.select("a")]
+    assert "Ana" in answer.text
+    needs = soup(responder.get("/overview/needs", headers=HTMX))
+    assert needs.select_one("#need-approvals b").text == "1"
+
+
+def test_rates_are_of_our_own_verdicts_and_releases(
+    analyst: Client, ana: Member, soup: Soup, detections: list[Message]
+) -> None:
+    now = timezone.now()
+    verdicts = ["false_positive", "true_positive", "true_positive", "true_positive", "simulation", "unsure"]
+    for number, verdict in enumerate(verdicts):
+        Case.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, key=f"k{number}", source=CaseSource.DETECTION, created_at=now,
+            changed_at=now, due_at=now, state=CaseState.DONE, done_at=now, done_by="Ana", verdict=verdict,
+            verdict_at=now - dt.timedelta(days=60 if number == 3 else 0),
+        )  # fmt: skip
+    for name, state, kind in (
+        ("one", "done", "release"), ("one", "done", "release"), ("two", "partly_done", "release"),
+        ("three", "failed", "release"), ("four", "done", "move"),
+    ):  # fmt: skip
+        action = Action.objects.create(
+            operation_key=uuid.uuid4().hex, fingerprint="f", actor=ana, actor_name="Ana", kind=kind, state=state,
+            created_at=now, due_at=now, finished_at=now,
+        )  # fmt: skip
+        ActionItem.objects.create(action=action, investigate_id=name, state=state)
+
+    page = figures(analyst, soup)
+
+    false_positives, released = page.select(".rates dd")
+    assert "33.3 %" in false_positives.text
+    assert false_positives.a.text == "1 of 3 judged"
+    assert released.a.text == "2 released"
+    load = page.select_one("section[aria-labelledby=h-load] tbody tr")
+    assert load.bdi.text == "Ana"
+    assert load.select_one("b").text == str(len(verdicts))
