@@ -367,8 +367,10 @@ def _places(request: HttpRequest, investigate_id: str) -> tuple[bool, bool]:
 
 def _receipt(request: HttpRequest, action: Action) -> dict[str, Any]:
     member = _member(request)
+    listed = queries.listed(action, member)
     return pieces_of(request, action) | {
-        "listed": queries.listed(action, member),
+        "listed": listed,
+        "offers_missed": listed.offers_missed and member.may(Permission.MESSAGE_RECLASSIFY),
         "action": action,
         "is_own": action.actor_id == member.pk,
         "form": ReasonForm(initial={"reason": action.reason}),

@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission
-from dashboard.access.scope import spaced
+from dashboard.access.scope import WHOLE, Scope, spaced
 from dashboard.access.sealing import seal
 from dashboard.audit.models import AuditEvent
 from dashboard.simulator import Simulator
@@ -51,6 +51,8 @@ from investigate.models import (
     ViewHit,
 )
 from investigate.notices import making
+from investigate.phishguard import reading
+from investigate.phishguard.criteria import Criteria
 from tests.conftest import HTMX
 from tests.scope.conftest import INSIDE, MARK, Desk, Mail, delivered, held, message, unknown_like
 from tests.test_invariants import ADDRESSES
@@ -309,6 +311,13 @@ def _submissions(records: dict[str, Any]) -> dict[str, str]:
     return {label: f"sub-{label}" for label in records}
 
 
+def _reports() -> dict[str, str]:
+    """Of PhishGuard's reports one about mail inside, one about mail elsewhere, by label."""
+    inside = Scope(frozenset({INSIDE}))
+    listed = reading.read(Criteria(), WHOLE).reports
+    return {"inside" if inside.sees(report.fields.to) else "foreign": report.id for report in listed}
+
+
 @pytest.fixture
 def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator) -> World:
     """Colleagues' work of every kind, in- and outside; each foreign thing beside an id that names nothing."""
@@ -348,6 +357,7 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
         "view_id": {**{label: one.pk for label, one in _views(records, ben).items()}, "unknown": 987_654},
         **_notices(records, ben, sam),
         "evidence_id": _remembered(records, ben) | {"unknown": 987_654},
+        "report_id": _reports() | {"unknown": "987654"},
         "submission_id": _submissions(records) | {"unknown": "sub-nothing"},
         "part": {name: name for name in TABS},
         "number": {"first": 1},
