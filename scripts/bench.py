@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -62,6 +63,8 @@ from dashboard.simulator import Simulator  # noqa: E402
 from dashboard.upstream.connection import build_client, use_client  # noqa: E402
 from investigate.models import SearchRun  # noqa: E402
 from scripts import instructions  # noqa: E402
+from scripts.bench_overview import overview  # noqa: E402
+from scripts.bench_views import views  # noqa: E402
 
 
 def say(text: str = "") -> None:
@@ -301,6 +304,13 @@ def settings_lists(browser: Browser) -> None:
     say("  target: the same at 10,000 entries as at 100\n")
 
 
+def collector() -> None:
+    """What reading the account's mail costs, in a process and on a database of its own: it compares all there is."""
+    say("the collector at 100,000 messages a day")
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "bench_collector.py")], check=True)
+    say()
+
+
 def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -316,6 +326,9 @@ def main() -> None:
         lambda: message_page(simulator, members[0]),
         lambda: viewers(simulator, members),
         lambda: settings_lists(members[0]),
+        lambda: overview(simulator, members, upstream=upstream, page_of=page_of, say=say),
+        lambda: views(simulator, members, upstream=upstream, page_of=page_of, say=say),
+        collector,
     ]
     try:
         for part in parts:
