@@ -29,6 +29,7 @@ from investigate.memory.queries import copies_for, seen_by
 from investigate.memory.shapes import COLUMN
 from investigate.message.wording import verdict_word
 from investigate.models import (
+    ActionItem,
     CampaignBy,
     CampaignMember,
     CampaignRule,
@@ -260,7 +261,17 @@ def _waiting(member: Member, rules: Sequence[CampaignRule]) -> list[Waiting]:
     return [Waiting(one, seen.get(one.investigate_id)) for one in found]
 
 
-def handled_of(rule: CampaignRule) -> tuple[int, int]:
-    """(messages something was done with, messages that were left or refused) of a rule."""
-    numbers = dict(rule.members.order_by().values_list("state").annotate(number=Count("pk")))
+def handled_of(member: Member, rule: CampaignRule) -> tuple[int, int]:
+    """(messages something was done with, messages that were left or refused) of a rule, as the member may know."""
+    rows = rule.members.filter(member.scope.q("domains")).order_by()
+    numbers = dict(rows.values_list("state").annotate(number=Count("pk")))
     return numbers.get(MemberState.SENT, 0), numbers.get(MemberState.LEFT, 0) + numbers.get(MemberState.REFUSED, 0)
+
+
+def last_decision(member: Member, by: CampaignBy, key: str) -> str:
+    """What was decided about messages of it last, as forms name it ("move:JunkEmail"); "" where nothing was."""
+    names = queries.members_of(member, by, key).order_by().values("investigate_id")
+    items = ActionItem.objects.filter(member.scope.q("domains"), investigate_id__in=names)
+    item = items.select_related("action", "job").defer("attachment").order_by("-pk").first()
+    made = item and (item.action or item.job)
+    return f"{made.kind}:{made.destination or made.expected_disposition}" if made else ""

@@ -220,7 +220,7 @@ def _page(
         else [],
         "form": form or _follow_form(member, by, key) if bar is not None and found.rule is None else None,
         "rule_command": words.command(found.rule) if found.rule else "",
-        "handled": showing.handled_of(found.rule) if found.rule else (0, 0),
+        "handled": showing.handled_of(member, found.rule) if found.rule else (0, 0),
         "may_end": found.rule is not None and bar is not None and following.may_end(member, found.rule),
         "waiting_of": _by_rule(found),
         "why_not_ask": asking.why_not(found.group),
@@ -238,7 +238,7 @@ def _follow_form(member: Member, by: CampaignBy, key: str) -> FollowForm:
         "mode": FollowMode.OFFER.value,
         "hours": USUAL_HOURS,
         "most": USUAL_MOST,
-        "what": "move:JunkEmail",
+        "what": showing.last_decision(member, by, key) or "move:JunkEmail",
     }
     return FollowForm(member, initial=initial)
 

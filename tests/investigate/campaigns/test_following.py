@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
+from dashboard.celery import app
 from dashboard.emailsec.types import Message
 from dashboard.upstream.connection import get_client
 from investigate.campaigns import following, words
@@ -298,3 +299,17 @@ def test_workers_that_race_handle_each_message_once(ben: Member, later: Any) -> 
     assert Action.objects.count() == 4, "the limit was overrun, or a message was handled twice"
     assert rule.handled == 4
     assert rule.members.count() == 6
+
+
+def test_the_task_of_the_sweep_takes_a_rule_further(ben: Member, later: Any) -> None:
+    rule = _rule(ben)
+    assert not following.is_due(rule)
+    later(1)
+    assert following.is_due(rule)
+
+    following.sweep()  # rings for it, and never fails where nobody hears
+    app.loader.import_default_modules()
+    app.tasks[following.FOLLOW_TASK](str(rule.pk))
+
+    assert _states(rule) == [(MemberState.SENT, True)]
+    assert not following.is_due(CampaignRule.objects.get())

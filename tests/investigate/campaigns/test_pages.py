@@ -17,6 +17,8 @@ from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.enums import DeliveryStatus, Disposition
 from dashboard.emailsec.types import Message
 from dashboard.upstream.connection import get_client
+from investigate.actions import services
+from investigate.actions.decision import Decision
 from investigate.campaigns import following
 from investigate.campaigns.queries import address_of
 from investigate.desk import cases
@@ -285,3 +287,11 @@ def test_a_message_leads_to_its_campaign(analyst: Client, alike: Any, soup: Any)
 
     link = part.select_one(f'a[href="{ONE}"]')
     assert link.get_text() == "This campaign: 3 messages"
+
+
+def test_later_copies_begin_with_what_was_decided_last(analyst: Client, ana: Member, alike: Any, soup: Any) -> None:
+    first, *_ = alike(2)
+    decision = Decision(kind=ActionKind.MOVE, investigate_ids=(first.id,), destination="DeletedItems")
+    services.act(actor=ana, decision=decision, operation_key=uuid.uuid4().hex, request=None)
+
+    assert soup(analyst.get(ONE)).select_one("#id_what option[selected]")["value"] == "move:DeletedItems"
