@@ -93,11 +93,13 @@ def of_message(request: HttpRequest, member: Member, opened: Opened, *, has_note
         "log_error": told["log_error"],
         "notes": list(reversed(bar.notes)) if has_notes else [],
         "evidence": _evidence(member, [message.id]),
-        **_indicators(source),
+        **_told(member, source, request),
     }
 
 
-def of_campaign(member: Member, by: CampaignBy, key: str, *, has_notes: bool) -> dict[str, Any] | None:
+def of_campaign(
+    request: HttpRequest, member: Member, by: CampaignBy, key: str, *, has_notes: bool
+) -> dict[str, Any] | None:
     """The context of a campaign's report; None where the member knows of no message of it."""
     group = group_of(member, by, key)
     source = sources.of_campaign(member, by, key)
@@ -120,8 +122,7 @@ def of_campaign(member: Member, by: CampaignBy, key: str, *, has_notes: bool) ->
         "events": list(reversed(events)),
         "notes": _notes(cases) if has_notes else [],
         "evidence": _evidence(member, names),
-        "source": source,
-        **_indicators(source),
+        **_told(member, source, request),
     }
 
 
@@ -218,7 +219,8 @@ def _notes(cases: Iterable[Case]) -> list[NoteView]:
     return sorted(found, key=lambda note: note.at)[:MOST_NOTES]
 
 
-def _indicators(source: sources.Source) -> dict[str, Any]:
-    """Those that would be shared; what is ours or everybody's is counted alone."""
+def _told(member: Member, source: sources.Source, request: HttpRequest) -> dict[str, Any]:
+    """The indicators that would be shared; what is ours or everybody's is counted alone."""
+    sources.looked_at(member, source, request)
     kept: list[Indicator] = [one for one in source.shown if not one.why_not]
     return {"indicators": kept, "not_shared": len(source.found) - len(kept), "remarks": source.remarks}

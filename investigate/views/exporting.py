@@ -31,6 +31,7 @@ from investigate.message.visible import opened_for
 from investigate.models import CampaignBy
 from investigate.search import results, watching
 from investigate.search.criteria import Criteria
+from investigate.search.line import write_line
 
 LOOK_AGAIN = 3  # seconds
 
@@ -96,7 +97,7 @@ def _list_page(request: HttpRequest, criteria: Criteria, reading: Reading) -> Ht
     error = results.error_of(failed) if failed is not None else None
     explained = explain(error) if error is not None else explain_name(failed.error) if failed is not None else None
     context = {
-        "criteria": criteria,
+        "line": write_line(criteria.within(reading.window)),
         "reading": reading,
         "query": criteria.within(reading.window).query(),
         "explained": explained,
@@ -243,7 +244,7 @@ def campaign_report(request: HttpRequest) -> HttpResponse:
     """A campaign's case, out of the memory."""
     member, has_notes = _member(request), _has_notes(request)
     by, key = _campaign_of(request)
-    context = report.of_campaign(member, by, key, has_notes=has_notes)
+    context = report.of_campaign(request, member, by, key, has_notes=has_notes)
     if context is None:
         raise Http404
     _note_report(request, by=str(by), key=key, messages=context["group"].count, notes=has_notes)

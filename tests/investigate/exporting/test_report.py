@@ -132,6 +132,7 @@ def test_notes_can_be_left_out(analyst: Client, story: Any, soup: Soup) -> None:
 def test_a_report_is_written_down(analyst: Client, story: Any) -> None:
     analyst.get(reverse("investigate:report", args=[story.id]) + "?notes=0")
 
+    assert AuditEvent.objects.get(action="message:links").detail["for"] == "indicators", "links are on the page"
     event = AuditEvent.objects.get(action="message:report")
     assert event.targets == [story.id]
     assert event.detail == {"notes": False}
