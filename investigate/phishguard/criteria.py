@@ -34,6 +34,8 @@ class Criteria:
         page = int(more) if more.isascii() and more.isdigit() and 1 <= int(more[:6]) <= LAST_PAGE else 1
         typed_start, typed_end = query.get("start", "").strip(), query.get("end", "").strip()
         last = query.get("last", "").strip()
+        if last and (typed_start or typed_end) and query.get("was", last) == last:
+            last = ""  # somebody typed times and left the other field as it was
         if last or not (typed_start or typed_end):
             if last and length_of(last) is None:
                 return cls(problem=f"“{last[:20]}” is no range such as 90m, 24h or 7d.")

@@ -311,11 +311,11 @@ def _submissions(records: dict[str, Any]) -> dict[str, str]:
     return {label: f"sub-{label}" for label in records}
 
 
-def _reports() -> dict[str, str]:
+def _reports() -> dict[str, int]:
     """Of PhishGuard's reports one about mail inside, one about mail elsewhere, by label."""
     inside = Scope(frozenset({INSIDE}))
     listed = reading.read(Criteria(), WHOLE).reports
-    return {"inside" if inside.sees(report.fields.to) else "foreign": report.id for report in listed}
+    return {"inside" if inside.sees(report.fields.to) else "foreign": int(report.id) for report in listed}
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def world(desk: Desk, mail: Mail, ben: Member, sam: Member, emailsec: Simulator)
         "view_id": {**{label: one.pk for label, one in _views(records, ben).items()}, "unknown": 987_654},
         **_notices(records, ben, sam),
         "evidence_id": _remembered(records, ben) | {"unknown": 987_654},
-        "report_id": _reports() | {"unknown": "987654"},
+        "report_id": _reports() | {"unknown": 987_654},
         "submission_id": _submissions(records) | {"unknown": "sub-nothing"},
         "part": {name: name for name in TABS},
         "number": {"first": 1},

@@ -161,6 +161,13 @@ def test_an_exact_range_is_asked_for_as_typed() -> None:
     assert Criteria.from_query({"more": "-1"}).page == Criteria.from_query({"more": "9" * 30}).page == 1
 
 
+def test_typed_times_win_over_a_range_that_was_left_as_it_was_and_a_new_range_over_old_times() -> None:
+    typed = {"start": "2026-11-01T10:00", "end": "2026-11-02T10:00"}
+
+    assert Criteria.from_query({"last": "7d", "was": "7d", **typed}).last == ""
+    assert Criteria.from_query({"last": "30d", "was": "", **typed}).last == "30d"
+
+
 # --- one report -------------------------------------------------------------------------------------------------------
 
 
