@@ -310,7 +310,7 @@ def test_what_cloudflare_refused_can_be_reported_as_missed_with_its_file(analyst
     assert action.request["eml_sha256"]
 
 
-def test_the_receipt_of_a_refused_submission_offers_it_too(analyst, ana, emailsec, entries, soup: Soup):
+def test_the_receipt_of_a_refused_submission_offers_it_too(analyst, viewer, ana, emailsec, entries, soup: Soup):
     record = _rejected(entries).record
     action = Action.objects.create(
         operation_key=_key(), fingerprint="f", actor=ana, actor_name="Ana", kind="reclassify",
@@ -321,9 +321,14 @@ def test_the_receipt_of_a_refused_submission_offers_it_too(analyst, ana, emailse
         action=action, investigate_id=record.id, alert_id=record.alert_id, state=ActionState.FAILED
     )
 
-    page = soup(analyst.get(f"/investigate/actions/{action.pk}/"))
-
-    assert any("missed-detection" in link["href"] for link in page.select(".receipt a"))
+    offered = [
+        any(
+            "missed-detection" in link["href"]
+            for link in soup(who.get(f"/investigate/actions/{action.pk}/")).select("a")
+        )
+        for who in (analyst, viewer)
+    ]
+    assert offered == [True, False]
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
