@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from dashboard.access.models import Member
@@ -56,15 +57,17 @@ def page(simulator: Simulator, ana: Member, live_server: Any, open_page: OpenPag
     return open_page(live.desk(live_server))
 
 
-def _no_sideways_scroll(page: Page) -> None:
+def _is_sound(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    found = Axe().run(page).response["violations"]
+    assert not found, [(one["id"], [node["target"] for node in one["nodes"][:3]]) for one in found]
 
 
 def test_from_the_list_to_a_rehearsal_by_keyboard(page: Page) -> None:
     page.goto(LIST)
     rows = page.locator("#rows tr[data-id]")
     expect(rows).to_have_count(2)
-    _no_sideways_scroll(page)
+    _is_sound(page)
 
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -108,7 +111,11 @@ def test_on_a_phone_nothing_scrolls_sideways(
     _remember(simulator, "edf-t1", 4)
     page = open_page(live.desk(live_server), width=390)
     page.goto(LIST)
-    _no_sideways_scroll(page)
+    _is_sound(page)
     page.locator("#rows .open").click()
     expect(page.locator(".sentence")).to_be_visible()
-    _no_sideways_scroll(page)
+    page.locator(".follow > summary").click()
+    page.locator(".people > summary").click()
+    _is_sound(page)
+    page.emulate_media(color_scheme="dark")
+    _is_sound(page)

@@ -235,6 +235,15 @@ def test_asking_cloudflare_again_fills_the_memory(viewer: Client, emailsec: Any,
     assert soup(answer).select_one(".sentence").get_text().startswith("2 messages")
 
 
+def test_a_slow_answer_is_said_and_not_waited_for(viewer: Client, emailsec: Any, alike: Any) -> None:
+    alike(2)
+    emailsec.faults.endless_search = True
+
+    answer = viewer.get(viewer.post("/investigate/campaigns/one/ask", NAMED).headers["Location"])
+
+    assert "would take long to search and was not waited for" in answer.content.decode()
+
+
 def test_a_rule_is_made_shown_and_ended(responder: Client, alike: Any, soup: Any) -> None:
     alike(2)
     data = {
