@@ -88,7 +88,9 @@ def test_an_empty_range_says_so_and_offers_others(viewer: Client, came: Any, sou
     assert "No two remembered messages are alike" in soup(viewer.get(LIST)).select_one(".empty").get_text()
     assert soup(viewer.get(LIST, {"last": "30d"})).select("#rows tr")
     exact = timezone.now() - dt.timedelta(days=21)
-    assert soup(viewer.get(LIST, {"start": exact.isoformat()})).select("#rows tr")
+    page = soup(viewer.get(LIST, {"start": exact.isoformat()}))
+    assert page.select("#rows tr")
+    assert page.select_one("[type=datetime-local]")["value"] == f"{exact:%Y-%m-%dT%H:%M}"
 
 
 def test_the_list_says_what_was_decided_and_what_waits(
