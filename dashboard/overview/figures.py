@@ -29,6 +29,7 @@ from investigate.submissions.figures import outcomes
 
 Figures = dict[str, Any]
 
+FORM = 1  # raised with every change of what is stored, so that no page reads figures of another form
 MOST_LISTED = 8
 MOST_CAMPAIGNS = 5
 MOST_PLACED = 5000  # messages of campaigns that are looked at one by one, newest first

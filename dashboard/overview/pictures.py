@@ -115,7 +115,7 @@ class Pictures:
 
 
 def pictures(figures: Figures, span: Span) -> Pictures:
-    """What was counted, as it is shown. Figures of an older version may lack what is new."""
+    """What was counted, as it is shown."""
     end = dt.datetime.fromisoformat(figures["end"])
     range_ = Range(span, dt.datetime.fromisoformat(figures["start"]), end)
     verdicts, since = figures["verdicts"], figures["since"]
