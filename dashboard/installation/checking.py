@@ -80,7 +80,7 @@ READ_CALLS: dict[str, str] = {
     "phishguard_reports": "PhishGuard reports",
     "bulk_jobs": "Jobs at Cloudflare",
     "monthly_report": "Monthly report",
-    **{kind: kind.replace("_", " ").capitalize() for kind in KINDS},
+    **{kind: kind.replace("_", " ").capitalize().replace("Url", "URL") for kind in KINDS},
 }
 SEARCHES = 3  # of the last hour, of the last 30 days, of long ago
 PROBES = 1  # what needs Write and changes nothing
