@@ -90,8 +90,10 @@ MOST_CALLS = SEARCHES + PROBES + len(READ_CALLS)
 def look_around() -> Iterator[Finding]:
     """Every finding, each as soon as it is there."""
     yield from _budget()
-    yield from Upstream().findings()
-    for group in (_clock, _processes, _migrations, _mail, _address, _keys, _disk):
+    upstream = Upstream()
+    yield from upstream.findings()
+    yield _clock(has_answered=upstream.has_answered)
+    for group in (_processes, _migrations, _mail, _address, _keys, _disk):
         yield from group()
 
 
@@ -102,6 +104,7 @@ class Upstream:
         self.client = get_client()
         self.ends_at = time.monotonic() + PATIENCE
         self.why_not = ""
+        self.has_answered = False
 
     def findings(self) -> Iterator[Finding]:
         _ask_again_for_what_was_missing()
@@ -155,6 +158,7 @@ class Upstream:
                     ACCOUNT, name, State.BROKEN, f"There is no search at this address. {_told(problem)}", advice
                 )
             case errors.Unavailable() | errors.UnexpectedReply():
+                self.why_not = "Not asked, because no usable answer came before."
                 advice = "Check the way from here to api.cloudflare.com: names, proxy, firewall. Then check again."
                 return Finding(ACCOUNT, name, State.BROKEN, f"No usable answer came. {_told(problem)}", advice)
         return self._unknown(ACCOUNT, name, problem)
@@ -260,7 +264,7 @@ class Upstream:
         if self.why_not:
             return None
         try:
-            return call()
+            found = call()
         except errors.RateLimited as problem:
             back = f" Calls come back in {minutes(int(problem.retry_after))}." if problem.retry_after else ""
             self.why_not = f"The call budget is used up.{back}"
@@ -269,7 +273,10 @@ class Upstream:
             self.why_not = "Not asked, because the credentials are refused."
             return problem
         except errors.EmailSecurityError as problem:
+            self.has_answered = self.has_answered or problem.status is not None
             return problem
+        self.has_answered = True
+        return found
 
     def _left(self) -> float:
         return max(1.0, min(CALL_PATIENCE, self.ends_at - time.monotonic()))
@@ -314,15 +321,16 @@ def _budget() -> Iterator[Finding]:
         yield Finding(ACCOUNT, name, State.FINE, seen)
 
 
-def _clock() -> Iterator[Finding]:
+def _clock(*, has_answered: bool) -> Finding:
     ahead = worst_skew()
-    if not ahead:
-        seen = f"No machine that called lately differs from Cloudflare by more than {TOLERATED} s."
-        yield Finding(MACHINE, "Clock", State.FINE, seen)
-        return
-    seen = f"A machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} Cloudflare."
-    advice = "Let NTP set it. Searches that begin in the future find nothing, and times in the trail prove nothing."
-    yield Finding(MACHINE, "Clock", State.BROKEN, seen, advice)
+    if ahead:
+        seen = f"A machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} Cloudflare."
+        advice = "Let NTP set it. Searches that begin in the future find nothing, and times in the trail prove nothing."
+        return Finding(MACHINE, "Clock", State.BROKEN, seen, advice)
+    if not has_answered:
+        return Finding(MACHINE, "Clock", State.UNKNOWN, "Told from the times of Cloudflare's answers, and none came.")
+    seen = f"No machine that called lately differs from Cloudflare by more than {TOLERATED} s."
+    return Finding(MACHINE, "Clock", State.FINE, seen)
 
 
 PROCESSES = {

@@ -91,6 +91,21 @@ def test_refused_credentials_end_the_asking(emailsec: Any) -> None:
     assert len(emailsec.calls) - before == 1
 
 
+def test_a_service_whose_answers_cannot_be_used_is_asked_once(emailsec: Any) -> None:
+    emailsec.faults.next("*", html=True, times=None)
+
+    findings = found()
+
+    assert findings["Reading"].state == State.BROKEN
+    assert findings["Submissions"].state == State.UNKNOWN
+    assert [call.operation for call in emailsec.calls] == ["search"]
+
+
+def test_without_any_answer_the_clock_is_not_known(db: None) -> None:
+    assert checking._clock(has_answered=False).state == State.UNKNOWN
+    assert checking._clock(has_answered=True).state == State.FINE
+
+
 def test_a_used_up_budget_ends_the_asking_and_says_when_to_come_back(emailsec: Any) -> None:
     emailsec.faults.next("*", status=429, retry_after=120, times=None)
 
