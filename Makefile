@@ -28,6 +28,7 @@ ifndef T
 	@$(PY) scripts/on_postgres.py $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q tests/dashboard/audit tests/dashboard/upstream \
 	  tests/dashboard/access/team/test_races.py tests/dashboard/access/test_throttle.py tests/investigate/actions \
 	  tests/investigate/approvals tests/investigate/bulk tests/investigate/desk/test_races.py \
+	  tests/investigate/desk/test_mail.py tests/investigate/memory tests/investigate/campaigns tests/investigate/notices \
 	  tests/investigate/fixing/test_races.py tests/investigate/search tests/settings_ui/changes/test_races.py \
 	  tests/settings_ui/entries/test_life_races.py
 endif

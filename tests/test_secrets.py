@@ -161,6 +161,9 @@ def pages(browser: Client, simulator: Simulator, fault: dict[str, Any]) -> Itera
     yield ask("/investigate/actions/", "*")
 
 
+HARMFUL = ("MALICIOUS", "MALICIOUS-BEC")  # whose release takes a second person
+
+
 def thaw() -> None:
     """As if every Retry-After were over."""
     for model in apps.get_app_config("upstream").get_models():
@@ -171,7 +174,7 @@ def thaw() -> None:
 def act(browser: Client, simulator: Simulator, fault: dict[str, Any]) -> None:
     """A move, a release and a submission, each sent and, where its outcome is unknown, looked up."""
     free = [record for record in simulator.store.records if not Action.objects.filter(items__investigate_id=record.id)]
-    held = next(r for r in free if r.final_disposition == "SPAM" and set(r.delivery_status) == {"quarantined"})
+    held = next(r for r in free if r.final_disposition not in HARMFUL and set(r.delivery_status) == {"quarantined"})
     clean = [r for r in free if not r.is_detection and set(r.delivery_status) == {"delivered"}]
     threat = next(r for r in free if r.is_detection and r is not held)
     thaw()

@@ -84,7 +84,10 @@ def test_a_database_that_does_not_answer_leaves_gaps(ana: Member, monkeypatch: p
 def test_menu_shows_where_one_is(analyst: Client, soup: Soup) -> None:
     rooms = soup(analyst.get(PAGE)).select("nav.wide a")
     named = [room.contents[0].strip() for room in rooms]  # type: ignore[union-attr]
-    assert named == ["Investigate", "Queue", "Jobs", "Approvals", "Actions", "Settings", "Team"]
+    assert named == [
+        "Overview", "Investigate", "Queue", "Submissions", "PhishGuard", "Campaigns", "Jobs", "Approvals", "Actions",
+        "Settings", "Team",
+    ]  # fmt: skip
 
 
 def test_the_menu_of_the_person_leads_to_their_sign_in_and_names_their_limits(
