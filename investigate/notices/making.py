@@ -28,7 +28,7 @@ log = structlog.get_logger("mailwarden.notices")
 
 KNOWN_FOR = dt.timedelta(hours=24)  # a campaign that was told makes no notice by itself for so long
 LISTED_LATE = dt.timedelta(minutes=15)  # so long after its scan a message may first be in a list
-MOST_HITS = 5_000  # taken at a time; the next notice goes on
+MOST_HITS = 5_000  # taken at a time; where more came, the next notice is due as soon as this one has arrived
 MOST_GROUPS = 20  # listed one by one
 MOST_RECIPIENTS = 5
 MOST_IDS = 20
@@ -60,10 +60,11 @@ def make(rule_id: uuid.UUID | str) -> Notice | None:
             stop(rule, why)
             return None
         fresh = ViewHit.objects.filter(view=rule.view, pk__gt=rule.told_hit).order_by("pk")
-        numbers = list(fresh.values_list("pk", flat=True)[:MOST_HITS])
+        numbers = list(fresh.values_list("pk", flat=True)[: MOST_HITS + 1])
+        is_all, numbers = len(numbers) <= MOST_HITS, numbers[:MOST_HITS]
         hits = _hits_for(rule, fresh.filter(pk__lte=numbers[-1])) if numbers else []
         new = _without_known(rule, hits, now)
-        if not _step(rule, numbers[-1] if numbers else rule.told_hit, is_told=bool(new), now=now):
+        if not _step(rule, numbers[-1] if numbers else rule.told_hit, is_told=bool(new), is_all=is_all, now=now):
             return None
         _count_known(rule, hits, new)
         return _write(rule, new, now) if new else None
@@ -83,9 +84,12 @@ def _without_known(rule: NoticeRule, hits: Sequence[ViewHit], now: dt.datetime) 
     return [hit for hit in hits if hit.campaign not in known]
 
 
-def _step(rule: NoticeRule, told_hit: int, *, is_told: bool, now: dt.datetime) -> bool:
-    """Move on, if nobody did in the meantime. A silent rule "at once" stays due: the next hit may be a new campaign."""
-    stays = rule.rhythm == Rhythm.AT_ONCE and not is_told
+def _step(rule: NoticeRule, told_hit: int, *, is_told: bool, is_all: bool, now: dt.datetime) -> bool:
+    """Move on, if nobody did in the meantime. A silent rule "at once" stays due: the next hit may be a new campaign.
+
+    So does a rule of another rhythm that was told a part: with a part a day, it would fall behind for good.
+    """
+    stays = not is_told if rule.rhythm == Rhythm.AT_ONCE else not is_all
     due_at = rule.due_at if stays else timing.next_due(rule.rhythm, rule.hour, now)
     unchanged = NoticeRule.objects.filter(
         pk=rule.pk, is_on=True, told_hit=rule.told_hit, due_at=rule.due_at, version=rule.version

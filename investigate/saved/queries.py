@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,7 +23,14 @@ from investigate.search.criteria import Criteria
 KEYS = "123456789"
 WANTED_AGAIN = dt.timedelta(minutes=10)  # how often it is written down that somebody still looks
 UNORDERED = 1_000_000  # views nobody moved come after those they did
-MOST_WEIGHED = 2000  # hits looked at one by one for somebody limited to some domains
+MOST_WEIGHED = 500  # hits of a view looked at one by one for somebody limited to some domains
+
+
+class New(NamedTuple):
+    """How many hits are new to somebody."""
+
+    number: int = 0
+    is_more: bool = False  # there are so many that not all of them were looked at
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,12 @@ class ShownView:
     new: int  # found since they last had it open
     is_own: bool
     key: str = ""  # "1" to "9" for the first of them
+    has_more: bool = False  # and more than that
+
+    @property
+    def news(self) -> str:
+        """As 14 new, or 500+ new; empty where nothing is."""
+        return f"{self.new}{'+' if self.has_more else ''} new" if self.new or self.has_more else ""
 
     @property
     def query(self) -> str:
@@ -78,8 +92,9 @@ def views_for(member: Member) -> list[ShownView]:
     new = _new_hits(views, member.scope)
     _want(views)
     return [
-        ShownView(view, new.get(view.pk, 0), view.owner_id == member.pk, KEYS[index : index + 1])
+        ShownView(view, number, view.owner_id == member.pk, KEYS[index : index + 1], has_more)
         for index, view in enumerate(views)
+        for number, has_more in [new.get(view.pk, New())]
     ]
 
 
@@ -104,6 +119,11 @@ def hits_within(hits: Iterable[ViewHit], criteria: Criteria, scope: Scope) -> li
     return [hit for hit in hits if scope.sees(hit.recipients) and not _is_found_by_others(hit, criteria, scope)]
 
 
+def _looks_at_recipients(criteria: Criteria) -> bool:
+    """Whether a hit of this search may be there only because of a recipient."""
+    return bool(criteria.recipient or criteria.q.split() or criteria.domain)
+
+
 def _is_found_by_others(hit: ViewHit, criteria: Criteria, scope: Scope) -> bool:
     inside = " ".join(scope.inside(hit.recipients)).casefold()
     if criteria.recipient and not any(one.casefold() in inside for one in criteria.recipient):
@@ -114,21 +134,36 @@ def _is_found_by_others(hit: ViewHit, criteria: Criteria, scope: Scope) -> bool:
     return any(term in outside and term not in told for term in terms)
 
 
-def _new_hits(views: Sequence[SavedView], scope: Scope) -> dict[int, int]:
+def _new_hits(views: Sequence[SavedView], scope: Scope) -> dict[int, New]:
     """How many hits of each view came since its member last looked at it."""
-    if not views:
-        return {}
+    weighed = [] if scope.is_whole else [view for view in views if _looks_at_recipients(criteria_of(view))]
+    counted = [view for view in views if view not in weighed]
+    numbers = _newer(counted, scope).values_list("view_id").annotate(number=Count("pk")) if counted else ()
+    found = {view_id: New(number) for view_id, number in numbers}
+    return found | _weighed(weighed, scope) if weighed else found
+
+
+def _weighed(views: Sequence[SavedView], scope: Scope) -> dict[int, New]:
+    """The newest hits of each view, one by one: a busy view takes nothing from a quiet one."""
+    place = Window(RowNumber(), partition_by=F("view_id"), order_by=F("pk").desc())
+    hits = _newer(views, scope).annotate(place=place).filter(place__lte=MOST_WEIGHED + 1)
+    by_view: dict[int, list[ViewHit]] = {view.pk: [] for view in views}
+    for hit in hits.only("view_id", "subject", "sender", "recipients"):
+        by_view[hit.view_id].append(hit)
+    return {
+        view.pk: New(
+            len(hits_within(by_view[view.pk][:MOST_WEIGHED], criteria_of(view), scope)),
+            len(by_view[view.pk]) > MOST_WEIGHED,
+        )
+        for view in views
+    }
+
+
+def _newer(views: Sequence[SavedView], scope: Scope) -> QuerySet[ViewHit]:
     newer = Q()
     for view in views:
         newer |= Q(view_id=view.pk, found_at__gt=view.looked_at or view.created_at)  # type: ignore[attr-defined]
-    found = ViewHit.objects.filter(newer)
-    if scope.is_whole:
-        return dict(found.order_by().values_list("view_id").annotate(number=Count("pk")))
-    hits = found.filter(scope.q("domains")).order_by("-pk").only("view_id", "subject", "sender", "recipients")
-    by_view: dict[int, list[ViewHit]] = {view.pk: [] for view in views}
-    for hit in hits[:MOST_WEIGHED]:
-        by_view[hit.view_id].append(hit)
-    return {view.pk: len(hits_within(by_view[view.pk], criteria_of(view), scope)) for view in views}
+    return ViewHit.objects.filter(newer, scope.q("domains")).order_by()
 
 
 def _want(views: Iterable[SavedView]) -> None:

@@ -118,6 +118,23 @@ def test_a_rhythm_collects_until_its_time(
     assert arrived(making.make(rule.pk)).campaigns == 2
 
 
+@pytest.mark.parametrize("rhythm", [Rhythm.HOURLY, Rhythm.DAILY])
+def test_more_than_one_notice_takes_is_told_on_the_same_day(
+    rule: NoticeRule, found: Any, monkeypatch: pytest.MonkeyPatch, rhythm: str
+) -> None:
+    """With one part a day a busy view would fall behind until its hits are forgotten."""
+    NoticeRule.objects.filter(pk=rule.pk).update(rhythm=rhythm)
+    monkeypatch.setattr(making, "MOST_HITS", 2)
+    for number in range(5):
+        found(f"edf:{number}")
+
+    parts = [arrived(making.make(rule.pk)).messages for _ in range(3)]
+
+    assert parts == [2, 2, 1]
+    assert making.make(rule.pk) is None
+    assert NoticeRule.objects.get().due_at > timezone.now()
+
+
 def test_while_one_is_on_its_way_no_other_is_made(rule: NoticeRule, found: Any, clock: Any) -> None:
     found("edf:a")
     first = making.make(rule.pk)

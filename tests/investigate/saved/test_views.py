@@ -238,6 +238,24 @@ def test_a_limited_member_is_told_of_their_mail_alone(ben: Member, make_view: Ma
     assert [(one.view.name, one.new) for one in queries.views_for(limited)] == [("Words", 1)]
 
 
+def test_a_busy_view_hides_no_news_of_a_quiet_one(
+    ben: Member, make_view: MakeView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = Member.objects.create_user(
+        "lea", "lea@corp.example", "correct horse battery", role=Role.ANALYST, domains=["corp.example"]
+    )
+    quiet = make_view(ben, "q=secret&last=7d", name="Quiet", is_shared=True)
+    busy = make_view(ben, "q=hello&last=7d", name="Busy", is_shared=True)
+    plain = make_view(ben, "last=7d", name="Plain", is_shared=True)
+    monkeypatch.setattr(queries, "MOST_WEIGHED", 3)
+    hit(quiet, "secret", minutes=1, subject="A secret")
+    for number in range(5):
+        hit(busy, f"hello {number}", minutes=2, subject="Hello")
+        hit(plain, f"plain {number}", minutes=2, subject="Hello")
+
+    assert [one.news for one in queries.views_for(limited)] == ["1 new", "3+ new", "5 new"]
+
+
 # --- managing ---
 
 
