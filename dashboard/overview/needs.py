@@ -19,7 +19,7 @@ from dashboard.overview import links
 from dashboard.web.context import Frame
 from investigate.approvals import of_settings
 from investigate.approvals.of_settings import ChangeRequest
-from investigate.approvals.queries import ABOUT, MOST_LISTED, ApprovalView, visible
+from investigate.approvals.queries import ABOUT, ApprovalView, visible
 from investigate.desk import collecting
 from investigate.desk import queue as queues
 from investigate.desk.queue import Tab
@@ -119,8 +119,10 @@ def pending(member: Member) -> Pending:
     views: list[ApprovalView | ChangeRequest] = [
         ApprovalView(approval, member) for approval in first.order_by("expires_at", "pk")[:MOST_SHOWN]
     ]
-    changes = [one for one in of_settings.listed(member, "all", MOST_LISTED) if one.is_pending]
-    return Pending(waiting.count() + len(changes), [*views, *changes][:MOST_SHOWN])
+    changes = of_settings.waiting(member)
+    views += [ChangeRequest(change, member) for change in changes[:MOST_SHOWN]]
+    views.sort(key=lambda one: one.expires_at or timezone.now())
+    return Pending(waiting.count() + changes.count(), views[:MOST_SHOWN])
 
 
 def _offered(member: Member) -> int:

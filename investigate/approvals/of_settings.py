@@ -112,6 +112,12 @@ def every(member: Member) -> QuerySet[Change]:
     return _asked()
 
 
+def waiting(member: Member) -> QuerySet[Change]:
+    """Those that wait, as far as this member may know of them, the one that expires first at the top."""
+    found = every(member).filter(state=ChangeState.AWAITING_APPROVAL, expires_at__gt=Now())
+    return found.select_related("actor").order_by("expires_at", "pk")
+
+
 def listed(member: Member, show: str, most: int) -> list[ChangeRequest]:
     """As `approvals.queries.listed`; a member who may not open their page sees none."""
     if not member.may(Permission.POLICY_READ):

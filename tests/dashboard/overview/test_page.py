@@ -28,6 +28,7 @@ from dashboard.overview.spans import Span
 from investigate.memory.remembering import remember
 from investigate.models import Action, ActionItem, Approval, Case, CaseSource, CaseState, SeenMessage
 from tests.conftest import HTMX
+from settings_ui.models import Change, ChangeState
 
 Soup = Callable[[HttpResponse], BeautifulSoup]
 THREATS = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
@@ -322,3 +323,24 @@ def test_rates_are_of_our_own_verdicts_and_releases(
     load = page.select_one("section[aria-labelledby=h-load] tbody tr")
     assert load.bdi.text == "Ana"
     assert load.select_one("b").text == str(len(verdicts))
+def test_every_change_of_the_settings_that_waits_is_counted_and_those_that_expired_are_not(
+    responder: Client, pia: Member, soup: Soup, emailsec: Any
+) -> None:
+    now = timezone.now()
+    for number, hours in enumerate((5, 1, 4, 3, 2, -1)):
+        Change.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource="domains", kind="delete", source="form",
+            operation_key=f"k{number}", actor=pia, actor_name="Pia", permission="domain:unprotect",
+            state=ChangeState.AWAITING_APPROVAL, created_at=now, changed_at=now, why_two="It ends a protection.",
+            expires_at=now + dt.timedelta(hours=hours),
+        )  # fmt: skip
+    first = Change.objects.get(operation_key="k1")
+
+    answer = figures(responder, soup).select(".answers > div")[2]
+
+    assert answer.select_one("b").text == "5"
+    links = [link["href"] for link in answer.select(".where a")]
+    assert len(links) == 2
+    assert links[0] == reverse("settings:change", args=[first.pk])
+
+
