@@ -60,6 +60,8 @@ MOST_REFUSED = 3  # then a rule ends by itself
 MOST_RULES = 200  # looked at in one sweep
 # Answers are remembered with the time they came, by transactions that end later: a step looks back this far.
 OVERLAP = dt.timedelta(minutes=15)
+# So long after its scan a message may first be seen; what was scanned before that did not come after the decision.
+SEEN_LATE = dt.timedelta(minutes=30)
 LOST = dt.timedelta(minutes=2)  # a claim without an action after that has lost its worker
 
 
@@ -337,13 +339,17 @@ def _take_in(rule: CampaignRule, now: dt.datetime) -> bool:
 
 
 def _newcomers(rule: CampaignRule) -> QuerySet[SeenMessage]:
-    """Messages of the campaign that the owner may know of, and that came within the rule's time and have no row yet."""
+    """Messages of the campaign that the owner may know of, and that came within the rule's time and have no row yet.
+
+    Old mail that a search, or the first reading of all mail, brings up now did not come later.
+    """
     if rule.owner is None:
         return SeenMessage.objects.none()
     known = rule.members.filter(investigate_id=OuterRef("investigate_id"))
     since = max(rule.created_at, rule.looked_until - OVERLAP)
     alike = seen_by(rule.owner).filter(**{COLUMN[CampaignBy(rule.by)]: rule.key})
-    return alike.filter(~Exists(known), first_seen_at__gt=since, first_seen_at__lte=rule.until)
+    came = alike.filter(scanned_at__gt=rule.created_at - SEEN_LATE, scanned_at__lte=rule.until)
+    return came.filter(~Exists(known), first_seen_at__gt=since, first_seen_at__lte=rule.until)
 
 
 def _pending(rule: CampaignRule) -> QuerySet[CampaignMember]:

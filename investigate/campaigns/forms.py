@@ -50,7 +50,7 @@ class DecideForm(NamedForm):
     )
     ids = forms.CharField(required=False, strip=False)
     source = forms.ChoiceField(choices=[("all", "")], required=False, error_messages=_NOT_OURS)
-    newest = forms.IntegerField(min_value=0, error_messages=_NOT_OURS)  # the row that was remembered last
+    last_row = forms.IntegerField(min_value=0, error_messages=_NOT_OURS)  # of all that the page counted
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)

@@ -10,6 +10,8 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,6 +52,7 @@ class Group:
     still_delivered: int  # copies that lie where they were delivered, as far as is known
     url: str
     newest_id: str = ""  # the newest one's investigate id
+    last_row: int = 0  # of those counted here the row that was made last: what comes later lies beyond it
 
 
 @dataclass(frozen=True)
@@ -133,9 +136,9 @@ def group_of(member: Member, by: CampaignBy, key: str) -> Group | None:
 
 
 def _grouped(rows: QuerySet[SeenMessage], column: str) -> QuerySet[SeenMessage, dict[str, Any]]:
-    """One row for each key; the message that was remembered last stands for the newest."""
+    """One row for each key. Mail is read newest first, so that its newest message is seldom its last row."""
     return rows.values(column).annotate(
-        messages=Count("pk"), first_at=Min("scanned_at"), last_at=Max("scanned_at"), newest=Max("pk")
+        messages=Count("pk"), first_at=Min("scanned_at"), last_at=Max("scanned_at"), last_row=Max("pk")
     )
 
 
@@ -206,8 +209,8 @@ def _described(
     column = COLUMN[by]
     meant = {**meant, f"{column}__in": [row[column] for row in found]}
     rows = seen_by(member).filter(**meant)
-    newest = seen_by(member).filter(pk__in=[row["newest"] for row in found])
-    titles = {getattr(seen, column): seen for seen in newest.only(column, "subject", "investigate_id")}
+    newest = rows.filter(reduce(or_, [Q(**{column: row[column], "scanned_at": row["last_at"]}) for row in found]))
+    titles = {getattr(seen, column): seen for seen in newest.only(column, "subject", "investigate_id").order_by("pk")}
     verdicts = _counted(rows.values_list(column, "disposition"))
     domains = _counted(rows.values_list(column, "sender_domain"))
     copies = copies_for(member).filter(**{f"message__{name}": value for name, value in meant.items()})
@@ -242,6 +245,7 @@ def _described(
                 still_delivered=left,
                 url=address_of(by, key),
                 newest_id=titles[key].investigate_id if key in titles else "",
+                last_row=row["last_row"],
             )
         )
     return groups

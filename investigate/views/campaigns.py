@@ -94,7 +94,7 @@ def decide_campaign(request: HttpRequest) -> HttpResponse:
     found = form.cleaned_data
     by, key = CampaignBy(found["by"]), found["key"]
     alike = queries.members_of(member, by, key)
-    rows = alike.filter(pk__lte=found["newest"]) if found["all"] else alike.filter(investigate_id__in=found["ids"])
+    rows = alike.filter(pk__lte=found["last_row"]) if found["all"] else alike.filter(investigate_id__in=found["ids"])
     if form.verdict:
         return _say(request, by, key, rows[: deciding.MOST_VERDICTS + 1], form.verdict)
     ids = list(rows.values_list("investigate_id", flat=True)[: MOST_TICKED + 1])
@@ -208,7 +208,6 @@ def _page(
             (row, cell(request, states.get(row.seen.investigate_id), marks.get(row.seen.investigate_id)))
             for row in showing.message_rows(member, shown, decided)
         ],
-        "newest": max((row.pk for row in rows), default=0),
         "page": page,
         "older": page + 1 if len(rows) > showing.PER_PAGE else 0,
         "bar": bar,

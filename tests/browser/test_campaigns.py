@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from dashboard.access.models import Member
@@ -34,8 +36,8 @@ def ana(transactional_db: None) -> Member:
     return live.analyst()
 
 
-def _remember(simulator: Simulator, edf: str, number: int) -> list[str]:
-    """So many delivered messages become alike, and known."""
+def _remember(simulator: Simulator, edf: str, number: int, **more: Any) -> list[str]:
+    """So many delivered messages become alike, and known; `more` is what is different about them."""
     records = [
         record
         for record in simulator.store.records
@@ -46,7 +48,7 @@ def _remember(simulator: Simulator, edf: str, number: int) -> list[str]:
     ][:number]
     for record in records:
         record.edf_hash = edf
-    remember([get_client().message(record.id) for record in records])
+    remember([msgspec.structs.replace(get_client().message(record.id), **more) for record in records])
     return [record.id for record in records]
 
 
@@ -90,7 +92,7 @@ def test_those_who_come_later_are_left_out_by_one_key(page: Page, ana: Member, s
         actor=ana, by=CampaignBy.FINGERPRINT, key="edf-t1", title="", mode=FollowMode.OFFER, kind="move",
         destination="JunkEmail", reason="ticket 4711", hours=2, most=5, operation_key="k" * 32, request=None,
     )  # fmt: skip
-    _remember(simulator, "edf-t1", 2)
+    _remember(simulator, "edf-t1", 2, scanned_at=timezone.now())
     following.step(rule.pk)
     page.goto(LIST)
     expect(page.locator("#rows")).to_contain_text("2 later copies wait")

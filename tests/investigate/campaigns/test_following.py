@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db.models import F
@@ -38,7 +39,7 @@ KEY = "edf-campaign"
 
 @pytest.fixture
 def later(emailsec: Any) -> Callable[..., list[Message]]:
-    """Messages of the simulator that are alike, remembered so long from now."""
+    """Messages of the simulator that are alike and were scanned just now, remembered."""
     free = [
         record
         for record in emailsec.store.records
@@ -51,7 +52,8 @@ def later(emailsec: Any) -> Callable[..., list[Message]]:
         for one in chosen:
             free.remove(one)
             one.edf_hash = KEY
-        found = [get_client().message(one.id) for one in chosen]
+        now = timezone.now()
+        found = [msgspec.structs.replace(get_client().message(one.id), scanned_at=now) for one in chosen]
         remember(found)
         return found
 
@@ -254,6 +256,25 @@ def test_the_owners_domains_cut_what_a_rule_takes_in(ben: Member, later: Any) ->
     following.step(rule.pk)
 
     assert not rule.members.exists()
+
+
+def test_old_mail_that_is_remembered_now_did_not_come_later(ben: Member, came: Any) -> None:
+    rule = _rule(ben)
+    came(2, edf=KEY, ago=dt.timedelta(days=20))
+    assert not following.is_due(rule)
+
+    following.step(rule.pk)
+
+    assert not rule.members.exists()
+
+
+def test_mail_that_was_listed_a_little_late_came_later(ben: Member, came: Any) -> None:
+    rule = _rule(ben, FollowMode.OFFER)
+    came(1, edf=KEY, ago=dt.timedelta(minutes=10))
+
+    following.step(rule.pk)
+
+    assert _states(rule) == [(MemberState.OFFERED, False)]
 
 
 def test_a_worker_killed_before_or_after_the_action_makes_it_once(

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -34,6 +35,7 @@ from investigate.models import (
     JobInput,
     MemberState,
     OwnVerdict,
+    SeenMessage,
     SeenSubmission,
 )
 from tests.conftest import HTMX
@@ -44,8 +46,8 @@ NAMED = {"by": "edf", "key": "edf-1"}
 
 
 @pytest.fixture
-def alike(emailsec: Any) -> Callable[[int], list[Message]]:
-    """So many delivered messages of the simulator that share a fingerprint, remembered."""
+def alike(emailsec: Any) -> Callable[..., list[Message]]:
+    """So many delivered messages of the simulator that share a fingerprint, remembered; `later` ones came just now."""
     free = [
         record
         for record in emailsec.store.records
@@ -53,19 +55,19 @@ def alike(emailsec: Any) -> Callable[[int], list[Message]]:
         and not record.is_phish_submission
     ]  # fmt: skip
 
-    def write(number: int) -> list[Message]:
+    def write(number: int, *, later: bool = False) -> list[Message]:
         for record in free[:number]:
             record.edf_hash = "edf-1"
         found = [get_client().message(record.id) for record in free[:number]]
         del free[:number]
-        remember(found)
+        remember([msgspec.structs.replace(one, scanned_at=timezone.now()) for one in found] if later else found)
         return found
 
     return write
 
 
 def _decide(client: Client, ids: list[str], what: str, **more: Any) -> Any:
-    data = {**NAMED, "operation_key": uuid.uuid4().hex, "what": what, "message": ids, "newest": 0}
+    data = {**NAMED, "operation_key": uuid.uuid4().hex, "what": what, "message": ids, "last_row": 0}
     return client.post("/investigate/campaigns/one/decide", data | more)
 
 
@@ -100,7 +102,7 @@ def test_the_list_says_what_was_decided_and_what_waits(
     case = cases.ensure_many([first], "detection")
     cases.set_verdict(actor=ben, case=Case.objects.get(key=case[0]), verdict=OwnVerdict.TRUE_POSITIVE, request=None)
     rule = _followed(ben)
-    alike(1)
+    alike(1, later=True)
     following.step(rule.pk)
 
     text = soup(responder.get(LIST, {"last": "30d"})).select_one("#rows tr").get_text(" ", strip=True)
@@ -173,12 +175,26 @@ def test_ticked_messages_go_into_a_rehearsal(analyst: Client, alike: Any, soup: 
 
 def test_everything_means_what_was_there_when_the_page_was_made(analyst: Client, alike: Any, soup: Any) -> None:
     alike(2)
-    newest = soup(analyst.get(ONE)).select_one("[name=newest]")["value"]
+    last_row = soup(analyst.get(ONE)).select_one("[name=last_row]")["value"]
     alike(1)
 
-    _decide(analyst, [], "move:JunkEmail", source="all", newest=newest)
+    _decide(analyst, [], "move:JunkEmail", source="all", last_row=last_row)
 
     assert len(JobInput.objects.get().terms) == 2
+
+
+@pytest.mark.parametrize("address", [ONE, f"{ONE}&page=2"], ids=["first page", "second page"])
+def test_everything_is_all_of_it_in_whatever_order_it_was_remembered(
+    analyst: Client, came: Any, soup: Any, address: str
+) -> None:
+    came(101, ago=dt.timedelta(hours=2))
+    came(5, ago=dt.timedelta(days=2))  # older mail, read after the newer as every reading does
+    page = soup(analyst.get(address))
+    assert "All 106 messages" in page.select_one("#taken").get_text()
+
+    _decide(analyst, [], "move:JunkEmail", source="all", last_row=page.select_one("[name=last_row]")["value"])
+
+    assert len(JobInput.objects.get().terms) == 106
 
 
 def test_what_is_decided_already_is_named_and_not_ticked(analyst: Client, ana: Member, alike: Any, soup: Any) -> None:
@@ -214,18 +230,19 @@ def test_one_verdict_for_all_cases_and_what_a_colleague_has_stays(analyst: Clien
 )
 def test_what_is_no_decision_begins_nothing(analyst: Client, alike: Any, data: dict[str, Any]) -> None:
     (first,) = alike(1)
-    values = {**NAMED, "operation_key": uuid.uuid4().hex, "message": [first.id], "newest": 0, **data}
+    values = {**NAMED, "operation_key": uuid.uuid4().hex, "message": [first.id], "last_row": 0, **data}
     assert analyst.post("/investigate/campaigns/one/decide", values).status_code == 422
     assert not BulkJob.objects.exists()
 
 
 def test_asking_cloudflare_again_fills_the_memory(viewer: Client, emailsec: Any, alike: Any, soup: Any) -> None:
     first, *_ = alike(1)
-    week = timezone.now().timestamp() - 6 * 24 * 3600
+    begin = timezone.now() - dt.timedelta(days=6)
+    SeenMessage.objects.update(scanned_at=begin)
     twin = next(
         record
         for record in emailsec.store.records
-        if record.final_disposition == "MALICIOUS" and record.scanned_at > max(week, first.scanned_at.timestamp())
+        if record.final_disposition == "MALICIOUS" and record.scanned_at > begin.timestamp()
     )
     twin.edf_hash, twin.from_ = "edf-1", first.from_
     calls = len(emailsec.calls)
@@ -270,7 +287,7 @@ def test_analysts_are_not_offered_to_have_it_handled(analyst: Client, alike: Any
 def test_one_click_decides_about_those_who_came_later(analyst: Client, ana: Member, alike: Any, soup: Any) -> None:
     alike(1)
     rule = _followed(ana)
-    first, second = alike(2)
+    first, second = alike(2, later=True)
     following.step(rule.pk)
     assert "2 later copies wait" in soup(analyst.get(ONE)).select_one("#waiting").get_text(" ", strip=True)
 

@@ -72,6 +72,16 @@ def test_what_lies_outside_the_range_counts_nowhere(ana: Member, came: Any) -> N
     assert [group.key for group in queries.biggest(ana, **_window(24 * 7))] == ["old", "new"]
 
 
+def test_the_newest_message_names_a_campaign_whatever_was_remembered_last(ana: Member, came: Any) -> None:
+    [newest] = came(1, subject="The newest {n}")
+    came(2, subject="An older {n}", ago=dt.timedelta(hours=5))
+    came(1, subject="A very old {n}", ago=dt.timedelta(days=5))
+
+    (group,) = queries.biggest(ana, **_window())
+
+    assert (group.title, group.newest_id) == (newest.subject, newest.id)
+
+
 def test_newest_first(ana: Member, came: Any) -> None:
     came(4, edf="big", ago=dt.timedelta(hours=5))
     came(2, edf="new", ago=dt.timedelta(hours=1))
