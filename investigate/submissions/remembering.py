@@ -21,6 +21,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.emailsec.enums import SubmitterType
 from dashboard.emailsec.types import Submission
 from investigate.models import ActionItem, ActionKind, ActionState, SeenMessage, SeenSubmission
+from investigate.submissions.figures import Answer, answer_of
 
 AT_ONCE = 200  # rows a statement writes
 APART = dt.timedelta(minutes=15)  # clocks differ, and an answer may be long on its way
@@ -65,7 +66,7 @@ def _unwritten(item: Submission, moment: dt.datetime) -> SeenSubmission:
         first_seen_at=moment,
         seen_at=moment,
     )
-    if row.outcome or row.outcome_text:
+    if _is_answered(row):
         row.outcome_seen_at = moment
     return row
 
@@ -92,8 +93,13 @@ def _write(rows: Sequence[SeenSubmission]) -> None:
 def _keep_known(row: SeenSubmission, earlier: SeenSubmission) -> None:
     row.domains = earlier.domains
     row.action_id, row.member_name, row.reason = earlier.action_id, earlier.member_name, earlier.reason
-    if row.outcome_seen_at and earlier.outcome_seen_at:
+    if row.outcome_seen_at and earlier.outcome_seen_at and _is_answered(earlier):
         row.outcome_seen_at = earlier.outcome_seen_at
+
+
+def _is_answered(row: SeenSubmission) -> bool:
+    """A text alone is no answer yet: the API writes "In review" there as well."""
+    return answer_of(row.requested, row.outcome, row.outcome_text) != Answer.OPEN
 
 
 # --- what we know of them ---------------------------------------------------------------------------------------------

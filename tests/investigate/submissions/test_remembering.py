@@ -69,6 +69,20 @@ def test_when_an_answer_was_first_seen_stays():
     assert (row.outcome_seen_at, row.seen_at) == (NOW - dt.timedelta(hours=1), NOW)
 
 
+def test_a_text_before_the_verdict_is_not_when_it_was_answered(ana: Member):
+    asked, looked = NOW - dt.timedelta(hours=9), NOW - dt.timedelta(hours=8, minutes=50)
+    remember_submissions([_submission(requested_at=asked)], seen_at=asked + dt.timedelta(minutes=1))
+    remember_submissions([_submission(requested_at=asked, outcome="In review")], seen_at=looked)
+    assert SeenSubmission.objects.get().outcome_seen_at is None
+
+    SeenSubmission.objects.update(outcome_seen_at=looked)  # as rows have it that were written by an earlier version
+    remember_submissions(
+        [_submission(requested_at=asked, outcome="accepted", outcome_disposition=Disposition.NONE)], seen_at=NOW
+    )
+
+    assert outcomes(ana, **DAY).median_time == dt.timedelta(hours=9)
+
+
 def test_our_own_action_says_who_and_why(ana: Member):
     action = _sent(ana, at=NOW - dt.timedelta(hours=2, minutes=1))
 
