@@ -17,6 +17,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from dashboard.access.models import Member
 from dashboard.emailsec.enums import Disposition
+from dashboard.installation.values import setting
 from dashboard.overview.spans import HOUR, Range
 from investigate.campaigns.queries import Group, biggest
 from investigate.desk.cases import cases_of
@@ -24,12 +25,13 @@ from investigate.memory.places import Where, where_now
 from investigate.memory.queries import copies_for, seen_by
 from investigate.memory.searching import extent
 from investigate.memory.shapes import COLUMN
+from investigate.message.explain import without_quotes
 from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, CaseState, OwnVerdict, SeenMessage
 from investigate.submissions.figures import outcomes
 
 Figures = dict[str, Any]
 
-FORM = 1  # raised with every change of what is stored, so that no page reads figures of another form
+FORM = 2  # raised with every change of what is stored, so that no page reads figures of another form
 MOST_LISTED = 8
 MOST_CAMPAIGNS = 5
 MOST_PLACED = 5000  # messages of campaigns that are looked at one by one, newest first
@@ -38,6 +40,11 @@ MOST_COMBINATIONS = 2000  # of detection reasons; the rare ones beyond change no
 WORST = (Disposition.MALICIOUS.value, Disposition.MALICIOUS_BEC.value)
 THREATS = (*WORST, Disposition.SUSPICIOUS.value, Disposition.SPOOF.value)
 NO_DETECTION = ("", Disposition.NONE.value)
+
+
+def form() -> str:
+    """The name of what is stored: what quotes mails is another thing, which nobody sees any more in privacy mode."""
+    return f"{FORM}-covered" if setting("PRIVACY") else str(FORM)
 
 
 def count(member: Member, range_: Range) -> Figures:
@@ -61,7 +68,7 @@ def count(member: Member, range_: Range) -> Figures:
         "people": _people(member, range_),
         "senders": _most(detections, "sender"),
         "domains": _most(detections, "sender_domain"),
-        "reasons": _reasons(detections),
+        "reasons": _reasons(detections, is_bare=setting("PRIVACY") or not member.scope.is_whole),
         "campaigns": _campaigns(member, range_),
         "released": _released(member, range_),
         "verdicts": _verdicts(member, range_),
@@ -115,13 +122,16 @@ def _most(detections: QuerySet[SeenMessage], column: str) -> list[Figures]:
     return list(named.annotate(number=Count("pk"), worst=worst).order_by("-number", "-worst", "name")[:MOST_LISTED])
 
 
-def _reasons(detections: QuerySet[SeenMessage]) -> list[Figures]:
-    """Why messages were judged as they were. A message has several reasons, and counts for each of them."""
+def _reasons(detections: QuerySet[SeenMessage], *, is_bare: bool) -> list[Figures]:
+    """Why messages were judged as they were. A message has several reasons, and counts for each of them.
+
+    `is_bare`: without every address, host and link, for those may be of a body, or of mailboxes elsewhere.
+    """
     numbers: Counter[str] = Counter()
     combined = detections.exclude(reasons=[]).order_by().values_list("reasons").annotate(number=Count("pk"))
     for reasons, number in combined.order_by("-number")[:MOST_COMBINATIONS]:
-        for reason in set(reasons):
-            numbers[str(reason)] += number
+        for reason in {without_quotes(str(one), ()) if is_bare else str(one) for one in reasons}:
+            numbers[reason] += number
     ordered = sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
     return [{"name": name, "number": number} for name, number in ordered[:MOST_LISTED]]
 

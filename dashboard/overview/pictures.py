@@ -14,6 +14,7 @@ from dashboard.emailsec.enums import Disposition
 from dashboard.overview import links
 from dashboard.overview.figures import Figures
 from dashboard.overview.spans import DAY, Range, Span
+from investigate.message.explain import HIDDEN
 
 HOURS_NAMED, HOURS_KEPT = 3, 6  # every so many hours carry a word, and where there is little room
 DAYS_NAMED, DAYS_KEPT = 5, 10
@@ -142,7 +143,7 @@ def pictures(figures: Figures, span: Span) -> Pictures:
         domains=_most(figures["domains"], range_, "domain"),
         reasons=bars(
             [
-                Row(one["name"], [Share(fills.PLAIN, one["number"])], links.search(range_, one["name"]))
+                Row(one["name"], [Share(fills.PLAIN, one["number"])], _mail_with(range_, one["name"]))
                 for one in figures["reasons"]
             ]
         ),
@@ -154,6 +155,12 @@ def pictures(figures: Figures, span: Span) -> Pictures:
         load=_load(figures["load"]),
         submissions=_submissions(figures["submissions"], range_),
     )  # fmt: skip
+
+
+def _mail_with(range_: Range, reason: str) -> str:
+    """The mail that was given a reason, searched for by its words up to what was left out of it."""
+    words = reason.partition(HIDDEN)[0].strip()
+    return links.search(range_, words) if words else ""
 
 
 def monthly(figures: Mapping[str, Any]) -> Columns | None:

@@ -54,7 +54,7 @@ def _counted(member: Member, span: Span) -> Shared:
 
 
 def _key(member: Member, span: Span) -> str:
-    return sharing.key_for(f"figures:{figures.FORM}:{span}", member.scope)
+    return sharing.key_for(f"figures:{figures.form()}:{span}", member.scope)
 
 
 def _shown(member: Member, span: Span, found: Shared) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.conf import settings
-
 from dashboard.access.models import Member
 from dashboard.access.scope import Scope
+from dashboard.installation.values import setting
 from investigate.campaigns.queries import members_of
 from investigate.exporting.tables import MOST_ROWS, Table
 from investigate.message.explain import domains_of, without_quotes
+from investigate.message.visible import reasons_inside
 from investigate.models import CampaignBy, SeenMessage
 
 COLUMNS = (
@@ -38,7 +38,7 @@ def _cells(row: SeenMessage, scope: Scope) -> list[object]:
     return [
         row.investigate_id, row.scanned_at, row.disposition, row.is_quarantined, row.sender, row.sender_name,
         row.sender_domain, row.subject, [address for address, _ in copies_within(row, scope)],
-        [status for _, status in copies_within(row, scope) if status], reasons_of(row), row.categories,
+        [status for _, status in copies_within(row, scope) if status], reasons_of(row, scope), row.categories,
         row.message_id, row.postfix_id, row.alert_id, row.edf_hash, row.structure_hash, row.shape,
         row.first_seen_at, row.seen_at,
     ]  # fmt: skip
@@ -53,8 +53,9 @@ def copies_within(row: SeenMessage, scope: Scope) -> list[tuple[str, str]]:
     return [(name, status) for name, status in zip(row.recipients, statuses, strict=True) if scope.covers(name)]
 
 
-def reasons_of(row: SeenMessage) -> list[str]:
-    """Why Cloudflare judged it so; in privacy mode without what that may quote of a body."""
-    if not settings.PRIVACY:
-        return list(row.reasons)
-    return [without_quotes(reason, domains_of(row.sender)) for reason in row.reasons]
+def reasons_of(row: SeenMessage, scope: Scope) -> list[str]:
+    """Why Cloudflare judged it so, naming nobody outside; in privacy mode without what that may quote of a body."""
+    reasons = reasons_inside(row.reasons, row.recipients, scope)
+    if not setting("PRIVACY"):
+        return list(reasons)
+    return [without_quotes(reason, domains_of(row.sender)) for reason in reasons]

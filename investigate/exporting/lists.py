@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.utils import timezone
 
 from dashboard.access.scope import Scope
 from dashboard.emailsec.rows import MessageRow
+from dashboard.installation.values import setting
 from dashboard.web.text import split_address
 from investigate.exporting.tables import MOST_ROWS, Table, written_time
 from investigate.message.explain import domains_of, without_quotes
@@ -125,7 +125,7 @@ def table_of(reading: Reading, criteria: Criteria) -> Table:
 def cells(row: MessageRow) -> list[object]:
     """One message; in privacy mode its reasons without what they may quote of a body, as in the list."""
     reasons: Sequence[str] = row.detection_reasons
-    if settings.PRIVACY:
+    if setting("PRIVACY"):
         senders = domains_of(row.from_, row.envelope_from)
         reasons = [without_quotes(reason, senders) for reason in reasons]
     checks = row.validation

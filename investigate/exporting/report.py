@@ -118,7 +118,7 @@ def of_campaign(
         "left_out": max(0, group.count - len(shown)),
         "verdicts": _verdicts(cases),
         "submissions": _submissions(member, postfix_ids=[row.postfix_id for row in shown]),
-        "reasons": Counter(reason for row in shown for reason in reasons_of(row)).most_common(20),
+        "reasons": Counter(reason for row in shown for reason in reasons_of(row, member.scope)).most_common(20),
         "events": list(reversed(events)),
         "notes": _notes(cases) if has_notes else [],
         "evidence": _evidence(member, names),

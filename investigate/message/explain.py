@@ -29,7 +29,7 @@ SEVERITY = {
     Disposition.BULK: 62,
 }
 _PLAIN_FINDING = 60
-_HIDDEN = "(hidden)"
+HIDDEN = "(hidden)"
 _TELLS_NOTHING = 3  # letters; such texts are part of many words
 _URL = re.compile(r"\b(?:h(?:tt|xx)ps?|f(?:tp|xp)s?|file|mailto|tel):\S+", re.IGNORECASE)
 _DOTTED = re.compile(r"(?<![\w.])[\w@%+-]+(?:\[?\.\]?[\w@-]+)*\[?\.\]?[^\W\d_]{2,}\b")
@@ -88,10 +88,10 @@ def _masking(message: Message, detections: Detections | None) -> Callable[[str |
     secrets = sorted((text for text in spelled if not _is_within(text, senders)), key=len, reverse=True)
 
     def masked(words: str | None) -> str:
-        words = _URL.sub(_HIDDEN, words or "")
+        words = _URL.sub(HIDDEN, words or "")
         for secret in secrets:
             if secret.casefold() in words.casefold():
-                words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, words, flags=re.IGNORECASE)
+                words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, words, flags=re.IGNORECASE)
         return words if detections is not None else without_quotes(words, senders)
 
     return masked
@@ -99,8 +99,8 @@ def _masking(message: Message, detections: Detections | None) -> Callable[[str |
 
 def without_quotes(reason: str, senders: Collection[str]) -> str:
     """A reason of a message whose body nobody looked at, without what could be a link, a host or a file name."""
-    reason = _URL.sub(_HIDDEN, reason)
-    return _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else _HIDDEN, reason)
+    reason = _URL.sub(HIDDEN, reason)
+    return _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else HIDDEN, reason)
 
 
 def domains_of(*addresses: str | None) -> set[str]:

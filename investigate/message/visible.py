@@ -76,7 +76,7 @@ def trimmed(message: Message, scope: Scope) -> Message:
             "envelope_to": scope.inside(message.envelope_to),
             "client_recipients": scope.inside(message.client_recipients),
             "delivery_status": statuses_inside(message, scope),
-            "detection_reasons": tuple(reason for reason in message.detection_reasons if not names(reason)),
+            "detection_reasons": reasons_inside(message.detection_reasons, everybody, scope),
             "findings": tuple(finding for finding in message.findings if not names(_said_by(finding))),
             "properties": MessageProperties() if names(_said_by(properties)) else properties,
             "hides_copies": not scope.covers_all(message.mailboxes),
@@ -95,7 +95,14 @@ def trimmed_row(row: MessageRow, scope: Scope) -> MessageRow:
         wire_envelope_to=scope.inside(row.wire_envelope_to or ()),
         wire_client_recipients=scope.inside(row.wire_client_recipients or ()),
         wire_delivery_status=statuses_inside(row, scope),
+        wire_reasons=reasons_inside(row.detection_reasons, (*row.mailboxes, *row.recipients), scope),
     )
+
+
+def reasons_inside(reasons: Iterable[str], recipients: Iterable[str], scope: Scope) -> tuple[str, ...]:
+    """Cloudflare's reasons without those that name a recipient outside, or the domain of one."""
+    outside = frozenset(address.strip().casefold() for address in recipients if not scope.covers(address))
+    return tuple(reason for reason in reasons if not _names_any(reason, outside))
 
 
 def statuses_inside(message: Message | MessageRow, scope: Scope) -> tuple[Any, ...]:

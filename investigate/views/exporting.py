@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import cast
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,6 +17,7 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.audit.exporting import record_export
 from dashboard.audit.recorder import record
+from dashboard.installation.values import setting
 from dashboard.web.errors import ErrorText, answer, explain, explain_name
 from dashboard.web.htmx import wants_partial
 from investigate.campaigns.queries import address_of
@@ -103,7 +103,7 @@ def _list_page(request: HttpRequest, criteria: Criteria, reading: Reading) -> Ht
         "explained": explained,
         "most": tables.MOST_ROWS,
         "look_again": LOOK_AGAIN,
-        "exports_an_hour": settings.EXPORTS_PER_HOUR,
+        "exports_an_hour": setting("EXPORTS_PER_HOUR"),
     }
     template = "investigate/exporting/_reading.html" if wants_partial(request) else "investigate/exporting/list.html"
     status = explained.status if explained else 200 if reading.is_whole else 202
@@ -177,7 +177,7 @@ def _indicators(request: HttpRequest, source: Source, *, back: str, here: str = 
         "groups": _grouped(source),
         "back": back,
         "here": here or request.get_full_path(),
-        "exports_an_hour": settings.EXPORTS_PER_HOUR,
+        "exports_an_hour": setting("EXPORTS_PER_HOUR"),
     }
     status = 422 if form.is_bound else 200
     return render(request, "investigate/exporting/indicators.html", context, status=status)

@@ -23,12 +23,13 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.emailsec.types import Message
+from dashboard.installation import services
 from dashboard.overview.models import Snapshot
 from dashboard.overview.spans import Span
 from investigate.memory.remembering import remember
 from investigate.models import Action, ActionItem, Approval, Case, CaseSource, CaseState, SeenMessage
-from tests.conftest import HTMX
 from settings_ui.models import Change, ChangeState
+from tests.conftest import HTMX
 
 Soup = Callable[[HttpResponse], BeautifulSoup]
 THREATS = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
@@ -153,6 +154,43 @@ def test_a_limited_member_gets_the_figures_of_their_domains_alone(
     others = [name for one in detections for name in one.mailboxes if not name.endswith(f"@{inside}")]
     assert others
     assert not any(name in str(page) for name in others)
+
+
+def _quoting(pattern: Message) -> None:
+    """A wave whose reasons quote its body and name who else got it."""
+    reason = "Link to https://pay.evil.example/x that eve@elsewhere.example opened"
+    people = (pattern.mailboxes[0], "eve@elsewhere.example")
+    given = {"to": people, "client_recipients": people, "detection_reasons": (reason,), "scanned_at": timezone.now()}
+    remember(msgspec.structs.replace(pattern, id=f"quoting-{number}", **given) for number in range(300))
+
+
+def test_reasons_name_nobody_elsewhere_to_a_limited_member(
+    soup: Soup, analyst: Client, detections: list[Message]
+) -> None:
+    pattern = next(one for one in detections if one.mailboxes)
+    _quoting(pattern)
+    inside = pattern.mailboxes[0].rpartition("@")[2]
+    Member.objects.filter(username="ana").update(domains=[inside])
+
+    page = figures(analyst, soup)
+
+    assert numbers_of(page, "h-reasons")["Link to (hidden) that (hidden) opened"] == 300
+    assert "elsewhere.example" not in str(page)
+
+
+def test_privacy_mode_covers_what_reasons_quote_at_once(
+    soup: Soup, analyst: Client, ada: Member, detections: list[Message]
+) -> None:
+    _quoting(detections[0])
+    assert "evil.example" in str(figures(analyst, soup))
+
+    services.set_value(actor=ada, name="PRIVACY", value=True, version=0, request=None)
+
+    assert "evil.example" not in str(soup(analyst.get("/?range=30d")))
+    page = figures(analyst, soup)
+    assert "evil.example" not in str(page)
+    (link,) = (one for one in page.select("section[aria-labelledby=h-reasons] a") if "that (hidden)" in one.text)
+    assert parse_qs(urlsplit(link["href"]).query)["q"] == ["Link to"]
 
 
 def test_looking_calls_nobody_and_counts_once_a_minute_for_everybody(
@@ -293,6 +331,27 @@ def test_what_waits_for_a_second_person_is_told_in_words_to_whoever_may_know(
     assert needs.select_one("#need-approvals b").text == "1"
 
 
+def test_every_change_of_the_settings_that_waits_is_counted_and_those_that_expired_are_not(
+    responder: Client, pia: Member, soup: Soup, emailsec: Any
+) -> None:
+    now = timezone.now()
+    for number, hours in enumerate((5, 1, 4, 3, 2, -1)):
+        Change.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource="domains", kind="delete", source="form",
+            operation_key=f"k{number}", actor=pia, actor_name="Pia", permission="domain:unprotect",
+            state=ChangeState.AWAITING_APPROVAL, created_at=now, changed_at=now, why_two="It ends a protection.",
+            expires_at=now + dt.timedelta(hours=hours),
+        )  # fmt: skip
+    first = Change.objects.get(operation_key="k1")
+
+    answer = figures(responder, soup).select(".answers > div")[2]
+
+    assert answer.select_one("b").text == "5"
+    links = [link["href"] for link in answer.select(".where a")]
+    assert len(links) == 2
+    assert links[0] == reverse("settings:change", args=[first.pk])
+
+
 def test_rates_are_of_our_own_verdicts_and_releases(
     analyst: Client, ana: Member, soup: Soup, detections: list[Message]
 ) -> None:
@@ -323,24 +382,3 @@ def test_rates_are_of_our_own_verdicts_and_releases(
     load = page.select_one("section[aria-labelledby=h-load] tbody tr")
     assert load.bdi.text == "Ana"
     assert load.select_one("b").text == str(len(verdicts))
-def test_every_change_of_the_settings_that_waits_is_counted_and_those_that_expired_are_not(
-    responder: Client, pia: Member, soup: Soup, emailsec: Any
-) -> None:
-    now = timezone.now()
-    for number, hours in enumerate((5, 1, 4, 3, 2, -1)):
-        Change.objects.create(
-            account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource="domains", kind="delete", source="form",
-            operation_key=f"k{number}", actor=pia, actor_name="Pia", permission="domain:unprotect",
-            state=ChangeState.AWAITING_APPROVAL, created_at=now, changed_at=now, why_two="It ends a protection.",
-            expires_at=now + dt.timedelta(hours=hours),
-        )  # fmt: skip
-    first = Change.objects.get(operation_key="k1")
-
-    answer = figures(responder, soup).select(".answers > div")[2]
-
-    assert answer.select_one("b").text == "5"
-    links = [link["href"] for link in answer.select(".where a")]
-    assert len(links) == 2
-    assert links[0] == reverse("settings:change", args=[first.pk])
-
-

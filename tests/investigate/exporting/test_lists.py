@@ -17,6 +17,7 @@ from django.urls import reverse
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
+from dashboard.installation import services
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from dashboard.web import csv_cells
@@ -174,6 +175,46 @@ def test_a_file_is_written_down_and_counts_towards_the_hour(
     assert event.actor_name == "Ana"
     assert event.detail["rows"] == len(malicious(emailsec))
     assert "disposition=MALICIOUS" in event.detail["query"]
+
+
+def test_privacy_mode_that_an_admin_switched_on_reaches_files(
+    analyst: Client, emailsec: Simulator, threat: Any, ada: Member
+) -> None:
+    threat.detection_reasons = ["Link to https://pay.evil.example/x"]
+    one = get_client().message(threat.id)
+    remember([one])
+    files = ({"what": "results", **ASKED}, {"what": "campaign", "by": "edf", "key": one.edf_hash})
+    asked = [{**file, "format": kind} for file in files for kind in ("csv", "json")]
+    assert all(b"evil.example" in analyst.get(FILE, file).content for file in asked)
+
+    services.set_value(actor=ada, name="PRIVACY", value=True, version=0, request=None)
+    services.set_value(actor=ada, name="EXPORTS_PER_HOUR", value=17, version=0, request=None)
+
+    answers = [analyst.get(FILE, file) for file in asked]
+    assert {answer.status_code for answer in answers} == {200}
+    assert not any(b"evil.example" in answer.content for answer in answers)
+    report = analyst.get(reverse("investigate:campaign_report"), {"by": "edf", "key": one.edf_hash})
+    assert b"Link to (hidden)" in report.content
+    assert b"17 files an hour" in analyst.get(PAGE, ASKED).content
+
+
+def test_reasons_that_name_recipients_elsewhere_stay_out_of_files(emailsec: Simulator, threat: Any) -> None:
+    here = threat.client_recipients[0]
+    threat.client_recipients = threat.envelope_to = threat.to = (here, "eve@elsewhere.example")
+    threat.detection_reasons = ["Also went to eve@elsewhere.example", "A known kit"]
+    one = get_client().message(threat.id)
+    remember([one])
+    client = limited(here.rpartition("@")[2])
+    campaign = {"by": "edf", "key": one.edf_hash}
+
+    for file in ({"what": "results", **ASKED}, {"what": "campaign", **campaign}):
+        content = client.get(FILE, {**file, "format": "csv"}).content
+        assert b"A known kit" in content, file
+        assert b"elsewhere.example" not in content, file
+    report = client.get(reverse("investigate:campaign_report"), campaign).content
+    assert b"A known kit" in report
+    assert b"elsewhere.example" not in report
+    assert b"elsewhere.example" not in client.get("/investigate/", ASKED).content
 
 
 def limited(domain: str) -> Client:
