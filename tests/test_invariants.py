@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from dashboard.access.models import Member
 from dashboard.access.roles import ROLES, Permission, Role
+from dashboard.installation.described import DESCRIBED
+from dashboard.web.context import Frame
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
+KEY = re.compile(r'data-key="([^"{]+)"')
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> list[tuple[str, URLPattern]]:
@@ -73,3 +78,27 @@ def test_no_template_opens_a_safety_valve(path: Path) -> None:
 def test_no_code_marks_text_as_safe_html(folder: str) -> None:
     for path in (Path(settings.BASE_DIR) / folder).rglob("*.py"):
         assert not re.search(r"mark_safe|format_html|SafeString|csrf_exempt", path.read_text()), path
+
+
+@pytest.mark.parametrize("folder", ["dashboard", "investigate", "settings_ui"])
+def test_no_code_reads_past_a_value_that_an_admin_may_have_set(folder: str) -> None:
+    names = "|".join(DESCRIBED)
+    past = re.compile(rf"""\bsettings\.({names})\b|\bgetattr\(\s*settings,\s*["']({names})["']""")
+    for path in (Path(settings.BASE_DIR) / folder).rglob("*.py"):
+        found = past.search(path.read_text())
+        assert not found, f'{path} reads {found[0]}: setting("{found[1] or found[2]}") is what counts'
+
+
+def test_no_page_takes_a_key_of_the_top_bar(rf: RequestFactory, ada: Member) -> None:
+    """Keys of the top bar work everywhere; a page that uses one of them leaves its room instead."""
+    request = rf.get("/")
+    request.user = ada
+    held = {room.key for room in Frame(request).menu}
+    bars = [path for path in TEMPLATES.rglob("*.html") if path.parent == TEMPLATES / "includes"]
+    held |= {key for path in bars for key in KEY.findall(path.read_text()) if key.startswith("g ")}
+    assert {"g o", "g s", "g e", "g v", "g ,"} <= held
+
+    for path in TEMPLATES.rglob("*.html"):
+        if path not in bars:
+            taken = held & set(KEY.findall(path.read_text()))
+            assert not taken, f"{path.relative_to(TEMPLATES)} uses {', '.join(sorted(taken))}, which the top bar holds"
