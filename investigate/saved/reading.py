@@ -35,12 +35,12 @@ from investigate.bulk.facts import is_id
 from investigate.desk import words
 from investigate.memory.remembering import remember, unwritten
 from investigate.memory.shapes import campaign_of
-from investigate.models import NoticeRule, SavedView, ViewHit
+from investigate.models import NoticeRule, SavedView, SearchRun, ViewHit
 from investigate.saved.asking import criteria_of
 from investigate.saved.pace import SOONEST, all_views, live_views, pace
 from investigate.search import runs
 from investigate.search.criteria import Criteria, search_query
-from investigate.search.results import PER_PAGE
+from investigate.search.results import PER_PAGE, Results
 from investigate.search.window import Window
 
 log = structlog.get_logger("mailwarden.saved")
@@ -236,9 +236,8 @@ def _at_hand(criteria: Criteria, reading: Reading) -> Sequence[Message] | None:
     run = runs.latest_answer(request)
     if run is None or run.end < reading.window.end - AT_HAND or run.start > reading.window.start:
         return None
-    try:
-        messages = decode_messages(zlib.decompress(bytes(run.body or b"")))
-    except (zlib.error, errors.UnexpectedReply):
+    messages = _messages_of(run)
+    if messages is None:
         return None
     times = [message.scanned_at for message in messages if message.scanned_at]
     if run.next_cursor and (not times or min(times) >= reading.window.start):
@@ -269,6 +268,38 @@ def _keep(view: SavedView, reading: Reading, messages: Iterable[Message] = ()) -
             NoticeRule.objects.filter(view=view, told_hit__lt=last).update(told_hit=last)
     if new and not reading.is_first:
         log.info("view_found", view=view.pk, messages=len(new))
+
+
+def note_shown(view: SavedView, found: Results) -> None:
+    """What somebody has before them is found, though the next reading may be minutes away: later it is not new to them.
+
+    Others, and those who are told of the view, learn of it as of every other hit.
+    """
+    if view.read_until is None:
+        return  # the first reading marks what there is
+    since = max(view.read_until, timezone.now() - kept()) - OVERLAP
+    shown = {row.id for row in found.rows if (at := row.scanned_at_time) and at >= since}
+    shown -= set(view.hits.filter(investigate_id__in=shown).values_list("investigate_id", flat=True))
+    if not shown:
+        return
+    hits = [
+        _hit(view, message, found.answered_at or timezone.now(), is_known=False)
+        for run in found.runs
+        for message in _messages_of(run) or ()
+        if message.id in shown and _is_usable(message)
+    ]
+    hits.sort(key=lambda hit: (hit.scanned_at, hit.investigate_id))
+    with transaction.atomic():
+        if all_views().select_for_update().filter(pk=view.pk, version=view.version).exists():
+            ViewHit.objects.bulk_create(hits, ignore_conflicts=True)
+
+
+def _messages_of(run: SearchRun) -> Sequence[Message] | None:
+    """The rows of an answer in full; None where they cannot be read."""
+    try:
+        return decode_messages(zlib.decompress(bytes(run.body or b"")))
+    except (zlib.error, errors.UnexpectedReply):
+        return None
 
 
 def _is_usable(message: Message) -> bool:

@@ -23,6 +23,7 @@ from investigate.forms import SearchForm
 from investigate.models import SavedView
 from investigate.saved.bar import ViewBar
 from investigate.saved.queries import query_into
+from investigate.saved.reading import note_shown
 from investigate.saved.services import note_look
 from investigate.search import arrivals as new_mail
 from investigate.search import presenting, results, runs, watching
@@ -69,6 +70,7 @@ def _list(request: HttpRequest, form: SearchForm, found: results.Results) -> Htt
     criteria, bar = form.criteria(), ViewBar(_member(request), form.criteria())
     shown = presenting.shown(request, criteria, found, open_id=_open_id(request), own=bar.columns)
     if bar.open and not bar.is_changed and found.state in (results.State.ROWS, results.State.EMPTY):
+        note_shown(bar.open, found)
         note_look(member=bar.member, view=bar.open, at=found.answered_at or timezone.now())
     return _page(request, form, shown, bar)
 

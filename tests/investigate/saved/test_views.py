@@ -15,7 +15,8 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
-from investigate.models import SavedView, ViewHit
+from investigate.models import SavedView, ViewHit, ViewLook
+from investigate.notices.making import newest_hit
 from investigate.saved import queries, services
 from tests.conftest import HTMX
 from tests.investigate.saved.conftest import MakeView
@@ -38,6 +39,12 @@ def hit(view: SavedView, name: str, *, minutes: int = 0, to: str = "eva@corp.exa
         view=view, investigate_id=name, recipients=[to], domains=f" {to.rpartition('@')[2]} ", scanned_at=at,
         found_at=at, **values,
     )  # fmt: skip
+
+
+def looked_at(member: Member) -> dt.datetime:
+    at = ViewLook.objects.get(member=member).looked_at
+    assert at is not None
+    return at
 
 
 # --- saving ---
@@ -152,6 +159,26 @@ def test_what_is_new_since_the_last_look_is_counted(
     ViewHit.objects.update(found_at=timezone.now() - dt.timedelta(seconds=1))
     analyst.get(page.select_one('#views [data-key="1"]')["href"])
     assert soup(analyst.get(URL, {"last": "24h"})).select_one(f"#new-{view.pk}").text == ""
+
+
+def test_what_one_looked_at_before_the_worker_read_it_is_not_new_afterwards(
+    analyst: Client, responder: Client, emailsec: Any, ana: Member, ben: Member, make_view: MakeView, read: Any
+) -> None:
+    view = read(make_view(ben, "last=7d&clean=1", is_shared=True))
+    before = set(view.hits.values_list("investigate_id", flat=True))
+    new = {record.id for record in emailsec.arrive(3) if not record.is_phish_submission} - before
+    told_hit = newest_hit(view.pk)
+
+    with time_machine.travel(timezone.now() + dt.timedelta(seconds=5), tick=True):
+        page = analyst.get(queries.views_for(ana)[0].url)
+    with time_machine.travel(timezone.now() + dt.timedelta(minutes=4), tick=True):
+        read(view)
+
+        assert new
+        assert all(name in page.content.decode() for name in new)
+        assert not view.hits.filter(investigate_id__in=new, found_at__gt=looked_at(ana)).exists()
+        assert view.hits.filter(investigate_id__in=new, pk__gt=told_hit).count() == len(new)
+        assert queries.views_for(ben)[0].new >= len(new)
 
 
 def test_changed_filters_are_said_and_saved(
