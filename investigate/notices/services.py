@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.http import HttpRequest
@@ -89,6 +90,7 @@ def create(*, actor: Member, key: uuid.UUID, wanted: Wanted, request: HttpReques
 
 def change(*, actor: Member, rule: NoticeRule, wanted: Wanted, version: int, request: HttpRequest) -> str:
     """Change a rule; gives the new secret of a webhook that got one. Raises Conflict."""
+    _check_owner(actor, rule)
     _refuse_others(actor, wanted, rule)
     if not wanted.target and wanted.channel != rule.channel:
         raise NotPossible("Another channel needs another target.")
@@ -118,6 +120,9 @@ def change(*, actor: Member, rule: NoticeRule, wanted: Wanted, version: int, req
 
 def switch(*, actor: Member, rule: NoticeRule, is_on: bool, version: int, request: HttpRequest) -> None:
     """Switch a rule on or off. What was found while it was off is not told."""
+    if is_on:
+        _check_owner(actor, rule)
+    _check_may_oversee(actor, rule)
     if is_on and (why := rights.why_not(rule)):
         raise NotPossible(why)
     now = timezone.now()
@@ -134,6 +139,7 @@ def switch(*, actor: Member, rule: NoticeRule, is_on: bool, version: int, reques
 
 def delete(*, actor: Member, rule: NoticeRule, version: int, request: HttpRequest) -> None:
     """Delete a rule. What it has sent stays on the list."""
+    _check_may_oversee(actor, rule)
     with transaction.atomic():
         _update(rule, version, is_on=False)
         give_up_waiting(rule, words.DELETED)
@@ -143,6 +149,7 @@ def delete(*, actor: Member, rule: NoticeRule, version: int, request: HttpReques
 
 def try_now(*, actor: Member, rule: NoticeRule, request: HttpRequest) -> Notice:
     """Send a notice that is marked as a test; its page says what came of it."""
+    _check_owner(actor, rule)
     if why := rights.why_not(rule):
         raise NotPossible(why)
     now = timezone.now()
@@ -179,6 +186,7 @@ def send_again(*, actor: Member, notice: Notice, request: HttpRequest) -> None:
     rule = notice.rule
     if rule is None:
         raise NotPossible("Its notice was deleted: nobody knows any more where it was to go.")
+    _check_may_oversee(actor, rule)
     if not rule.is_on and notice.messages:
         raise NotPossible("Its notice is switched off. Switch it on first.")
     if why := rights.why_not(rule):
@@ -198,6 +206,18 @@ def send_again(*, actor: Member, notice: Notice, request: HttpRequest) -> None:
             request=request,
         )
     ring(SEND, str(notice.pk))
+
+
+def _check_owner(actor: Member, rule: NoticeRule) -> None:
+    """What tells somebody of the owner's mail is the owner's alone. Raises PermissionDenied."""
+    if rule.owner_id != actor.pk:
+        raise PermissionDenied(Permission.NOTICE_SEND.value)
+
+
+def _check_may_oversee(actor: Member, rule: NoticeRule) -> None:
+    """Its owner, or somebody who oversees everybody's. Raises PermissionDenied."""
+    if not rights.oversees(actor):
+        _check_owner(actor, rule)
 
 
 def _refuse_others(actor: Member, wanted: Wanted, rule: NoticeRule | None = None) -> None:

@@ -6,9 +6,11 @@ import io
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -134,6 +136,35 @@ def test_the_service_asks_for_the_right_by_itself(ana: Member, view: SavedView, 
 
     with pytest.raises(services.NotPossible):
         services.create(actor=ana, key=uuid.uuid4(), wanted=wanted, request=rf.post(NEW))
+
+
+@pytest.mark.parametrize(
+    ("does", "overseer_may"),
+    [("change", False), ("switch on", False), ("try", False), ("switch off", True), ("delete", True), ("again", True)],
+)
+def test_the_service_lets_nobody_turn_the_notice_of_another_to_themselves(
+    hook: NoticeRule, ana: Member, view: SavedView, found: Any, rf: Any, does: str, overseer_may: bool
+) -> None:
+    request = rf.post(LIST)
+    wanted = services.Wanted(view, Rhythm.AT_ONCE, 7, Channel.MAIL, ana.email)
+    found("edf:a")
+    notice = making.make(hook.pk)
+    Notice.objects.update(state=NoticeState.FAILED)
+    acts: dict[str, Callable[[Member], Any]] = {
+        "change": lambda actor: services.change(actor=actor, rule=hook, wanted=wanted, version=1, request=request),
+        "switch on": lambda actor: services.switch(actor=actor, rule=hook, is_on=True, version=1, request=request),
+        "switch off": lambda actor: services.switch(actor=actor, rule=hook, is_on=False, version=1, request=request),
+        "delete": lambda actor: services.delete(actor=actor, rule=hook, version=1, request=request),
+        "try": lambda actor: services.try_now(actor=actor, rule=hook, request=request),
+        "again": lambda actor: services.send_again(actor=actor, notice=notice, request=request),
+    }
+
+    with pytest.raises(PermissionDenied):
+        acts[does](ana)
+    Member.objects.filter(pk=ana.pk).update(role=Role.RESPONDER)
+    overseer = Member.objects.get(pk=ana.pk)
+    with nullcontext() if overseer_may else pytest.raises(PermissionDenied):
+        acts[does](overseer)
 
 
 def test_a_view_of_somebody_else_is_not_offered(
