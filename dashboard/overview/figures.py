@@ -16,14 +16,13 @@ from django.db.models import CharField, Count, F, Func, Q, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from dashboard.access.models import Member
-from dashboard.emailsec.enums import Disposition
 from dashboard.installation.values import setting
 from dashboard.overview.spans import HOUR, Range
 from investigate.campaigns.queries import Group, biggest
 from investigate.desk.cases import cases_of
-from investigate.memory.places import Where, where_now
+from investigate.memory.places import REACHABLE, placed
 from investigate.memory.queries import copies_for, seen_by
-from investigate.memory.searching import extent
+from investigate.memory.searching import NO_DETECTION, OF_THREATS, WORST, extent
 from investigate.memory.shapes import COLUMN
 from investigate.message.explain import without_quotes
 from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, CaseState, OwnVerdict, SeenMessage
@@ -34,12 +33,7 @@ Figures = dict[str, Any]
 FORM = 2  # raised with every change of what is stored, so that no page reads figures of another form
 MOST_LISTED = 8
 MOST_CAMPAIGNS = 5
-MOST_PLACED = 5000  # messages of campaigns that are looked at one by one, newest first
-AT_ONCE = 500
 MOST_COMBINATIONS = 2000  # of detection reasons; the rare ones beyond change no picture
-WORST = (Disposition.MALICIOUS.value, Disposition.MALICIOUS_BEC.value)
-THREATS = (*WORST, Disposition.SUSPICIOUS.value, Disposition.SPOOF.value)
-NO_DETECTION = ("", Disposition.NONE.value)
 
 
 def form() -> str:
@@ -109,7 +103,9 @@ def _volume(seen: QuerySet[SeenMessage], range_: Range) -> dict[str, list[int]]:
 
 def _people(member: Member, range_: Range) -> list[Figures]:
     """Mailboxes to which the most copies of threats went."""
-    copies = copies_for(member).filter(scanned_at__gte=range_.start, scanned_at__lt=range_.end, disposition__in=THREATS)
+    copies = copies_for(member).filter(
+        scanned_at__gte=range_.start, scanned_at__lt=range_.end, disposition__in=OF_THREATS
+    )
     worst = Count("pk", filter=Q(disposition__in=WORST))
     found = copies.order_by().values("address").annotate(threats=Count("pk"), worst=worst)
     return list(found.order_by("-threats", "-worst", "address")[:MOST_LISTED])
@@ -156,36 +152,26 @@ def _campaigns(member: Member, range_: Range) -> list[Figures]:
 
 
 def _places(member: Member, range_: Range, groups: list[Group]) -> dict[str, Counter[str]]:
-    """For each campaign how many copies are where; those beyond what is looked at count as not known."""
+    """For each campaign how many copies are where."""
     found: dict[str, Counter[str]] = {group.key: Counter() for group in groups}
     column = COLUMN[CampaignBy.FINGERPRINT]
-    rows = seen_by(member).filter(
-        scanned_at__gte=range_.start, scanned_at__lt=range_.end, **{f"{column}__in": list(found)}
+    copies = copies_for(member).filter(
+        message__scanned_at__gte=range_.start,
+        message__scanned_at__lt=range_.end,
+        **{f"message__{column}__in": list(found)},
     )
-    looked_at = list(
-        rows.only("investigate_id", "delivery_status", "is_quarantined", "seen_at", column).order_by("-scanned_at")[
-            :MOST_PLACED
-        ]
-    )
-    for start in range(0, len(looked_at), AT_ONCE):
-        part = looked_at[start : start + AT_ONCE]
-        where = where_now(part)
-        copies = copies_for(member).filter(message__in=[row.pk for row in part]).order_by()
-        numbers = dict(copies.values_list("message").annotate(number=Count("pk")))
-        for row in part:
-            found[getattr(row, column)][_place(where[row.investigate_id])] += numbers.get(row.pk, 0)
-    for group in groups:
-        if rest := group.copies - found[group.key].total():
-            found[group.key]["unknown"] += max(0, rest)
+    numbers = placed(copies).order_by().values_list(f"message__{column}", "place").annotate(number=Count("pk"))
+    for key, place, number in numbers:
+        found[key][_place(place)] += number
     return found
 
 
-def _place(where: Where) -> str:
-    if where.is_reachable:
+def _place(place: str) -> str:
+    if place in REACHABLE:
         return "delivered"
-    if where.word == "quarantined":
+    if place == "quarantined":
         return "held"
-    return "unknown" if where.word == "unknown" and where.detail != "Moved" else "moved"
+    return "unknown" if place in ("unknown", "undelivered", "") else "moved"
 
 
 def _released(member: Member, range_: Range) -> int:

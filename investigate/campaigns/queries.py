@@ -15,19 +15,17 @@ from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast
-from django.db.models.lookups import Contains
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
-from dashboard.emailsec.enums import DeliveryStatus, MailboxDestination
 from dashboard.emailsec.types import Message
+from investigate.memory.places import REACHABLE, placed
 from investigate.memory.queries import copies_for, seen_by
 from investigate.memory.remembering import unwritten
 from investigate.memory.shapes import COLUMN, key_of
-from investigate.models import ActionItem, ActionKind, ActionState, CampaignBy, SeenMessage
+from investigate.models import CampaignBy, SeenMessage
 
 PER_PAGE = 50
 MOST_NAMED = 3  # sender domains of a group, by name
@@ -49,7 +47,7 @@ class Group:
     first_at: dt.datetime
     last_at: dt.datetime
     dispositions: dict[str, int]  # messages by what Cloudflare said, most first; "" where it said nothing
-    still_delivered: int  # copies that lie where they were delivered, as far as is known
+    still_delivered: int  # copies that somebody can still open, as far as is known
     url: str
     newest_id: str = ""  # the newest one's investigate id
     last_row: int = 0  # of those counted here the row that was made last: what comes later lies beyond it
@@ -116,7 +114,9 @@ def page(
         judged = Count("pk", filter=Q(disposition=narrowing.disposition))
         grouped = grouped.annotate(judged=judged).filter(judged__gt=0)
     if narrowing.only_delivered:
-        grouped = grouped.annotate(delivered=Count("pk", filter=is_delivered())).filter(delivered__gt=0)
+        copies = copies_for(member).filter(**_of_messages(meant), **{f"message__{column}__gt": ""})
+        left = placed(copies).filter(place__in=REACHABLE).order_by()
+        grouped = grouped.filter(**{f"{column}__in": left.values(f"message__{column}")})
     order = ("-last_at", "-messages") if narrowing.newest_first else ("-messages", "-last_at")
     found = list(grouped.order_by(*order, column)[offset : offset + limit + 1])
     return Page(_described(member, by, found[:limit], meant), has_more=len(found) > limit)
@@ -174,32 +174,6 @@ def known_of(member: Member, message: Message) -> Known | None:
     return None
 
 
-def is_delivered(path: str = "") -> Q:
-    """Messages of which a copy lies where it was delivered: by what the API said last, and by what we did ourselves.
-
-    `path` leads to the message from what is asked for.
-    """
-    ours = ActionItem.objects.filter(state__in=(ActionState.DONE, ActionState.PARTLY_DONE), action__isnull=False)
-    back = ours.filter(
-        action__kind=ActionKind.MOVE,
-        action__destination=MailboxDestination.INBOX,
-        investigate_id=OuterRef("investigate_id"),
-        action__created_at__gt=OuterRef("action__created_at"),
-    )
-    moved = ours.filter(state=ActionState.DONE, action__kind=ActionKind.MOVE)
-    away = moved.exclude(action__destination=MailboxDestination.INBOX).filter(~Exists(back))
-    let_through = ours.filter(
-        Q(action__kind=ActionKind.RELEASE)
-        | Q(action__kind=ActionKind.MOVE, action__destination=MailboxDestination.INBOX)
-    )
-    statuses = Cast(f"{path}delivery_status", TextField())
-    told = Q(Contains(statuses, Value(f'"{DeliveryStatus.DELIVERED}"')))
-    not_moved = Q(Contains(statuses, Value(f'"{DeliveryStatus.MOVE_FAILED}"')))
-    name = f"{path}investigate_id__in"
-    by_us = Q(**{name: let_through.values("investigate_id")})
-    return (told | not_moved | by_us) & ~Q(**{name: away.values("investigate_id")})
-
-
 def _described(
     member: Member, by: CampaignBy, found: Sequence[dict[str, Any]], meant: Mapping[str, Any]
 ) -> list[Group]:
@@ -213,15 +187,11 @@ def _described(
     titles = {getattr(seen, column): seen for seen in newest.only(column, "subject", "investigate_id").order_by("pk")}
     verdicts = _counted(rows.values_list(column, "disposition"))
     domains = _counted(rows.values_list(column, "sender_domain"))
-    copies = copies_for(member).filter(**{f"message__{name}": value for name, value in meant.items()})
-    numbers = (
-        copies.order_by()
-        .values_list(f"message__{column}")
-        .annotate(
-            number=Count("pk"),
-            people=Count("address", distinct=True),
-            delivered=Count("pk", filter=is_delivered("message__")),
-        )
+    copies = placed(copies_for(member).filter(**_of_messages(meant))).order_by().values_list(f"message__{column}")
+    numbers = copies.annotate(
+        number=Count("pk"),
+        people=Count("address", distinct=True),
+        left=Count("pk", filter=Q(place__in=REACHABLE)),
     )
     counted = {key: told for key, *told in numbers}
     groups = []
@@ -249,6 +219,11 @@ def _described(
             )
         )
     return groups
+
+
+def _of_messages(meant: Mapping[str, Any]) -> dict[str, Any]:
+    """What narrows messages, said of their copies."""
+    return {f"message__{name}": value for name, value in meant.items()}
 
 
 def _counted(rows: QuerySet[Any, tuple[str, str]]) -> dict[str, dict[str, int]]:

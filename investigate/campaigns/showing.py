@@ -24,7 +24,7 @@ from investigate.campaigns.following import all_rules, offered
 from investigate.campaigns.queries import Group
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
-from investigate.memory.places import WORDS, Where, where_now
+from investigate.memory.places import REACHABLE, WORDS, Where, known, placed, where_now
 from investigate.memory.queries import copies_for, seen_by
 from investigate.memory.shapes import COLUMN
 from investigate.message.wording import verdict_word
@@ -39,7 +39,6 @@ from investigate.models import (
 )
 
 PER_PAGE = 100
-MOST_PLACED = 3_000  # messages whose place is looked up one by one; of more, the newest
 MOST_PEOPLE = 50
 MOST_DOMAINS = 10
 MOST_RELATED = 3  # of a kind
@@ -49,11 +48,10 @@ _STEPS = [dt.timedelta(minutes=10), dt.timedelta(hours=1), dt.timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Placed:
-    """How many copies are where, as far as it was looked up."""
+    """How many copies are where."""
 
     copies: Sequence[tuple[str, int]]  # word, copies; most first
     reachable: int
-    is_whole: bool  # False: of the newest messages alone
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,13 @@ def campaign_for(member: Member, by: CampaignBy, key: str) -> Campaign | None:
     if group is None:
         return None
     rows = queries.members_of(member, by, key)
-    placed = _placed(member, rows, group)
+    where = _placed(member, rows)
     rules = list(all_rules().filter(by=by, key=key).select_related("owner").order_by("-created_at")[:6])
     verdicts = listing.verdicts_of(group.dispositions)
     return Campaign(
         group=group,
-        sentence=_sentence(group, placed),
-        placed=placed,
+        sentence=_sentence(group, where),
+        placed=where,
         people=_people(member, rows),
         domains=_domains(member, rows),
         verdicts=verdicts,
@@ -126,7 +124,7 @@ def campaign_for(member: Member, by: CampaignBy, key: str) -> Campaign | None:
 
 def message_rows(member: Member, found: Sequence[SeenMessage], acted: set[str]) -> list[MessageRow]:
     """Rows of the table; `acted` are the ids of those the team has decided about."""
-    places = where_now(found)
+    places = where_now(found, member.scope)
     return [
         MessageRow(
             seen=seen,
@@ -139,29 +137,24 @@ def message_rows(member: Member, found: Sequence[SeenMessage], acted: set[str]) 
     ]
 
 
-def _sentence(group: Group, placed: Placed) -> str:
+def _sentence(group: Group, where: Placed) -> str:
     """ "41 messages to 37 people since 20 Nov 2026 10:02 UTC; 12 copies are still in inboxes." """
     copies = f" ({counted(group.copies, 'copy')})" if group.copies != group.count else ""
     people = "1 person" if group.people == 1 else f"{group.people:,} people"
     since = group.first_at.astimezone(dt.UTC)
-    left = placed.reachable
-    if not left:
-        still = "no copy is still in an inbox" if placed.is_whole else "of the newest, no copy is still in an inbox"
-    else:
-        least = "" if placed.is_whole else "at least "
-        still = f"{least}{counted(left, 'copy')} {'is' if left == 1 else 'are'} still in inboxes"
+    left, still = where.reachable, "no copy is still in an inbox"
+    if left:
+        still = f"{counted(left, 'copy')} {'is' if left == 1 else 'are'} still in inboxes"
     return f"{counted(group.count, 'message')}{copies} to {people} since {since:%d %b %Y %H:%M} UTC; {still}."
 
 
-def _placed(member: Member, rows: QuerySet[SeenMessage], group: Group) -> Placed:
-    fields = ("investigate_id", "delivery_status", "is_quarantined", "seen_at", "recipients")
-    found = list(rows.only(*fields)[:MOST_PLACED])
-    places, copies, reachable = where_now(found), Counter[str](), 0
-    for seen in found:
-        where, number = places[seen.investigate_id], len(member.scope.inside(seen.recipients))
-        copies[where.detail or WORDS[where.word]] += number
-        reachable += number if where.is_reachable else 0
-    return Placed(copies.most_common(), reachable, is_whole=len(found) >= group.count)
+def _placed(member: Member, rows: QuerySet[SeenMessage]) -> Placed:
+    copies = placed(copies_for(member).filter(message__in=rows.order_by().values("pk"))).order_by()
+    found = list(copies.values_list("place").annotate(number=Count("pk")).order_by("-number", "place"))
+    return Placed(
+        [(WORDS[known(place)], number) for place, number in found],
+        sum(number for place, number in found if place in REACHABLE),
+    )
 
 
 def _people(member: Member, rows: QuerySet[SeenMessage]) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from investigate.actions.words import DISPOSITIONS
-from investigate.memory.searching import Filters
+from investigate.memory.searching import GROUPS, Filters
 from investigate.models import OwnVerdict
 
 LONGEST = 300
@@ -38,7 +38,7 @@ class MemoryForm(forms.Form):
     recipient = _text("Recipient", "The whole address, or a domain.")
     fingerprint = _text("Fingerprint", "Of the content or of the layout.")
     disposition = forms.ChoiceField(
-        label="Cloudflare's verdict", required=False, choices=[("", "any"), *DISPOSITIONS.items()]
+        label="Cloudflare's verdict", required=False, choices=[("", "any"), *GROUPS.items(), *DISPOSITIONS.items()]
     )
     verdict = forms.ChoiceField(
         label="Our verdict",

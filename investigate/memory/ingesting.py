@@ -34,25 +34,27 @@ def ingest() -> int:
     """Remember what the newest searches found; how many messages were new."""
     new = 0
     for run in waiting_runs():
-        if not note_remembered(run):
-            continue  # somebody else has it
         try:
             new += remember(messages_of(run), seen_at=run.started_at)
         except SearchRun.DoesNotExist:  # purged in between
             continue
         except OperationalError:  # the database is busy or away: the next bell tries again
-            SearchRun.objects.filter(pk=run.pk).update(remembered_at=None)
             raise
         except (UnexpectedReply, DatabaseError, ValueError, OverflowError) as problem:
             log.error("search_not_remembered", run=str(run.pk), error=type(problem).__name__)
+        note_remembered(run)  # only now, so that a worker that dies before it loses nothing; twice changes nothing
     return new
 
 
 def messages_of(run: SearchRun) -> tuple[Message, ...]:
-    """The whole messages of a finished run, as far as they can be read."""
-    return decode_messages(zlib.decompress(bytes(run.body))) if run.body else ()
+    """The whole messages of a finished run, as far as they can be read. Raises UnexpectedReply."""
+    if not run.body:
+        return ()
+    try:
+        return decode_messages(zlib.decompress(bytes(run.body)))
+    except zlib.error:
+        raise UnexpectedReply("not an answer that was kept") from None
 
 
-def note_remembered(run: SearchRun) -> bool:
-    """Take it upon oneself to remember the rows of a run; False where somebody else did."""
-    return bool(SearchRun.objects.filter(pk=run.pk, remembered_at=None).update(remembered_at=timezone.now()))
+def note_remembered(run: SearchRun) -> None:
+    SearchRun.objects.filter(pk=run.pk, remembered_at=None).update(remembered_at=timezone.now())

@@ -1,15 +1,26 @@
-"""Where a remembered message is now: the latest of what the API said and what our own finished actions did."""
+"""Where remembered copies are now: the latest of what the API said and what our own finished actions did.
+
+There is one rule, in `place_now`, which the database works out for every list, page and figure. It is of copies: one
+message can lie in an inbox here and in quarantine there, and a move can have reached some of its mailboxes alone.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
-from investigate.models import ActionItem, ActionKind, ActionState, SeenMessage
+from django.db.models import Case, CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce, Lower
 
-Place = Literal["inbox", "quarantined", "junk", "trash", "deleted", "delivered", "released", "unknown"]
+from dashboard.access.scope import WHOLE, Scope
+from dashboard.emailsec.enums import DeliveryStatus, MailboxDestination
+from investigate.models import ActionItem, ActionKind, ActionState, Receipt, SeenCopy, SeenMessage
+
+Place = Literal[
+    "inbox", "quarantined", "junk", "trash", "deleted", "delivered", "released", "moved", "undelivered", "unknown"
+]
 
 WORDS: dict[Place, str] = {
     "inbox": "Inbox",
@@ -19,86 +30,116 @@ WORDS: dict[Place, str] = {
     "deleted": "Deleted",
     "delivered": "Delivered",
     "released": "Released",
+    "moved": "Moved",
+    "undelivered": "Not delivered",
     "unknown": "Not known",
 }
-REACHABLE: frozenset[Place] = frozenset({"inbox", "delivered", "released"})  # people can open it there
+REACHABLE: tuple[Place, ...] = ("inbox", "delivered", "released")  # people can open it there
+_OURS = frozenset({"inbox", "junk", "trash", "deleted", "released"})  # that only an action of ours tells
 _FOLDERS: dict[str, Place] = {
-    "Inbox": "inbox",
-    "JunkEmail": "junk",
-    "DeletedItems": "trash",
-    "RecoverableItemsDeletions": "deleted",
-    "RecoverableItemsPurges": "deleted",
+    MailboxDestination.INBOX: "inbox",
+    MailboxDestination.JUNK_EMAIL: "junk",
+    MailboxDestination.DELETED_ITEMS: "trash",
+    MailboxDestination.RECOVERABLE_ITEMS_DELETIONS: "deleted",
+    MailboxDestination.RECOVERABLE_ITEMS_PURGES: "deleted",
 }
-_ELSEWHERE = frozenset({"rejected", "deferred", "bounced", "queued"})
+_NOT_YET_THERE = frozenset(
+    {DeliveryStatus.REJECTED, DeliveryStatus.DEFERRED, DeliveryStatus.BOUNCED, DeliveryStatus.QUEUED}
+)
 
 
 @dataclass(frozen=True)
 class Where:
-    """`since` is when it was last seen there, or when our action put it there. `detail` says more about "unknown"."""
+    """The copies of one message by their places, those that people can open first."""
 
-    word: Place
-    since: dt.datetime
-    is_ours: bool = False
-    detail: str = ""
+    places: Sequence[tuple[Place, int]]
+
+    @property
+    def word(self) -> Place:
+        """The place that counts most: a copy that somebody can open."""
+        return self.places[0][0]
 
     @property
     def says(self) -> str:
-        return self.detail or WORDS[self.word]
+        """ "Junk", or "Delivered: 1 of 3 copies" """
+        (first, number), *others = self.places
+        copies = number + sum(more for _, more in others)
+        return f"{WORDS[first]}: {number} of {copies} copies" if others else WORDS[first]
 
     @property
     def is_reachable(self) -> bool:
         return self.word in REACHABLE
 
-
-def where_now(rows: Sequence[SeenMessage]) -> dict[str, Where]:
-    """By investigate id. One query, however many rows."""
-    done = _last_actions([row.investigate_id for row in rows])
-    return {row.investigate_id: _latest(row, done.get(row.investigate_id)) for row in rows}
+    @property
+    def is_ours(self) -> bool:
+        return self.word in _OURS
 
 
-def _last_actions(names: Sequence[str]) -> dict[str, Where]:
-    items = (
-        ActionItem.objects.filter(
-            investigate_id__in=names,
-            action__kind__in=[ActionKind.MOVE, ActionKind.RELEASE],
-            action__finished_at__isnull=False,
-            state__in=[ActionState.DONE, ActionState.PARTLY_DONE],
-        )
-        .order_by("action__finished_at")
-        .values_list("investigate_id", "state", "action__kind", "action__destination", "action__finished_at")
+def told_place(statuses: Collection[str], *, is_held: bool) -> Place:
+    """Where the API says a copy is; of the states of several, where it does not tell whose is whose, the worst one."""
+    said = {str(status).casefold() for status in statuses}
+    if said & {DeliveryStatus.DELIVERED, DeliveryStatus.MOVE_FAILED}:
+        return "delivered"
+    if DeliveryStatus.MOVED in said:
+        return "moved"
+    if is_held or DeliveryStatus.QUARANTINED in said:
+        return "quarantined"
+    return "undelivered" if said and said <= _NOT_YET_THERE else "unknown"
+
+
+def placed(copies: QuerySet[SeenCopy]) -> QuerySet[SeenCopy]:
+    """These with `place`, where each is now."""
+    done = ActionItem.objects.filter(
+        action__kind__in=[ActionKind.MOVE, ActionKind.RELEASE],
+        action__finished_at__isnull=False,
+        state__in=[ActionState.DONE, ActionState.PARTLY_DONE],
     )
-    return {name: _put(state, kind, destination, at) for name, state, kind, destination, at in items if at is not None}
+    did = Case(
+        When(action__kind=ActionKind.RELEASE, then=Value("released")),
+        *[When(action__destination=folder, then=Value(place)) for folder, place in _FOLDERS.items()],
+        default=Value("moved"),
+        output_field=CharField(),
+    )
+    # What was seen after our action counts more. But where the API says no more than that it was moved or delivered,
+    # only the action says where to, and how.
+    is_later = Q(action__finished_at__gte=OuterRef("message__seen_at"))
+    says_less = Q(told__in=["moved", "unknown", ""]) & ~Q(did="released")
+    says_the_same = Q(told="delivered", did__in=["released", "inbox"])
+    reached = Receipt.objects.annotate(name=Lower("recipient")).filter(
+        item=OuterRef("pk"), is_done=True, name=OuterRef(OuterRef("address"))
+    )
+    last = (
+        done.filter(investigate_id=OuterRef("message__investigate_id"))
+        .annotate(did=did, told=ExpressionWrapper(OuterRef("told"), output_field=CharField()))
+        # What was never delivered to a mailbox is reached where the answer names it alone.
+        .filter((Q(state=ActionState.DONE) & ~Q(told="undelivered")) | Exists(reached))
+        .order_by("-action__finished_at", "-pk")
+        .annotate(place=Case(When(is_later | says_less | says_the_same, then=F("did")), default=F("told")))
+        .values("place")[:1]
+    )
+    # Few messages were acted on: the others are spared the look at what was done to them.
+    acted_on = Q(message__investigate_id__in=done.values("investigate_id"))
+    place = Case(When(acted_on, then=Coalesce(Subquery(last), F("told"))), default=F("told"), output_field=CharField())
+    return copies.annotate(place=place)
 
 
-def _put(state: str, kind: str, destination: str, at: dt.datetime) -> Where:
-    if kind == ActionKind.RELEASE:
-        return Where("released", at, is_ours=True)
-    if state == ActionState.PARTLY_DONE:  # a copy that was not moved can still be opened
-        return Where("delivered", at, is_ours=True, detail="Partly moved")
-    return Where(_FOLDERS.get(destination, "unknown"), at, is_ours=True)
+def where_now(rows: Sequence[SeenMessage], scope: Scope = WHOLE) -> dict[str, Where]:
+    """By investigate id, of the copies inside the scope alone. One query, however many rows."""
+    names = {row.pk: row.investigate_id for row in rows}
+    copies = SeenCopy.objects.filter(message__in=list(names))
+    if not scope.is_whole:
+        copies = copies.filter(domain__in=scope.domains)
+    found: dict[str, Counter[Place]] = {name: Counter() for name in names.values()}
+    for message, place in placed(copies).values_list("message", "place"):
+        found[names[message]][known(place)] += 1
+    return {name: Where(_ordered(places)) for name, places in found.items()}
 
 
-def _latest(row: SeenMessage, ours: Where | None) -> Where:
-    told = _told(row)
-    if ours is None:
-        return told
-    if ours.since >= told.since:
-        return ours
-    # Seen after our action: the API says that it was moved or delivered, and only the action says where to, and how.
-    if told.word == "unknown" and ours.word != "released":
-        return ours
-    return ours if (told.word, ours.word) in {("delivered", "released"), ("delivered", "inbox")} else told
+def known(place: str) -> Place:
+    """A place as the database has it; what another version wrote is not known."""
+    return cast("Place", place) if place in WORDS else "unknown"
 
 
-def _told(row: SeenMessage) -> Where:
-    """What the row itself says. Of several copies the one counts that somebody can open."""
-    statuses = {str(status).casefold() for status in row.delivery_status}
-    if "delivered" in statuses or "move_failed" in statuses:
-        return Where("delivered", row.seen_at)
-    if "moved" in statuses:
-        return Where("unknown", row.seen_at, detail="Moved")
-    if row.is_quarantined or "quarantined" in statuses:
-        return Where("quarantined", row.seen_at)
-    if statuses and statuses <= _ELSEWHERE:
-        return Where("unknown", row.seen_at, detail="Not delivered")
-    return Where("unknown", row.seen_at)
+def _ordered(places: Mapping[Place, int]) -> list[tuple[Place, int]]:
+    most_first = sorted(places.items(), key=lambda pair: (pair[0] not in REACHABLE, -pair[1], pair[0]))
+    return most_first or [("unknown", 0)]

@@ -14,6 +14,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.emailsec.types import Message
 from dashboard.web.text import split_address
 from investigate.bulk.facts import is_id
+from investigate.memory.places import told_place
 from investigate.memory.shapes import LONGEST, shape_of
 from investigate.models import SeenCopy, SeenMessage
 
@@ -110,7 +111,7 @@ def _write(rows: list[SeenMessage], moment: dt.datetime) -> int:
             [copy for row in news for copy in _copies(row, stored[row.investigate_id])],
             update_conflicts=True,
             unique_fields=["message", "address"],
-            update_fields=["disposition", "scanned_at"],
+            update_fields=["disposition", "told", "scanned_at"],
             batch_size=AT_ONCE,
         )
     return len(rows) - len(known)
@@ -126,6 +127,9 @@ def _says_the_same(row: SeenMessage, known: SeenMessage | None) -> bool:
 
 def _copies(row: SeenMessage, pk: int) -> list[SeenCopy]:
     addresses = {storable_text(address.strip().casefold(), limit=500): address for address in row.recipients}
+    states: dict[str, str] = {}  # of each copy, where the answer tells whose is whose
+    if len(row.delivery_status) == len(row.recipients):
+        states = dict(zip(row.recipients, row.delivery_status, strict=True))
     return [
         SeenCopy(
             message_id=pk,
@@ -133,6 +137,7 @@ def _copies(row: SeenMessage, pk: int) -> list[SeenCopy]:
             address=address,
             domain=storable_text(domain_of(given), limit=255),
             disposition=row.disposition,
+            told=told_place([states[given]] if states else row.delivery_status, is_held=row.is_quarantined),
             scanned_at=row.scanned_at,
         )
         for address, given in sorted(addresses.items())

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
 from dashboard.access.models import Member
+from dashboard.emailsec.enums import Disposition
 from dashboard.installation.values import setting
 from dashboard.web.text import split_address
 from investigate.actions import words as action_words
@@ -26,6 +27,10 @@ from investigate.models import CaseSource, QueueMark, SeenMessage
 PER_PAGE = 100
 LOOKED_THROUGH = 20_000  # rows of one look for what no index holds
 MOST_WORDS = 8
+GROUPS = {"DETECTIONS": "Every detection", "THREATS": "Malicious, BEC, Spoof and Suspicious"}
+WORST = (Disposition.MALICIOUS.value, Disposition.MALICIOUS_BEC.value)
+OF_THREATS = (*WORST, Disposition.SUSPICIOUS.value, Disposition.SPOOF.value)
+NO_DETECTION = ("", Disposition.NONE.value)
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def extent(member: Member) -> Extent:
     return Extent(
         oldest=oldest,
         complete_since=since,
-        is_filling=since is None,
+        is_filling=mark is None or since is None or bool(mark.older),
         of_all_mail=bool(setting("MEMORY_ALL_MAIL")),
         days=setting("MEMORY_DAYS"),
         trouble=mark.explanation if mark else "",
@@ -185,8 +190,17 @@ def _by_looking(member: Member, filters: Filters) -> Q:
         )
     if filters.recipient and "@" not in filters.recipient:
         wanted &= Q(Exists(copies.filter(domain=filters.recipient)))
-    if filters.disposition:
-        wanted &= Q(disposition=filters.disposition) | (Q(disposition="") if filters.disposition == "NONE" else Q())
+    match filters.disposition:
+        case "":
+            pass
+        case "DETECTIONS":
+            wanted &= ~Q(disposition__in=NO_DETECTION)
+        case "THREATS":
+            wanted &= Q(disposition__in=OF_THREATS)
+        case Disposition.NONE:
+            wanted &= Q(disposition__in=NO_DETECTION)
+        case one:
+            wanted &= Q(disposition=one)
     if filters.verdict:
         decided = cases_of(member).filter(verdict=filters.verdict, investigate_id=OuterRef("investigate_id"))
         wanted &= Q(Exists(decided))
@@ -196,5 +210,5 @@ def _by_looking(member: Member, filters: Filters) -> Q:
 def _shown(member: Member, rows: Sequence[SeenMessage]) -> list[Found]:
     names = [row.investigate_id for row in rows]
     told = [trimmed(row, member.scope) for row in rows]
-    places, history = where_now(told), history_of(member, names)
+    places, history = where_now(told, member.scope), history_of(member, names)
     return [Found(row, places[row.investigate_id], history.get(row.investigate_id) or History()) for row in told]

@@ -69,6 +69,7 @@ class SeenCopy(models.Model):
     address = models.CharField(max_length=500)  # lower case
     domain = models.CharField(max_length=255, blank=True)
     disposition = models.CharField(max_length=40, blank=True)
+    told = models.CharField(max_length=20, blank=True, db_default="")  # `places.Place` the API last spoke of
     scanned_at = models.DateTimeField()
 
     class Meta:

@@ -242,7 +242,7 @@ def test_asking_cloudflare_again_fills_the_memory(viewer: Client, emailsec: Any,
     twin = next(
         record
         for record in emailsec.store.records
-        if record.final_disposition == "MALICIOUS" and record.scanned_at > begin.timestamp()
+        if record.is_detection and record.id != first.id and record.scanned_at > begin.timestamp()
     )
     twin.edf_hash, twin.from_ = "edf-1", first.from_
     calls = len(emailsec.calls)

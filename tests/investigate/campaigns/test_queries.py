@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.enums import DeliveryStatus, Disposition
-from investigate.campaigns import queries
+from investigate.campaigns import queries, showing
 from investigate.campaigns.queries import Narrowing
 from investigate.models import Action, ActionItem, ActionKind, ActionState, CampaignBy
 
@@ -32,6 +32,7 @@ def _acted(ids: list[str], kind: ActionKind, destination: str = "", *, at: dt.da
     action = Action.objects.create(
         operation_key=f"{kind}{destination}{ids[0]}", fingerprint="x", actor_name="Ana", kind=kind,
         destination=destination, state=ActionState.DONE, created_at=at or timezone.now(), due_at=timezone.now(),
+        finished_at=at or timezone.now(),
     )  # fmt: skip
     for one in ids:
         ActionItem.objects.create(action=action, investigate_id=one, state=ActionState.DONE)
@@ -103,9 +104,10 @@ def test_a_limited_member_counts_their_own_copies_alone(ana: Member, came: Any) 
 
 
 def test_copies_still_delivered_follow_what_we_did(ana: Member, came: Any) -> None:
-    held = came(2, status=DeliveryStatus.QUARANTINED)
-    delivered = came(3)
     now = timezone.now()
+    seen_at = now - dt.timedelta(minutes=10)
+    held = came(2, status=DeliveryStatus.QUARANTINED, seen_at=seen_at)
+    delivered = came(3, seen_at=seen_at)
     _acted([delivered[0].id, delivered[1].id], ActionKind.MOVE, "JunkEmail", at=now - dt.timedelta(minutes=5))
     _acted([delivered[1].id], ActionKind.MOVE, "Inbox", at=now)
     _acted([held[0].id], ActionKind.RELEASE)
@@ -113,6 +115,26 @@ def test_copies_still_delivered_follow_what_we_did(ana: Member, came: Any) -> No
     (group,) = queries.biggest(ana, **_window())
 
     assert (group.count, group.still_delivered) == (5, 3)  # two that were delivered and one we released
+
+
+def test_list_and_page_say_the_same_of_each_copy(ana: Member, came: Any) -> None:
+    boxes = "a@corp.example b@corp.example c@other.example"
+    mixed = (DeliveryStatus.DELIVERED, DeliveryStatus.QUARANTINED, DeliveryStatus.QUARANTINED)
+    came(2, to=[boxes, boxes], delivery_status=mixed)
+    [moved] = came(1, seen_at=timezone.now())  # seen as delivered after we had moved it
+    _acted([moved.id], ActionKind.MOVE, "JunkEmail", at=timezone.now() - dt.timedelta(minutes=50))
+
+    (group,) = queries.biggest(ana, **_window())
+    page = showing.campaign_for(ana, FINGERPRINT, "edf-1")
+
+    assert page is not None
+    assert (group.copies, group.still_delivered) == (7, 3)
+    assert (page.placed.reachable, page.placed.copies) == (3, [("Quarantine", 4), ("Delivered", 3)])
+    assert queries.page(ana, **_window(), by=FINGERPRINT, narrowing=Narrowing(only_delivered=True)).groups == [group]
+    other = queries.page(
+        _limited(ana, "other.example"), **_window(), by=FINGERPRINT, narrowing=Narrowing(only_delivered=True)
+    )
+    assert not other.groups, "copies elsewhere count as delivered"
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.scope import Scope
 from dashboard.emailsec.enums import DeliveryStatus as Status
 from investigate.memory.places import where_now
 from investigate.memory.queries import history_of
-from investigate.models import Action, ActionItem
+from investigate.models import Action, ActionItem, Receipt, SeenCopy
 from tests.investigate.memory.conftest import Seen
 
 
 def did(
-    name: str, kind: str, destination: str = "", *, ago: float, state: str = "done", domains: str = " corp.example "
-) -> None:
-    """The team did this so many minutes ago."""
+    name: str, kind: str, destination: str = "", *, ago: float, state: str = "done", domains: str = " corp.example ",
+    reached: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """The team did this so many minutes ago; `reached` are the copies that the answer names as done."""
     at = timezone.now() - dt.timedelta(minutes=ago)
     action = Action.objects.create(
         operation_key=uuid.uuid4().hex, fingerprint="f", actor_name="Ana", kind=kind, destination=destination,
         state=state, created_at=at, due_at=at, finished_at=at,
     )  # fmt: skip
-    ActionItem.objects.create(action=action, investigate_id=name, state=state, domains=domains)
+    item = ActionItem.objects.create(action=action, investigate_id=name, state=state, domains=domains)
+    for recipient in reached:
+        Receipt.objects.create(item=item, recipient=recipient, is_done=True)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +41,8 @@ def did(
         ([Status.DELIVERED], "delivered", "Delivered"),
         ([Status.QUARANTINED], "quarantined", "Quarantine"),
         ([Status.QUARANTINED, Status.DELIVERED], "delivered", "Delivered"),
-        ([Status.MOVED], "unknown", "Moved"),
-        ([Status.BOUNCED], "unknown", "Not delivered"),
+        ([Status.MOVED], "moved", "Moved"),
+        ([Status.BOUNCED], "undelivered", "Not delivered"),
         ([], "unknown", "Not known"),
     ],
     ids=["delivered", "quarantined", "both", "moved", "bounced", "nothing"],
@@ -90,12 +97,39 @@ def test_what_did_not_happen_moves_nothing(state: str, seen: Seen) -> None:
 
 def test_of_a_move_that_left_a_copy_behind_that_copy_counts(seen: Seen) -> None:
     row = seen("m", to=("eva@corp.example", "max@corp.example"))
-    did("m", "move", "JunkEmail", ago=1, state="partly_done")
+    did("m", "move", "JunkEmail", ago=1, state="partly_done", reached=["Eva@corp.example"])
 
     where = where_now([row])["m"]
 
+    assert where.places == [("delivered", 1), ("junk", 1)]
     assert where.is_reachable
-    assert where.says == "Partly moved"
+    assert where.says == "Delivered: 1 of 2 copies"
+
+
+def test_each_copy_has_its_own_place(seen: Seen) -> None:
+    row = seen(
+        "m",
+        to=("eva@corp.example", "max@corp.example", "uli@other.example", "zoe@corp.example"),
+        delivery_status=(Status.QUARANTINED, Status.QUARANTINED, Status.DELIVERED, Status.BOUNCED),
+    )
+    assert where_now([row])["m"].places == [("delivered", 1), ("quarantined", 2), ("undelivered", 1)]
+    inside = where_now([row], Scope(frozenset({"corp.example"})))["m"]
+    assert not inside.is_reachable, "a copy elsewhere says where copies are that somebody may know of"
+    did("m", "move", "JunkEmail", ago=1)
+
+    assert where_now([row])["m"].places == [("junk", 3), ("undelivered", 1)]
+
+
+def test_what_was_remembered_before_copies_had_places_is_told_once(seen: Seen) -> None:
+    seen("m", to=("Eva@corp.example", "max@corp.example"), delivery_status=(Status.DELIVERED, Status.QUARANTINED))
+    seen("n", to=("Eva@corp.example", "max@corp.example"), delivery_status=(Status.MOVED,))
+    expected = list(SeenCopy.objects.order_by("pk").values_list("told", flat=True))
+    SeenCopy.objects.update(told="")
+
+    import_module("investigate.migrations.0015_where_each_copy_is").tell(apps, None)
+
+    assert list(SeenCopy.objects.order_by("pk").values_list("told", flat=True)) == expected
+    assert sorted(expected) == ["delivered", "moved", "moved", "quarantined"]
 
 
 def test_the_history_holds_what_the_member_may_know(seen: Seen, ana: Member) -> None:
