@@ -12,6 +12,7 @@ from dashboard.overview.spans import Range
 from investigate.actions.words import DISPOSITIONS
 from investigate.campaigns.queries import address_of
 from investigate.search.criteria import Criteria
+from investigate.search.window import write_moment
 
 _MOMENT = "%Y-%m-%dT%H:%M:%S"
 
@@ -28,12 +29,12 @@ def of_disposition(range_: Range, disposition: str) -> str:
 
 def of_step(range_: Range, start: dt.datetime) -> str:
     """What was found in one hour or day."""
-    return _remembered(start, min(start + range_.span.step, range_.end))
+    return _remembered(start, min(start + range_.span.step, range_.end), disposition="DETECTIONS")
 
 
 def search(range_: Range, words: str) -> str:
     """The account's mail with these words: what the memory cannot be searched for."""
-    return f"{reverse('investigate:search')}?{Criteria(q=words, last=str(range_.span)).query()}"
+    return f"{reverse('investigate:search')}?{Criteria(q=words, start=range_.start, end=_after(range_)).query()}"
 
 
 def _remembered(start: dt.datetime, end: dt.datetime, **filters: str) -> str:
@@ -64,5 +65,11 @@ def actions() -> str:
 
 def submissions(range_: Range, **filters: str) -> str:
     """What the team asked for in the same range."""
-    query = {"type": SubmitterType.TEAM.value, "last": str(range_.span), **filters}
+    start, end = write_moment(range_.start), write_moment(_after(range_))
+    query = {"type": SubmitterType.TEAM.value, "start": start, "end": end, **filters}
     return f"{reverse('investigate:submissions')}?{urlencode(query)}"
+
+
+def _after(range_: Range) -> dt.datetime:
+    """The first whole second after the range: the ends of lists are whole seconds."""
+    return range_.end.replace(microsecond=0) + dt.timedelta(seconds=1)

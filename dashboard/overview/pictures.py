@@ -134,7 +134,7 @@ def pictures(figures: Figures, span: Span) -> Pictures:
             [
                 Row(
                     one["address"], _worst(one["worst"], one["threats"]),
-                    links.remembered(range_, recipient=one["address"]), _of_these(one["worst"]),
+                    links.remembered(range_, recipient=one["address"], disposition="THREATS"), _of_these(one["worst"]),
                 )
                 for one in figures["people"]
             ]
@@ -243,7 +243,8 @@ def _most(found: Sequence[Figures], range_: Range, filter_: str) -> list[Bar]:
     return bars(
         [
             Row(
-                one["name"], _worst(one["worst"], one["number"]), links.remembered(range_, **{filter_: one["name"]}),
+                one["name"], _worst(one["worst"], one["number"]),
+                links.remembered(range_, **{filter_: one["name"], "disposition": "DETECTIONS"}),
                 _of_these(one["worst"]),
             )
             for one in found

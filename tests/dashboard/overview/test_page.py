@@ -22,8 +22,10 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
+from dashboard.emailsec.enums import Disposition
 from dashboard.emailsec.types import Message
 from dashboard.installation import services
+from dashboard.overview import links
 from dashboard.overview.models import Snapshot
 from dashboard.overview.spans import Span
 from investigate.memory.remembering import remember
@@ -303,12 +305,48 @@ def test_a_viewer_is_told_of_no_work_and_shown_nobodys_load(viewer: Client, soup
     assert figures(viewer, soup).select_one("#h-load") is None
 
 
+def test_the_list_behind_a_bar_holds_what_the_bar_counts(
+    analyst: Client, soup: Soup, detections: list[Message]
+) -> None:
+    pattern = max(within(detections, Span.WEEK), key=lambda one: one.scanned_at)
+    people, sender = ["bea@corp.example"], "boss@bars.example"
+    given = {"to": people, "client_recipients": people, "from_": sender, "envelope_from": sender}
+    verdicts = [Disposition.MALICIOUS] * 40 + [Disposition.SPAM] * 30 + [Disposition.NONE] * 7
+    remember(
+        msgspec.structs.replace(pattern, id=f"bar-{number}", final_disposition=verdict, **given)
+        for number, verdict in enumerate(verdicts)
+    )
+
+    page = figures(analyst, soup, "7d")
+
+    for heading, name, number in (
+        ("h-people", people[0], 40), ("h-senders", sender, 70), ("h-domains", "bars.example", 70),
+    ):  # fmt: skip
+        (link,) = (
+            one for one in page.select(f"section[aria-labelledby={heading}] tbody a") if one.text.strip() == name
+        )
+        behind = soup(analyst.get(link["href"])).select("table.seen tbody tr")
+        assert numbers_of(page, heading)[name] == len(behind) == number, heading
+    days = [one["href"] for one in page.select("#volume a[href]") if "disposition=DETECTIONS" in one["href"]]
+    assert len(days) == Span.WEEK.steps
+
+
+def test_the_list_of_our_submissions_is_of_the_same_range() -> None:
+    range_ = Span.WEEK.at(timezone.now())
+
+    query = parse_qs(urlsplit(links.submissions(range_)).query)
+
+    assert dt.datetime.fromisoformat(query["start"][0]) == range_.start
+    assert range_.end < dt.datetime.fromisoformat(query["end"][0]) <= range_.end + dt.timedelta(seconds=1)
+    assert "last" not in query
+
+
 def test_every_figure_leads_to_a_page_that_opens(analyst: Client, soup: Soup, detections: list[Message]) -> None:
     page = figures(analyst, soup)
 
-    links = {link["href"] for link in page.select("a[href]")} - {""}
-    one_of_each = {link.partition("?")[0]: link for link in sorted(links)}
-    assert len(links) > 20
+    hrefs = {link["href"] for link in page.select("a[href]")} - {""}
+    one_of_each = {link.partition("?")[0]: link for link in sorted(hrefs)}
+    assert len(hrefs) > 20
     wrong = {link: analyst.get(link).status_code for link in one_of_each.values()}
     assert set(wrong.values()) == {200}, wrong
 
@@ -347,9 +385,9 @@ def test_every_change_of_the_settings_that_waits_is_counted_and_those_that_expir
     answer = figures(responder, soup).select(".answers > div")[2]
 
     assert answer.select_one("b").text == "5"
-    links = [link["href"] for link in answer.select(".where a")]
-    assert len(links) == 2
-    assert links[0] == reverse("settings:change", args=[first.pk])
+    shown = [link["href"] for link in answer.select(".where a")]
+    assert len(shown) == 2
+    assert shown[0] == reverse("settings:change", args=[first.pk])
 
 
 def test_rates_are_of_our_own_verdicts_and_releases(
