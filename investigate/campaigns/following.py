@@ -26,6 +26,7 @@ from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import AuditNotWritten, record
 from dashboard.emailsec import errors
+from dashboard.emailsec.enums import MailboxDestination
 from dashboard.installation.values import setting
 from dashboard.upstream.ring import ring
 from investigate.actions import services as actions
@@ -38,6 +39,7 @@ from investigate.campaigns import words
 from investigate.desk import cases
 from investigate.memory.queries import seen_by
 from investigate.memory.shapes import COLUMN
+from investigate.message.visible import message_for
 from investigate.models import (
     Action,
     ActionKind,
@@ -109,7 +111,8 @@ def follow(
     if again is not None:
         return again
     _check_rights(actor, mode, kind, destination)
-    if why := _why_not(kind, destination, expected_disposition, reason, hours, most):
+    why = _why_offered_alone(by, mode, kind, destination)
+    if why := why or _why_not(kind, destination, expected_disposition, reason, hours, most):
         raise NotPossible(why)
     now = timezone.now()
     try:
@@ -279,6 +282,8 @@ def why_over(rule: CampaignRule, now: dt.datetime) -> str:
         return f"{rule.owner_name} has left the team."
     if lacking := _lacking(rule.owner, FollowMode(rule.mode), ActionKind(rule.kind), _destination(rule)):
         return f"{rule.owner_name} no longer has the right: “{lacking}”."
+    if why := _why_offered_alone(rule.by, rule.mode, rule.kind, rule.destination):
+        return why
     if now >= rule.until:
         return "Its time is over."
     if rule.mode == FollowMode.HANDLE and rule.handled >= rule.most:
@@ -299,7 +304,7 @@ def _handle(rule: CampaignRule) -> bool:
         .values_list("investigate_id", "disposition")
     )
     for member in waiting[:MOST_AT_ONCE]:
-        if rule.kind == ActionKind.RELEASE and may_do_harm(verdicts.get(member.investigate_id)):
+        if _lets_in(rule.kind, rule.destination) and may_do_harm(verdicts.get(member.investigate_id)):
             _leave_to_person(member, words.HARMFUL)
             continue
         if not _claim(member, owner, counts_for=rule):
@@ -309,6 +314,9 @@ def _handle(rule: CampaignRule) -> bool:
             continue
         owner.undo_seconds = max(LEAST_UNDO, owner.undo_seconds)  # of this object alone; it is never saved
         try:
+            if _lets_in(rule.kind, rule.destination) and _is_harmful_now(owner, member):
+                _give_back(rule, member, words.HARMFUL)
+                continue
             _act(rule, member, owner, None)
         except _NOT_DONE as problem:
             _give_up(member, problem, uncounts=rule)
@@ -321,6 +329,23 @@ def _handle(rule: CampaignRule) -> bool:
             _give_back(rule, member)
             return False  # the next sweep tries again
     return len(waiting) > MOST_AT_ONCE
+
+
+def _lets_in(kind: str, destination: str) -> bool:
+    """Whether such a rule brings mail into inboxes."""
+    return kind == ActionKind.RELEASE or (kind == ActionKind.MOVE and destination == MailboxDestination.INBOX)
+
+
+def _is_harmful_now(owner: Member, member: CampaignMember) -> bool:
+    """What Cloudflare says of it at this moment: the memory's verdict may be days old."""
+    return may_do_harm(message_for(owner, member.investigate_id).final_disposition)
+
+
+def _why_offered_alone(by: str, mode: str, kind: str, destination: str) -> str:
+    """Why nothing but a person may decide so about later ones, or ""."""
+    if mode == FollowMode.HANDLE and by != CampaignBy.FINGERPRINT and _lets_in(kind, destination):
+        return words.IMITATED
+    return ""
 
 
 def _take_in(rule: CampaignRule, now: dt.datetime) -> bool:

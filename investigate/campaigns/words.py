@@ -17,7 +17,11 @@ EXPLAINED = {
     CampaignBy.LAYOUT: "built alike, with other words",
     CampaignBy.SHAPE: "from the same domain, with the same subject but for numbers and codes",
 }
-HARMFUL = "Cloudflare calls it harmful, or gives no clear verdict: no rule releases that."
+HARMFUL = "Cloudflare calls it harmful, or gives no clear verdict: no rule brings that into inboxes."
+IMITATED = (
+    "A rule brings mail into inboxes by fingerprint alone, for anybody can imitate a layout, a sender and a subject. "
+    "Have later copies offered instead."
+)
 NEEDS_PANEL = "This takes a look at the message first: open it and decide there."
 NOT_THERE = "Cloudflare does not know this message any more."
 TOO_LATE = "The rule had its end before this was handled."

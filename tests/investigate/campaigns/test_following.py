@@ -168,6 +168,39 @@ def test_release_of_harmful_mail_is_left_to_a_person(ben: Member, emailsec: Any,
     assert Action.objects.count() == 1
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["as remembered", "as it is now"])
+def test_no_rule_moves_harmful_mail_into_inboxes(ben: Member, emailsec: Any, later: Any, is_known: bool) -> None:
+    rule = _rule(ben, destination="Inbox")
+    (message,) = later(1)
+    if is_known:
+        SeenMessage.objects.update(disposition="MALICIOUS")
+    next(one for one in emailsec.store.records if one.id == message.id).final_disposition = "MALICIOUS"
+
+    following.step(rule.pk)
+
+    assert not Action.objects.exists()
+    waiting = rule.members.get()
+    assert (waiting.state, waiting.explanation) == (MemberState.OFFERED, words.HARMFUL)
+    rule.refresh_from_db()
+    assert rule.handled == 0
+
+
+@pytest.mark.parametrize("by", [CampaignBy.SHAPE, CampaignBy.LAYOUT])
+@pytest.mark.parametrize(
+    "what", [{"kind": ActionKind.RELEASE, "destination": ""}, {"destination": "Inbox"}], ids=["release", "inbox"]
+)
+def test_what_can_be_imitated_lets_nothing_in_by_itself(ben: Member, by: CampaignBy, what: dict[str, Any]) -> None:
+    with pytest.raises(following.NotPossible, match="by fingerprint alone"):
+        _rule(ben, by=by, **what)
+    rule = _rule(ben, FollowMode.OFFER, by=by, **what)
+
+    CampaignRule.objects.update(mode=FollowMode.HANDLE)  # as one that was made before this was refused
+    following.step(rule.pk)
+
+    rule.refresh_from_db()
+    assert rule.ended_why == words.IMITATED
+
+
 def test_what_cannot_be_done_is_left_and_said(ben: Member, later: Any) -> None:
     rule = _rule(ben)
     later(1, held=True)
