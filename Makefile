@@ -29,7 +29,8 @@ ifndef T
 	  tests/dashboard/access/team/test_races.py tests/dashboard/access/test_throttle.py tests/investigate/actions \
 	  tests/investigate/approvals tests/investigate/bulk tests/investigate/desk/test_races.py \
 	  tests/investigate/desk/test_mail.py tests/investigate/memory tests/investigate/campaigns tests/investigate/notices \
-	  tests/investigate/fixing/test_races.py tests/investigate/search tests/settings_ui/changes/test_races.py \
+	  tests/investigate/fixing/test_races.py tests/investigate/submissions/test_races.py \
+	  tests/investigate/search tests/settings_ui/changes/test_races.py \
 	  tests/settings_ui/entries/test_life_races.py
 endif
 

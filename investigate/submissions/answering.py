@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from investigate.desk import cases
@@ -27,8 +29,10 @@ def answer(
 ) -> SubmissionAnswer:
     """Keep what we say of a report, and finish its case with the same verdict, or neither.
 
-    The same form sent twice answers once. Raises `cases.Conflict` where a colleague has the case.
+    The same form sent twice answers once. Raises PermissionDenied, and `cases.Conflict` where a colleague has the case.
     """
+    if not actor.may(Permission.CASE_WORK):
+        raise PermissionDenied(Permission.CASE_WORK.value)
     if again := SubmissionAnswer.objects.filter(operation_key=operation_key).first():
         return again
     try:

@@ -116,14 +116,19 @@ class Shown:
         return BECAME[self.became]
 
     @property
-    def clock(self) -> str:
-        """ "waiting since 3 h", "accepted after 2 h"; how long it took is not known where we looked only afterwards."""
+    def took(self) -> str:
+        """ "waiting since 3 h", "after 2 h"; "" where we looked only after it was answered."""
         if self.is_open:
             return f"waiting since {age(self.seen.requested_at, now=self.now)}"
         at = self.seen.outcome_seen_at
-        if at is None or at <= self.seen.first_seen_at:
-            return self.became_word
-        return f"{self.became_word} after {age(self.seen.requested_at, now=at)}"
+        return f"after {age(self.seen.requested_at, now=at)}" if at and at > self.seen.first_seen_at else ""
+
+    @property
+    def clock(self) -> str:
+        """ "open, waiting since 3 h", "accepted after 2 h"."""
+        if self.is_open:
+            return f"{self.became_word}, {self.took}"
+        return f"{self.became_word} {self.took}".strip()
 
     @property
     def processing(self) -> str:

@@ -74,7 +74,11 @@ def _unwritten(item: Submission, moment: dt.datetime) -> SeenSubmission:
 def _write(rows: Sequence[SeenSubmission]) -> None:
     ours = SeenSubmission.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
     with transaction.atomic():
-        known = {row.submission_id: row for row in ours.filter(submission_id__in=[row.submission_id for row in rows])}
+        # Each has its row before it is locked, in one order: two writers never hold what the other waits for, and an
+        # older answer never overwrites a newer one that is being written meanwhile.
+        SeenSubmission.objects.bulk_create(rows, ignore_conflicts=True)
+        locked = ours.select_for_update().order_by("submission_id")
+        known = {row.submission_id: row for row in locked.filter(submission_id__in=[row.submission_id for row in rows])}
         news = [
             row for row in rows if row.submission_id not in known or known[row.submission_id].seen_at <= row.seen_at
         ]

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from dashboard.access.decorators import requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
-from dashboard.emailsec.enums import CustomerStatus, SubmissionOrder
+from dashboard.emailsec.enums import CustomerStatus, SubmissionOrder, SubmitterType
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, Message
 from dashboard.web import errors
@@ -126,6 +126,8 @@ def submissions_file(request: HttpRequest) -> HttpResponse:
 def escalate(request: HttpRequest, submission_id: str) -> HttpResponse:
     """Submit a user's report again in the team's name, with a verdict of ours."""
     row = _found(request, submission_id)
+    if row.type != SubmitterType.USER:
+        raise Http404
     context = _original(request, row)
     form = SubmitForm(request.POST or None)
     if not form.is_valid() or context["message"] is None:
@@ -164,7 +166,7 @@ def missed_detection(request: HttpRequest, investigate_id: str) -> HttpResponse:
 def answer(request: HttpRequest, submission_id: str) -> HttpResponse:
     """Say that a user's report was reviewed on our side."""
     row = _found(request, submission_id)
-    if row.type != "USER":
+    if row.type != SubmitterType.USER:
         raise Http404
     form, conflict = AnswerForm(request.POST), None
     if form.is_valid():

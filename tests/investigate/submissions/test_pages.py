@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.utils import timezone
 
@@ -26,9 +27,11 @@ from investigate.models import (
     CaseReport,
     CaseSource,
     CaseState,
+    OwnVerdict,
     SeenSubmission,
     SubmissionAnswer,
 )
+from investigate.submissions import answering
 from tests.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +89,21 @@ def test_three_verdicts_and_three_states_stand_in_places_of_their_own(analyst, e
         "Asked for", "Answer", "Processing", "Review, ours",
     }  # fmt: skip
     assert all(entries[line["data-id"]].by_team for line in page.select("#rows tr"))
+
+
+def test_what_became_of_it_is_said_in_words_apart_from_the_processing(analyst, emailsec, entries, soup: Soup):
+    judged = next(record for record in emailsec.store.records if record.alert_id and record.message_id)
+    waits = emailsec.submissions._add(judged, timezone.now().timestamp() - 7200, "", "SPAM", by_team=True)
+    waits.decided_at = timezone.now().timestamp() + 7200
+
+    page = soup(analyst.get(f"{URL}?last=24h"))
+
+    said = {row.select_one(".c-answer [data-became]").text: row for row in page.select("#rows tr")}
+    assert set(said) == {"accepted", "rejected", "open"}
+    assert all(word == row.select_one("[data-became]")["data-became"] for word, row in said.items())
+    assert not page.select(".c-clock [data-became]")
+    assert said["accepted"].select_one(".c-clock bdi").text == "completed"
+    assert said["open"].select_one(".c-clock .second").text == "waiting since 2 h"
 
 
 @pytest.mark.parametrize(
@@ -223,6 +241,17 @@ def test_the_same_form_escalates_once(analyst, emailsec, entries):
     assert Action.objects.count() == 1
 
 
+def test_a_request_of_the_team_is_no_report_to_escalate(analyst, emailsec, entries):
+    ours = next(entry for entry in entries.values() if entry.by_team)
+
+    answer = analyst.post(
+        f"{URL}{ours.submission_id}/escalate", {"operation_key": _key(), "expected_disposition": "BULK"}
+    )
+
+    assert answer.status_code == 404
+    assert not Action.objects.exists()
+
+
 def test_a_verdict_has_to_be_chosen(analyst, emailsec, entries, soup: Soup):
     report = _report(entries)
 
@@ -241,6 +270,22 @@ def test_a_viewer_may_neither_escalate_nor_answer(viewer, emailsec, entries):
     assert "may not submit mail" in _original(viewer, report)
     for what in ("escalate", "answer"):
         assert viewer.post(f"{URL}{report.submission_id}/{what}", {}).status_code == 403
+
+
+def test_nobody_answers_without_the_right_to_work_on_cases(viewer, vera: Member, analyst, emailsec, entries):
+    report = _report(entries)
+    analyst.get(f"{URL}{report.submission_id}/")
+
+    with pytest.raises(PermissionDenied):
+        answering.answer(
+            actor=vera,
+            submission=SeenSubmission.objects.get(submission_id=report.submission_id),
+            verdict=OwnVerdict.TRUE_POSITIVE,
+            text="",
+            operation_key=_key(),
+            request=None,
+        )
+    assert not SubmissionAnswer.objects.exists()
 
 
 def test_a_message_that_is_gone_is_said_to_be(analyst, emailsec, entries):
