@@ -55,12 +55,18 @@ def approvals() -> str:
     return f"{reverse('investigate:approvals')}?{urlencode({'show': 'all'})}"
 
 
-def queue(**filters: str) -> str:
-    return f"{reverse('investigate:queue')}?{urlencode(filters)}"
+def done(range_: Range, **filters: str) -> str:
+    """Cases that were done in the same range."""
+    query = {"list": "done", **filters, "since": write_moment(range_.start)}
+    return f"{reverse('investigate:queue')}?{urlencode(query)}"
 
 
-def actions() -> str:
-    return reverse("investigate:actions")
+def in_hand(who: str) -> str:
+    return f"{reverse('investigate:queue')}?{urlencode({'list': 'all', 'who': who})}"
+
+
+def releases() -> str:
+    return f"{reverse('investigate:actions')}?{urlencode({'show': 'released'})}"
 
 
 def submissions(range_: Range, **filters: str) -> str:

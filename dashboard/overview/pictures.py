@@ -61,6 +61,8 @@ class Load:
     in_hand: int
     median: str
     pieces: Sequence[Piece]
+    done_url: str
+    in_hand_url: str
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,6 @@ class Pictures:
     of_lists = (fills.WORST, fills.REST)
     of_load = (fills.PLAIN, fills.IN_HAND)
     campaigns_url = property(lambda _: links.campaigns())
-    done_url = property(lambda _: links.queue(list="done"))
-    open_url = property(lambda _: links.queue(list="all"))
 
     @property
     def first_at(self) -> dt.datetime:
@@ -148,11 +148,11 @@ def pictures(figures: Figures, span: Span) -> Pictures:
             ]
         ),
         campaigns=_campaigns(figures["campaigns"]),
-        released=Rate(figures["released"], found, links.actions()),
+        released=Rate(figures["released"], found, links.releases()),
         false_positives=Rate(
-            verdicts.get("false_positive", 0), judged, links.queue(list="done", verdict="false_positive")
+            verdicts.get("false_positive", 0), judged, links.done(range_, verdict="false_positive")
         ),
-        load=_load(figures["load"]),
+        load=_load(figures["load"], range_),
         submissions=_submissions(figures["submissions"], range_),
     )  # fmt: skip
 
@@ -280,7 +280,7 @@ def _campaigns(found: Sequence[Figures]) -> list[Campaign]:
     return campaigns
 
 
-def _load(found: Sequence[Figures]) -> list[Load]:
+def _load(found: Sequence[Figures], range_: Range) -> list[Load]:
     longest = max((one["done"] + one["in_hand"] for one in found), default=0)
     return [
         Load(
@@ -289,6 +289,8 @@ def _load(found: Sequence[Figures]) -> list[Load]:
             in_hand=one["in_hand"],
             median=length(one["median"]),
             pieces=pieces([Share(fills.PLAIN, one["done"]), Share(fills.IN_HAND, one["in_hand"])], longest),
+            done_url=links.done(range_, who=one["name"]),
+            in_hand_url=links.in_hand(one["name"]),
         )
         for one in found
     ]

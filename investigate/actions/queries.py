@@ -337,7 +337,7 @@ def _listed(action: Action, items: list[ActionItem], member: Member | None) -> L
 
 
 def latest(member: Member, show: str = "") -> list[Listed]:
-    """Everybody's newest actions, those of jobs left out; `show`: mine, open, unknown, person; anything else: all."""
+    """Everybody's newest actions, those of jobs left out; `show`: mine, open, unknown, person, released; else all."""
     actions: QuerySet[Action] = theirs(Action.objects.filter(job=None), member.scope).order_by("-created_at")
     match show:
         case "mine":
@@ -348,6 +348,8 @@ def latest(member: Member, show: str = "") -> list[Listed]:
             actions = actions.filter(state=ActionState.UNKNOWN)
         case "person":
             actions = actions.filter(needs_person=True)
+        case "released":
+            actions = actions.filter(kind=ActionKind.RELEASE)
     newest = actions.select_related("approval").prefetch_related("items__receipts")[:MOST_LISTED]
     return [_listed(action, list(action.items.all()), member) for action in newest]
 

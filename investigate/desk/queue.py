@@ -13,12 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.audit.chain import storable_text
 from dashboard.emailsec.enums import Disposition
 from dashboard.web.text import split_address
 from investigate.desk import words
 from investigate.desk.cases import AT_WORK, cases_of, idle, is_overdue
 from investigate.message.wording import verdict_word
 from investigate.models import Case, CaseReport, CaseSource, CaseState, Mention, OwnVerdict
+from investigate.search.window import read_moment
 
 PER_PAGE = 100
 _PLAIN_IN_PATHS = ":@+"
@@ -44,6 +46,8 @@ class Filters:
     source: str = ""
     disposition: str = ""  # Cloudflare's
     verdict: str = ""  # the team's
+    who: str = ""  # who has it, or who has done it
+    since: str = ""  # of what is done: since when
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
@@ -55,16 +59,23 @@ class Filters:
             source=source if source in CaseSource else "",
             disposition=disposition if disposition in Disposition.__members__.values() else "",
             verdict=verdict if verdict in OwnVerdict else "",
+            who=storable_text(query.get("who", ""), limit=300),
+            since=query.get("since", "") if read_moment(query.get("since", "")) else "",
         )
 
     def query(self, **more: str) -> str:
         named = {"list": self.tab, "source": self.source, "disposition": self.disposition, "verdict": self.verdict}
+        named |= {"who": self.who, "since": self.since}
         return urlencode({name: value for name, value in (named | more).items() if value})
+
+    @property
+    def since_at(self) -> dt.datetime | None:
+        return read_moment(self.since)
 
     @property
     def narrow(self) -> bool:
         """Whether anything but the tab cuts the list."""
-        return bool(self.source or self.disposition or self.verdict)
+        return bool(self.source or self.disposition or self.verdict or self.who or self.since)
 
     def on(self, tab: Tab) -> Filters:
         return replace(self, tab=tab)
@@ -159,6 +170,10 @@ def _filtered(member: Member, filters: Filters) -> QuerySet[Case]:
         found = found.filter(disposition=filters.disposition)
     if filters.verdict:
         found = found.filter(verdict=filters.verdict)
+    if filters.who:
+        found = found.filter(**{"done_by" if filters.tab == Tab.DONE else "holder_name": filters.who})
+    if filters.since_at and filters.tab == Tab.DONE:
+        found = found.filter(done_at__gte=filters.since_at)
     return found
 
 

@@ -42,7 +42,14 @@ from investigate.message.visible import message_for
 from investigate.models import Action, BulkJob, UpstreamJob
 from investigate.search.rendering import mark_of
 
-FILTERS = [("", "All"), ("mine", "Mine"), ("open", "Open"), ("unknown", "Unknown"), ("person", "Needs a person")]
+FILTERS = [
+    ("", "All"),
+    ("mine", "Mine"),
+    ("open", "Open"),
+    ("unknown", "Unknown"),
+    ("person", "Needs a person"),
+    ("released", "Released"),
+]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -399,7 +399,12 @@ def test_rates_are_of_our_own_verdicts_and_releases(
         Case.objects.create(
             account_id=settings.CLOUDFLARE_ACCOUNT_ID, key=f"k{number}", source=CaseSource.DETECTION, created_at=now,
             changed_at=now, due_at=now, state=CaseState.DONE, done_at=now, done_by="Ana", verdict=verdict,
-            verdict_at=now - dt.timedelta(days=60 if number == 3 else 0),
+            verdict_at=now - dt.timedelta(days=60 if number == 3 else 0), version=2,
+        )  # fmt: skip
+    for number, (who, days) in enumerate([("Ben", 0), ("Ana", 60)]):
+        Case.objects.create(
+            account_id=settings.CLOUDFLARE_ACCOUNT_ID, key=f"other{number}", source=CaseSource.DETECTION, due_at=now,
+            created_at=now, changed_at=now, state=CaseState.DONE, done_at=now - dt.timedelta(days=days), done_by=who,
         )  # fmt: skip
     for name, state, kind in (
         ("one", "done", "release"), ("one", "done", "release"), ("two", "partly_done", "release"),
@@ -420,3 +425,6 @@ def test_rates_are_of_our_own_verdicts_and_releases(
     load = page.select_one("section[aria-labelledby=h-load] tbody tr")
     assert load.bdi.text == "Ana"
     assert load.select_one("b").text == str(len(verdicts))
+    done, in_hand = (analyst.get(link["href"]) for link in load.select(".num a"))
+    assert len(soup(done).select("#rows tr[data-id]")) == len(verdicts)
+    assert not soup(in_hand).select("#rows tr[data-id]")
