@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from dashboard.access.models import Member
@@ -104,30 +103,35 @@ def outcomes(
     rows = seen_submissions(member).filter(requested_at__range=(start, end))
     if kind is not None:
         rows = rows.filter(type=kind.value)
-    found = list(
-        with_names(rows).values_list(
-            "requested", "outcome", "outcome_text", "requested_at", "first_seen_at", "outcome_seen_at", "who", "sender",
-            "reason",
-        )
-    )  # fmt: skip
-    ends = [answer_of(requested, outcome, text) for requested, outcome, text, *_ in found]
-    took = [
-        max(answered_at - asked_at, dt.timedelta())
-        for (_, _, _, asked_at, first_seen, answered_at, *_), end_ in zip(found, ends, strict=True)
-        if end_ != Answer.OPEN and answered_at is not None and answered_at > first_seen
-    ]
-    counts = Counter(ends)
+    named = with_names(rows)
+    took = _took(rows)
+    timed = took.count()
+    numbers = rows.aggregate(total=Count("pk"), **_each())
     return Outcomes(
-        total=len(found),
-        accepted=counts[Answer.ACCEPTED],
-        rejected=counts[Answer.REJECTED],
-        open=counts[Answer.OPEN],
-        median_time=statistics.median(took) if took else None,
-        timed=len(took),
-        by_member=_lines((row[6] for row in found), ends),
-        by_sender=_lines((row[7] for row in found), ends),
-        by_reason=_lines((row[8] for row in found), ends),
+        total=numbers["total"],
+        accepted=numbers["of_accepted"],
+        rejected=numbers["of_rejected"],
+        open=numbers["of_open"],
+        median_time=_median(took, timed),
+        timed=timed,
+        by_member=_lines(named, "who"),
+        by_sender=_lines(named, "sender"),
+        by_reason=_lines(rows, "reason"),
     )
+
+
+def _took(rows: QuerySet[SeenSubmission]) -> QuerySet[SeenSubmission]:
+    """Those that were seen before they were answered, with how long that took: quickest first."""
+    timed = rows.filter(~answered(Answer.OPEN), outcome_seen_at__gt=F("first_seen_at"))
+    took = models.ExpressionWrapper(F("outcome_seen_at") - F("requested_at"), models.DurationField())
+    return timed.annotate(took=took).order_by("took")
+
+
+def _median(took: QuerySet[SeenSubmission], number: int) -> dt.timedelta | None:
+    if not number:
+        return None
+    middle = took.values_list("took", flat=True)[(number - 1) // 2 : number // 2 + 1]
+    return statistics.median(max(length, dt.timedelta()) for length in middle)
 
 
 def _says(words: Iterable[str]) -> Q:
@@ -137,11 +141,14 @@ def _says(words: Iterable[str]) -> Q:
     return said
 
 
-def _lines(names: Iterable[str], ends: list[Answer]) -> list[Line]:
-    counts: dict[str, Counter[Answer]] = {}
-    for name, end in zip(names, ends, strict=True):
-        counts.setdefault(name, Counter())[end] += 1
-    lines = [
-        Line(name, count[Answer.ACCEPTED], count[Answer.REJECTED], count[Answer.OPEN]) for name, count in counts.items()
-    ]
-    return sorted(lines, key=lambda line: (not line.name, -line.total, line.name))[:MOST_LISTED]
+def _each() -> dict[str, Count]:
+    """How many there are of each answer."""
+    return {f"of_{answer}": Count("pk", filter=answered(answer)) for answer in Answer}
+
+
+def _lines(rows: QuerySet[SeenSubmission], column: str) -> list[Line]:
+    """The most frequent values of a column, and last what has none; counted by the database, however many there are."""
+    named = rows.order_by().values(name=F(column)).annotate(total=Count("pk"), **_each())
+    nameless = models.Case(models.When(name="", then=1), default=0)
+    lines = named.order_by(nameless, "-total", "name")[:MOST_LISTED]
+    return [Line(one["name"], one["of_accepted"], one["of_rejected"], one["of_open"]) for one in lines]

@@ -7,13 +7,15 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.enums import CustomerStatus, Disposition, SubmitterType
 from dashboard.emailsec.types import Submission
 from investigate.models import Action, ActionItem, ActionKind, ActionState, SeenSubmission
-from investigate.submissions.figures import Answer, answer_of, answered, outcomes
+from investigate.submissions.figures import Answer, Line, answer_of, answered, outcomes
 from investigate.submissions.remembering import remember_submissions
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +136,32 @@ def test_outcomes_count_and_time_what_was_seen_before_it_was_answered(ana: Membe
     assert (found.total, found.accepted, found.rejected, found.open) == (4, 2, 1, 1)
     assert (found.median_time, found.timed) == (dt.timedelta(hours=2), 2)
     assert [(line.name, line.total) for line in found.by_member] == [("security@corp.example", 4)]
+
+
+def test_figures_of_a_long_range_are_counted_where_the_rows_are(ana: Member):
+    asked, hour = NOW - dt.timedelta(hours=20), dt.timedelta(hours=1)
+    every = [
+        _submission(number, requested_at=asked, requested_by=f"{number % 13}@corp.example") for number in range(39)
+    ]
+    remember_submissions([*every, _submission(99, requested_at=asked, requested_by="0@corp.example")], seen_at=asked)
+    for number, after in ((0, 2), (13, 4), (26, 7), (99, 9)):
+        yes = _submission(
+            number, requested_at=asked, requested_by="0@corp.example", outcome_disposition=Disposition.NONE
+        )
+        remember_submissions([yes], seen_at=asked + after * hour)
+
+    with CaptureQueriesContext(connection) as asked_for:
+        found = outcomes(ana, **DAY)
+
+    assert (found.total, found.accepted, found.rejected, found.open) == (40, 4, 0, 36)
+    assert (found.median_time, found.timed) == (5.5 * hour, 4)
+    assert len(found.by_member) == 10
+    assert found.by_member[0] == Line("0@corp.example", 4, 0, 0)
+    assert [line.total for line in found.by_member[1:]] == [3] * 9
+    for query in asked_for:
+        assert "LIMIT" in query["sql"] or query["sql"].startswith("SELECT COUNT("), (
+            "a range may hold any number of rows"
+        )
 
 
 def test_a_limited_member_counts_what_is_theirs(ana: Member):
