@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils import timezone
@@ -20,10 +19,11 @@ from dashboard.web.context import Frame
 from investigate.approvals import of_settings
 from investigate.approvals.of_settings import ChangeRequest
 from investigate.approvals.queries import ABOUT, ApprovalView, visible
+from investigate.campaigns import following
 from investigate.desk import collecting
 from investigate.desk import queue as queues
 from investigate.desk.queue import Tab
-from investigate.models import ActionItem, ApprovalState, CampaignMember, MemberState, Notice, NoticeState, QueueMark
+from investigate.models import ActionItem, ApprovalState, Notice, NoticeState, QueueMark
 
 FAILED_DAYS = 7  # a notice that did not arrive is told for so long
 MOST_SHOWN = 2  # requests for a second person, in words
@@ -100,9 +100,9 @@ def _needs(frame: Frame, member: Member) -> Iterator[Need]:
     if any(map(member.may, (Permission.MESSAGE_MOVE, Permission.MESSAGE_RELEASE, Permission.MESSAGE_RECLASSIFY))):
         word = _of(frame.unknown, "unknown outcome")
         yield Need(frame.unknown, word, f"{actions}?show=unknown", "unknown", is_urgent=True)
-        offered = _offered(member)
+        offered = following.waiting(member).count()
         word = "later copy offered" if offered == 1 else "later copies offered"
-        yield Need(offered, word, reverse("investigate:campaigns"), "offered")
+        yield Need(offered, word, f"{reverse('investigate:campaigns')}?waiting=1", "offered")
     if member.may(Permission.JOB_RUN):
         yield Need(frame.live_jobs, _of(frame.live_jobs, "job") + " running", reverse("investigate:jobs"), "jobs")
     failed = _failed_notices(member)
@@ -123,14 +123,6 @@ def pending(member: Member) -> Pending:
     views += [ChangeRequest(change, member) for change in changes[:MOST_SHOWN]]
     views.sort(key=lambda one: one.expires_at or timezone.now())
     return Pending(waiting.count() + changes.count(), views[:MOST_SHOWN])
-
-
-def _offered(member: Member) -> int:
-    """Later copies of campaigns about which somebody has to decide."""
-    waiting = CampaignMember.objects.filter(
-        member.scope.q("domains"), state=MemberState.OFFERED, rule__account_id=settings.CLOUDFLARE_ACCOUNT_ID
-    )
-    return waiting.count()
 
 
 def _failed_notices(member: Member) -> int:

@@ -202,9 +202,16 @@ def open_rule(by: str, key: str) -> CampaignRule | None:
     return all_rules().filter(by=by, key=key, ended_at=None).select_related("owner").first()
 
 
+def waiting(member: Member) -> QuerySet[CampaignMember]:
+    """Later messages of any rule that wait for a decision and are remembered, as far as this member may know."""
+    remembered = seen_by(member).filter(investigate_id=OuterRef("investigate_id"))
+    rules = all_rules().values("pk")
+    return CampaignMember.objects.filter(Exists(remembered), rule__in=rules, state=MemberState.OFFERED)
+
+
 def offered(member: Member, rule: CampaignRule) -> QuerySet[CampaignMember]:
-    """Later messages that wait for a decision, of which this member may know; oldest first."""
-    return rule.members.filter(member.scope.q("domains"), state=MemberState.OFFERED).order_by("at", "pk")
+    """Those of one rule, oldest first."""
+    return waiting(member).filter(rule=rule).order_by("at", "pk")
 
 
 def described(rule: CampaignRule) -> dict[str, object]:

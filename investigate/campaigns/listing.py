@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from django.conf import settings
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, Max, OuterRef, Subquery
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -18,21 +17,19 @@ from dashboard.charts.bars import Piece
 from dashboard.charts.fills import Fill
 from dashboard.emailsec.enums import Disposition
 from investigate.actions import words as action_words
-from investigate.campaigns import queries, words
+from investigate.campaigns import following, queries, words
 from investigate.campaigns.following import all_rules
 from investigate.campaigns.queries import Group, Narrowing
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
-from investigate.memory.queries import all_seen
+from investigate.memory.queries import all_seen, seen_by
 from investigate.memory.shapes import COLUMN
 from investigate.message.wording import verdict_word
 from investigate.models import (
     ActionItem,
     ActionState,
     CampaignBy,
-    CampaignMember,
     CampaignRule,
-    MemberState,
 )
 from investigate.search.window import Window, length_of, read_moment, say_range, words_for
 
@@ -54,6 +51,7 @@ class Filters:
     disposition: str = ""
     domain: str = ""
     delivered: bool = False
+    waiting: bool = False  # those with later copies to decide about, whatever else is asked for
     page: int = 1
 
     @classmethod
@@ -72,6 +70,7 @@ class Filters:
             disposition=verdict if verdict in Disposition.__members__.values() else "",
             domain=query.get("domain", "").strip().casefold().lstrip("@")[:255],
             delivered=query.get("delivered") == "1",
+            waiting=query.get("waiting") == "1",
             page=min(int(page), MOST_PAGES) if page.isascii() and page.isdigit() and int(page[:6]) > 0 else 1,
         )
 
@@ -85,6 +84,7 @@ class Filters:
             "disposition": self.disposition,
             "domain": self.domain,
             "delivered": "1" if self.delivered else "",
+            "waiting": "1" if self.waiting else "",
         }
         return urlencode({name: value for name, value in (named | more).items() if value})
 
@@ -100,7 +100,7 @@ class Filters:
     @property
     def wider(self) -> str:
         """The same without what narrows it."""
-        return replace(self, disposition="", domain="", delivered=False).query()
+        return replace(self, disposition="", domain="", delivered=False, waiting=False).query()
 
     @property
     def range(self) -> str:
@@ -134,16 +134,37 @@ class Shown:
 
 def shown(member: Member, filters: Filters) -> Shown:
     """One page of the list. A constant number of queries, and no call."""
+    if filters.waiting:
+        return _waiting(member, filters)
     window = filters.window(timezone.now())
     offset = (filters.page - 1) * queries.PER_PAGE
     page = queries.page(
         member, start=window.start, end=window.end, by=filters.by, narrowing=filters.narrowing, offset=offset
     )
-    oldest = all_seen().order_by("scanned_at").values_list("scanned_at", flat=True).first()
+    oldest = seen_by(member).order_by("scanned_at").values_list("scanned_at", flat=True).first()
     return Shown(
-        rows=_rows(member, filters.by, page.groups, window),
+        rows=_rows(member, filters.by, page.groups, window.start),
         has_more=page.has_more and filters.page < MOST_PAGES,
         remembered_since=oldest if oldest is not None and oldest > window.start else None,
+    )
+
+
+def _waiting(member: Member, filters: Filters) -> Shown:
+    """Campaigns of every kind and time with later copies that wait, those who waited least first."""
+    offset = (filters.page - 1) * queries.PER_PAGE
+    kinds = following.waiting(member).values_list("rule__by", "rule__key").annotate(last=Max("at"))
+    keys = [(by, key) for by, key, _ in kinds.order_by("-last", "rule__key")[offset : offset + queries.PER_PAGE + 1]]
+    groups = queries.groups_of(member, keys[: queries.PER_PAGE])
+    since = min((group.first_at for group in groups), default=timezone.now())
+    rows = {
+        (row.group.by, row.group.key): row
+        for by in CampaignBy
+        for row in _rows(member, by, [group for group in groups if group.by == by], since)
+    }
+    return Shown(
+        rows=[rows[group.by, group.key] for group in groups],
+        has_more=len(keys) > queries.PER_PAGE and filters.page < MOST_PAGES,
+        remembered_since=None,
     )
 
 
@@ -165,11 +186,11 @@ def fill_of(disposition: str) -> Fill:
     return fills.DISPOSITIONS.get(disposition, fills.OTHER)
 
 
-def _rows(member: Member, by: CampaignBy, groups: Sequence[Group], window: Window) -> list[Row]:
+def _rows(member: Member, by: CampaignBy, groups: Sequence[Group], since: dt.datetime) -> list[Row]:
     keys = [group.key for group in groups]
     if not keys:
         return []
-    decided = decisions_of(member, by, keys, window.start)
+    decided = decisions_of(member, by, keys, since)
     rules = {rule.key: rule for rule in all_rules().filter(by=by, key__in=keys, ended_at=None)}
     waiting = waiting_of(member, by, keys)
     rows = []
@@ -195,13 +216,7 @@ def rule_words(rule: CampaignRule) -> str:
 
 def waiting_of(member: Member, by: CampaignBy, keys: Sequence[str]) -> dict[str, int]:
     """How many later messages of each campaign wait for a decision."""
-    waiting = CampaignMember.objects.filter(
-        member.scope.q("domains"),
-        rule__account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        rule__by=by,
-        rule__key__in=keys,
-        state=MemberState.OFFERED,
-    )
+    waiting = following.waiting(member).filter(rule__by=by, rule__key__in=keys)
     return dict(waiting.values_list("rule__key").annotate(number=Count("pk")))
 
 

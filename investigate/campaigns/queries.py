@@ -135,6 +135,17 @@ def group_of(member: Member, by: CampaignBy, key: str) -> Group | None:
     return next(iter(_described(member, by, list(_grouped(every, column)), {})), None)
 
 
+def groups_of(member: Member, keys: Sequence[tuple[str, str]]) -> list[Group]:
+    """These campaigns of any kind in all that is remembered of them, in their order; a constant number of queries."""
+    found: dict[tuple[str, str], Group] = {}
+    for by in CampaignBy:
+        column, wanted = COLUMN[by], [key for kind, key in keys if kind == by and key]
+        if wanted:
+            rows = _grouped(seen_by(member).filter(**{f"{column}__in": wanted}).order_by(), column)
+            found |= {(str(by), group.key): group for group in _described(member, by, list(rows), {})}
+    return [found[kind, key] for kind, key in keys if (kind, key) in found]
+
+
 def _grouped(rows: QuerySet[SeenMessage], column: str) -> QuerySet[SeenMessage, dict[str, Any]]:
     """One row for each key. Mail is read newest first, so that its newest message is seldom its last row."""
     return rows.values(column).annotate(

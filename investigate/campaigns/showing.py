@@ -20,7 +20,7 @@ from dashboard.emailsec.enums import Disposition
 from investigate.actions import words as action_words
 from investigate.actions.words import counted
 from investigate.campaigns import listing, queries, words
-from investigate.campaigns.following import all_rules, offered
+from investigate.campaigns.following import all_rules, waiting
 from investigate.campaigns.queries import Group
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
@@ -118,7 +118,7 @@ def campaign_for(member: Member, by: CampaignBy, key: str) -> Campaign | None:
         related=_related(member, by, rows),
         rules=[one for one in rules if one.ended_at is not None],
         rule=next((one for one in rules if one.ended_at is None), None),
-        waiting=_waiting(member, rules),
+        waiting=_waiting(member, by, key),
     )
 
 
@@ -247,8 +247,10 @@ def _by_fill(found: Mapping[str, Counter[int]]) -> dict[Fill, Counter[int]]:
     return ordered
 
 
-def _waiting(member: Member, rules: Sequence[CampaignRule]) -> list[Waiting]:
-    found = [one for rule in rules for one in offered(member, rule)[:PER_PAGE]]
+def _waiting(member: Member, by: CampaignBy, key: str) -> list[Waiting]:
+    """Of whatever rule, also of one that ended long ago."""
+    alike = waiting(member).filter(rule__by=by, rule__key=key).select_related("rule")
+    found = list(alike.order_by("-rule__created_at", "at", "pk")[:PER_PAGE])
     names = [one.investigate_id for one in found]
     seen = {one.investigate_id: one for one in seen_by(member).filter(investigate_id__in=names)}
     return [Waiting(one, seen.get(one.investigate_id)) for one in found]

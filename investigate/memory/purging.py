@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard.audit.recorder import record
 from dashboard.installation.values import setting
-from investigate.models import Evidence, SeenCopy, SeenMessage, SeenSubmission, SubmissionAnswer
+from investigate.models import CampaignRule, Evidence, SeenCopy, SeenMessage, SeenSubmission, SubmissionAnswer
 
 log = structlog.get_logger("mailwarden.memory")
 
@@ -25,6 +25,7 @@ def forget_old() -> None:
     messages = _forget_messages(SeenMessage.objects.filter(scanned_at__lt=oldest))
     submissions = _in_pieces(SeenSubmission.objects.filter(requested_at__lt=oldest), AT_ONCE)
     _in_pieces(SubmissionAnswer.objects.filter(at__lt=oldest), AT_ONCE)
+    _in_pieces(CampaignRule.objects.filter(ended_at__lt=oldest), AT_ONCE)  # with what they offered
     _end_evidence()
     if messages or submissions:
         log.info("memory_forgotten", messages=messages, submissions=submissions)

@@ -222,6 +222,7 @@ def _page(
         "handled": showing.handled_of(member, found.rule) if found.rule else (0, 0),
         "may_end": found.rule is not None and bar is not None and following.may_end(member, found.rule),
         "waiting_of": _by_rule(found),
+        "is_limited": not member.scope.is_whole,
         "why_not_ask": asking.why_not(found.group),
         "told": _told(request),
     }
@@ -244,13 +245,9 @@ def _follow_form(member: Member, by: CampaignBy, key: str) -> FollowForm:
 
 def _by_rule(found: showing.Campaign) -> list[tuple[CampaignRule, str, list[showing.Waiting], bool]]:
     """Those who wait, by the rule that offers them: rule, what it would do, they, whether one click can take them."""
-    rules = [rule for rule in (found.rule, *found.rules) if rule is not None]
-    groups = [(rule, [one for one in found.waiting if one.member.rule_id == rule.pk]) for rule in rules]
-    return [
-        (rule, words.command(rule), waiting, len(waiting) <= following.MOST_CLICKED)
-        for rule, waiting in groups
-        if waiting
-    ]
+    rules = {one.member.rule_id: one.member.rule for one in found.waiting}
+    groups = [(rule, [one for one in found.waiting if one.member.rule_id == rule.pk]) for rule in rules.values()]
+    return [(rule, words.command(rule), waiting, len(waiting) <= following.MOST_CLICKED) for rule, waiting in groups]
 
 
 def _say(request: HttpRequest, by: CampaignBy, key: str, rows: Any, verdict: str) -> HttpResponse:

@@ -23,6 +23,7 @@ from investigate.actions.decision import Decision
 from investigate.campaigns import following
 from investigate.campaigns.queries import address_of
 from investigate.desk import cases
+from investigate.memory import purging
 from investigate.memory.remembering import remember
 from investigate.models import (
     Action,
@@ -297,6 +298,40 @@ def test_one_click_decides_about_those_who_came_later(analyst: Client, ana: Memb
     assert Action.objects.get().items.get().investigate_id == first.id
     assert rule.members.get(investigate_id=second.id).state == MemberState.LEFT
     assert not soup(analyst.get(ONE)).select("#waiting")
+
+
+def test_what_waits_is_on_one_list_and_goes_with_the_memory(analyst: Client, ana: Member, came: Any, soup: Any) -> None:
+    came(2, edf="", subject="Invoice overdue", ago=dt.timedelta(days=20))
+    rule = following.follow(
+        actor=ana, by=CampaignBy.SHAPE, key="pay-pal.example invoice overdue", title="", mode=FollowMode.OFFER,
+        kind=ActionKind.MOVE, destination="JunkEmail", reason="ticket 4711", hours=2, most=5,
+        operation_key=uuid.uuid4().hex, request=None,
+    )  # fmt: skip
+    came(2, edf="", subject="Invoice overdue", ago=dt.timedelta(minutes=2))
+    following.step(rule.pk)
+    following.end(actor=ana, rule=rule, request=None)
+    for _ in range(7):  # newer rules push it off the list of those that ended, and not what waits
+        CampaignRule.objects.create(
+            account_id=rule.account_id, by=rule.by, key=rule.key, mode=rule.mode, kind=rule.kind, most=5,
+            operation_key=uuid.uuid4().hex, created_at=timezone.now(), until=timezone.now(), ended_at=timezone.now(),
+            looked_until=timezone.now(),
+        )  # fmt: skip
+
+    link = soup(analyst.get("/")).select_one("#need-offered a, a#need-offered")
+    assert link.select_one("b").text == "2"
+    row = soup(analyst.get(link["href"])).select_one("#rows tr")
+    assert "2 later copies wait" in row.get_text(" ", strip=True)
+    page = soup(analyst.get(row.select_one(".open")["href"]))
+    assert "2 later copies wait" in page.select_one("#waiting").get_text(" ", strip=True)
+
+    SeenMessage.objects.update(scanned_at=timezone.now() - dt.timedelta(days=4000))
+    CampaignRule.objects.update(ended_at=timezone.now() - dt.timedelta(days=4000))
+    assert following.waiting(ana).count() == 2
+    purging.forget_old()
+
+    assert not following.waiting(ana).exists()
+    assert not CampaignRule.objects.exists()
+    assert "No later copy waits" in soup(analyst.get(link["href"])).select_one(".empty").get_text()
 
 
 def test_a_rule_of_a_campaign_elsewhere_is_not_there(analyst: Client, ben: Member) -> None:
