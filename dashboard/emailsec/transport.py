@@ -43,6 +43,7 @@ class Priority(IntEnum):
     REFRESH = 3
     BACKGROUND = 4
     COLLECT = 5  # as REFRESH, and never more than a share of its own
+    CATCH_UP = 6  # of that share: mail that waited already, so that it never uses up the calls for what comes in
 
 
 class Meter(Protocol):

@@ -40,6 +40,7 @@ SHARES = {
     Priority.REFRESH: 0.75,
     Priority.BACKGROUND: 0.5,
     Priority.COLLECT: 0.75,
+    Priority.CATCH_UP: 0.7,  # of the collector's share as well
 }
 
 
@@ -73,8 +74,8 @@ class SharedMeter:
         """
         priority = priority_of(request)
         try:
-            if priority == Priority.COLLECT:
-                self._count_for_the_collector()
+            if priority in (Priority.COLLECT, Priority.CATCH_UP):
+                self._count_for_the_collector(priority)
             self.reserve(priority)
         except AnyDatabaseError as exc:
             log.warning("budget_not_read", error=type(exc).__name__)
@@ -89,7 +90,7 @@ class SharedMeter:
                 raise BudgetExhausted(retry_after=(budget.frozen_until - now).total_seconds())
             counted = _counted(budget, slot)
             spent = sum(counted.values())
-            allowed = int(self.limit * SHARES[priority])
+            allowed = max(1, int(self.limit * SHARES[priority]))
             if spent >= allowed:
                 raise BudgetExhausted(retry_after=float(_wait(counted, slot, spent - allowed + 1)))
             if budget.observed_until and budget.observed_until > now and budget.observed_left is not None:
@@ -100,10 +101,10 @@ class SharedMeter:
             budget.calls = {**counted, slot: counted.get(slot, 0) + 1}  # what left the window is forgotten here
             budget.save(update_fields=["calls", "observed_left"])
 
-    def _count_for_the_collector(self) -> None:
+    def _count_for_the_collector(self, priority: Priority) -> None:
         """Count a call in the collector's own share as well, all its sources and processes together."""
         try:
-            self.of_the_collector().reserve(Priority.ACTION)
+            self.of_the_collector().reserve(Priority.ACTION if priority == Priority.COLLECT else priority)
         except BudgetExhausted as held:
             raise ShareUsedUp(retry_after=held.retry_after) from None
 

@@ -5,13 +5,17 @@ The same readings fill the memory (see `mail.py`), so that the account is read o
 Each source has a mark: how far it was read, and a reading that goes on. A round claims the mark, makes a few calls of
 low priority, and stores what each page brought before it asks for the next one. It reads again some time before the
 mark, because lists grow late and clocks differ; what is known already makes nothing twice: the database sees to that.
+
+Of the account's mail a round asks for the newest page first. What that page leaves unread (a first reading, an outage,
+a memory that was widened) is put off to `older` and read with the calls that are left, so that it holds up nothing
+that comes in.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -47,12 +51,15 @@ SOURCES = (CaseSource.DETECTION, CaseSource.SUBMISSION, CaseSource.PHISHGUARD)
 EVERY = dt.timedelta(seconds=55)  # a sweep comes more often, and the next one after a minute shall find it due
 CLAIM = dt.timedelta(minutes=8)  # longer than a round, whose last call may be slow
 ROUND = dt.timedelta(minutes=4)  # then no further call is begun
+OLDER_FOR = dt.timedelta(seconds=40)  # nor one for older mail: the newest is asked for again after a minute
 OVERLAP = {
     CaseSource.DETECTION: mail.OVERLAP,
     CaseSource.SUBMISSION: dt.timedelta(hours=1),
     CaseSource.PHISHGUARD: dt.timedelta(days=1),  # written up long after the mail came, and listed by the mail's time
 }
 LONGEST_RANGE = dt.timedelta(days=30)  # further back the service does not look
+SHORTEST_RANGE = dt.timedelta(minutes=2)  # not cut in halves any more
+LOST = (errors.SearchExpired, errors.ForeignLocation, errors.Rejected)  # the place to go on at
 OUTCOMES_WITHIN = dt.timedelta(days=14)  # what Cloudflare has not answered by then is looked at when somebody asks
 PAGES_A_ROUND = 6
 LOOKUPS_FOR_ONE = 3  # by its id in both stores, and by a search
@@ -84,6 +91,14 @@ class Reading:
         return dt.datetime.fromisoformat(self.queue_from) if self.queue_from else None
 
     @property
+    def has_place(self) -> bool:
+        """Whether it goes on somewhere, which the service may have forgotten."""
+        return bool(self.cursor or self.location)
+
+    def begun_again(self) -> Reading:
+        return replace(self, cursor="", page=1, location="", since="")
+
+    @property
     def window(self) -> tuple[dt.datetime, dt.datetime]:
         return dt.datetime.fromisoformat(self.start), dt.datetime.fromisoformat(self.end)
 
@@ -97,10 +112,6 @@ class Round:
     lookups: int
     until: dt.datetime
     new: list[str] = field(default_factory=list)
-
-    def keep(self) -> None:
-        """Store how far the reading came; does nothing once somebody else has the mark."""
-        _update(self.mark, reading=asdict(self.reading))
 
     def check_time(self) -> None:
         """Raise AskedEnough once the round has lasted long enough."""
@@ -134,8 +145,6 @@ def collect(source: str) -> None:
     mark = _claim(CaseSource(source))
     if mark is None:
         return
-    if source == CaseSource.DETECTION and not mark.reading and not _leave_something_to_read(mark):
-        return
     began = Round(mark, _reading_of(mark), LOOKUPS_A_ROUND, timezone.now() + ROUND)
     try:
         is_finished = _READERS[CaseSource(source)](began)
@@ -143,14 +152,13 @@ def collect(source: str) -> None:
         _update(mark, claimed_at=None, tried_at=None, explanation="")
     except errors.ShareUsedUp:  # what was read is kept; it goes on as soon as there are calls again
         _update(mark, claimed_at=None, tried_at=None, explanation="")
-    except (errors.SearchExpired, errors.ForeignLocation, errors.Rejected) as problem:
-        # The place to go on at is lost, so the range is read from its beginning: all that is known stays.
+    except LOST as problem:  # the range is read from its beginning: all that is known stays
         _update(mark, claimed_at=None, explanation=_told(problem), reading={})
     except errors.EmailSecurityError as problem:
         _update(mark, claimed_at=None, explanation=_told(problem))
     else:
         if is_finished:
-            _update(mark, claimed_at=None, explanation="", reading={}, **_moved_by(mark, began.reading))
+            _update(mark, claimed_at=None, explanation="")
         else:
             _update(mark, claimed_at=None, tried_at=None, explanation="")  # goes on with the next sweep
     if began.new:
@@ -165,8 +173,8 @@ def troubles() -> list[tuple[str, QueueMark]]:
 
 def is_first_reading() -> bool:
     """Whether detections have never been read to the end."""
-    marks = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.DETECTION)
-    return not marks.filter(reading={}, tried_at__isnull=False, explanation="").exists()
+    mark = QueueMark.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.DETECTION).first()
+    return mark is None or mark.covered_until is None or any(kept["queue_from"] for kept in mark.older)
 
 
 def forget_old() -> None:
@@ -180,10 +188,11 @@ def forget_old() -> None:
 
 
 def complete_since(mark: QueueMark | None) -> dt.datetime | None:
-    """From when on the memory holds all that is remembered; None while the first reading goes on."""
+    """From when on the memory holds all that is remembered; None before the first reading."""
     if mark is None or mark.complete_since is None:
         return None
-    return max(mark.complete_since, timezone.now() - dt.timedelta(days=setting("MEMORY_DAYS")))
+    unread = [Reading(**kept).window[1] for kept in mark.older]
+    return max(mark.complete_since, timezone.now() - dt.timedelta(days=setting("MEMORY_DAYS")), *unread)
 
 
 def _is_due(now: dt.datetime) -> Q:
@@ -204,25 +213,36 @@ def _claim(source: CaseSource) -> QueueMark | None:
     return ours.filter(claimed_at=now).first()
 
 
-def _update(mark: QueueMark, **values: Any) -> None:
+def _update(mark: QueueMark, **values: Any) -> bool:
     """Write to the mark while this round still has it: a round that slept too long was overtaken."""
-    QueueMark.objects.filter(pk=mark.pk, claimed_at=mark.claimed_at).update(**values)
+    return bool(QueueMark.objects.filter(pk=mark.pk, claimed_at=mark.claimed_at).update(**values))
+
+
+def _store(mark: QueueMark, **values: Any) -> None:
+    """Store how far the round came. Raises AskedEnough where it was overtaken."""
+    if not _update(mark, **values):
+        raise AskedEnough
+    for name, value in values.items():
+        setattr(mark, name, value)
 
 
 def _reading_of(mark: QueueMark) -> Reading:
     if mark.reading:
         return Reading(**mark.reading)
     now = timezone.now()
-    of_all_mail = mark.source == CaseSource.DETECTION and bool(setting("MEMORY_ALL_MAIL"))
-    if mark.source == CaseSource.DETECTION and mail.is_first_reading(mark):
-        reading = _first_reading(mark, now)
-    else:
-        start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
-        reading = Reading(start.isoformat(), now.isoformat())
-        if mark.source == CaseSource.SUBMISSION and now.hour != mark.read_until.hour:
-            reading = _with_those_waiting(reading)
-    reading.of_all_mail = of_all_mail
+    if mark.source == CaseSource.DETECTION:
+        reading = _first_reading(mark, now) if mail.is_first_reading(mark) else _what_came(mark, now)
+        reading.of_all_mail = bool(setting("MEMORY_ALL_MAIL"))
+        return reading
+    reading = _what_came(mark, now)
+    if mark.source == CaseSource.SUBMISSION and now.hour != mark.read_until.hour:
+        reading = _with_those_waiting(reading)
     return reading
+
+
+def _what_came(mark: QueueMark, now: dt.datetime) -> Reading:
+    start = max(mark.read_until - OVERLAP[CaseSource(mark.source)], now - LONGEST_RANGE)
+    return Reading(start.isoformat(), now.isoformat())
 
 
 def _with_those_waiting(reading: Reading) -> Reading:
@@ -238,38 +258,119 @@ def _with_those_waiting(reading: Reading) -> Reading:
 
 
 def _first_reading(mark: QueueMark, now: dt.datetime) -> Reading:
-    """Back as far as the memory shall begin; onto the desk comes only what is not too old for it."""
-    queue_from = min(mark.read_until, now - dt.timedelta(days=setting("QUEUE_DAYS")))
+    """Back as far as the memory shall begin; onto the desk comes only what is not too old for it. It holds all that was
+    put off before, whose place it takes."""
+    put_off = [Reading(**kept) for kept in mark.older]
+    first_day = now - dt.timedelta(days=setting("QUEUE_DAYS"))
+    queue_from = min(mark.read_until, first_day, *(old.wanted_from or old.window[0] for old in put_off))
     days = max(setting("MEMORY_FIRST_DAYS"), setting("QUEUE_DAYS"))
-    start = max(min(mark.read_until, now - dt.timedelta(days=days)), now - LONGEST_RANGE)
+    start = min(mark.read_until, now - dt.timedelta(days=days), *(old.window[0] for old in put_off))
+    start = max(start, now - LONGEST_RANGE)
     return Reading(start.isoformat(), now.isoformat(), queue_from=queue_from.isoformat())
 
 
-def _leave_something_to_read(mark: QueueMark) -> bool:
-    """Take what people's searches brought, and whether that leaves anything to ask for; else the round is over."""
-    new, is_enough = mail.take_from_searches(mark)
-    _update(mark, read_until=mark.read_until, covered_until=mark.covered_until)
-    if new:
-        log.info("queue_grew", source=mark.source, cases=len(new))
-    if not is_enough:
-        return True
-    _update(mark, claimed_at=None, explanation="")
-    return False
+# --- mail -------------------------------------------------------------------------------------------------------------
 
 
-def _moved_by(mark: QueueMark, reading: Reading) -> dict[str, Any]:
-    """What a finished reading says of its mark."""
+def _read_mail(began: Round) -> bool:
+    """The newest page first, then of the older mail as much as there is time and calls for."""
+    mark, pages = began.mark, mail.PAGES_A_ROUND
+    if mark.reading:  # begun before readings were put off
+        _put_off(mark, began.reading)
+    elif not _is_just_read(mark) and _leave_something_to_read(began):
+        reading = _reading_of(mark)
+        page = mail.read_page(reading, priority=Priority.COLLECT)
+        began.new += page.new
+        _put_off(mark, reading, is_read=page.is_last)
+        pages -= 1
+    until = timezone.now() + OLDER_FOR
+    while (older := _newest_put_off(mark)) is not None:
+        if pages <= 0 or timezone.now() > until or not _read_older(began, older):
+            return False
+        pages -= 1
+    return True
+
+
+def _is_just_read(mark: QueueMark) -> bool:
+    """Whether the newest mail can wait: while there is older mail to read, rounds come more often than every minute."""
+    if not mark.older:
+        return False
+    newest = Reading(**mark.older[-1])
+    is_awaited = bool(newest.location) and not newest.cursor and not newest.queue_from  # the newest mail itself is slow
+    return is_awaited or timezone.now() - mark.read_until < EVERY
+
+
+def _leave_something_to_read(began: Round) -> bool:
+    """Take what people's searches brought, and whether that leaves anything to ask for."""
+    new, is_enough = mail.take_from_searches(began.mark)
+    _store(began.mark, read_until=began.mark.read_until, covered_until=began.mark.covered_until)
+    began.new += new
+    return not is_enough
+
+
+def _put_off(mark: QueueMark, reading: Reading, *, is_read: bool = False) -> None:
+    """Move the mark to the end of a reading; what it leaves unread waits with the older mail, newest last."""
     start, end = reading.window
-    moved: dict[str, Any] = {"read_until": end}
-    if mark.source != CaseSource.DETECTION:
-        return moved
     is_wider = reading.of_all_mail and not mark.of_all_mail
     goes_on = mark.complete_since is not None and start <= mark.read_until and not is_wider
-    return moved | {
-        "covered_until": end,
-        "complete_since": mark.complete_since if goes_on else start,
-        "of_all_mail": reading.of_all_mail,
-    }
+    older = [] if reading.queue_from else mark.older  # a first reading goes over all the others
+    _store(
+        mark,
+        reading={},
+        older=older if is_read else [*older, asdict(reading)],
+        read_until=end,
+        covered_until=end,
+        complete_since=mark.complete_since if goes_on else start,
+        of_all_mail=reading.of_all_mail,
+    )
+
+
+def _newest_put_off(mark: QueueMark) -> Reading | None:
+    """Of what was put off, as far as the service still looks back."""
+    oldest = timezone.now() - LONGEST_RANGE
+    while mark.older:
+        reading = Reading(**mark.older[-1])
+        start, end = reading.window
+        if start >= oldest or reading.has_place:
+            return reading
+        left = [asdict(replace(reading, start=oldest.isoformat()))] if oldest < end else []
+        since = max(mark.complete_since or oldest, min(oldest, end))
+        _store(mark, older=[*mark.older[:-1], *left], complete_since=since)
+    return None
+
+
+def _read_older(began: Round, reading: Reading) -> bool:
+    """One page of it; False where it has to wait for its answer, or for calls."""
+    others = began.mark.older[:-1]
+    if reading.of_all_mail and not setting("MEMORY_ALL_MAIL"):
+        reading = replace(reading.begun_again(), of_all_mail=False)
+    try:
+        page = mail.read_page(reading, priority=Priority.CATCH_UP)
+    except errors.BudgetExhausted:
+        return False
+    except LOST:
+        if reading.has_place:
+            _store(began.mark, older=[*others, *_halves(reading)])
+        raise
+    began.new += page.new
+    if page.is_last:
+        _store(began.mark, older=others)
+    elif page.is_slow and not reading.location:
+        _store(began.mark, older=[*others, *_halves(reading)])
+    else:
+        _store(began.mark, older=[*others, asdict(reading)])
+    return not page.is_slow
+
+
+def _halves(reading: Reading) -> list[dict[str, Any]]:
+    """What was lost is read again in smaller parts, so that each loss costs less and the reading comes to an end."""
+    again = reading.begun_again()
+    start, end = again.window
+    if end - start < SHORTEST_RANGE:
+        return [asdict(again)]
+    middle = start + (end - start) / 2
+    older = replace(again, end=(middle + mail.RESOLUTION).isoformat())
+    return [asdict(older), asdict(replace(again, start=middle.isoformat()))]
 
 
 def _told(problem: errors.EmailSecurityError) -> str:
@@ -390,9 +491,10 @@ def _read_reports(began: Round, page: Callable[[int], tuple[list[Report], bool]]
             except Exception as problem:  # noqa: BLE001  what one report holds must not keep others from the desk
                 log.error("report_not_taken_in", id=report.upstream_id, error=type(problem).__name__)
         if is_last:
+            _store(began.mark, reading={}, read_until=began.reading.window[1])
             return True
         began.reading.page += 1
-        began.keep()
+        _store(began.mark, reading=asdict(began.reading))
     return False
 
 
@@ -542,7 +644,7 @@ def _open_again(case: Case, report: Report) -> None:
 
 
 _READERS: dict[CaseSource, Callable[[Round], bool]] = {
-    CaseSource.DETECTION: mail.read_pages,
+    CaseSource.DETECTION: _read_mail,
     CaseSource.SUBMISSION: _read_submissions,
     CaseSource.PHISHGUARD: _read_phishguard,
 }

@@ -32,7 +32,7 @@ from investigate.models import CaseSource, QueueMark, SearchRun, SearchState
 from investigate.search.runs import known_runs
 
 if TYPE_CHECKING:
-    from investigate.desk.collecting import Reading, Round
+    from investigate.desk.collecting import Reading
 
 log = structlog.get_logger("mailwarden.desk")
 T = TypeVar("T")
@@ -50,38 +50,39 @@ RESOLUTION = dt.timedelta(seconds=1)  # a page may end between two messages of o
 # --- what the account is asked ----------------------------------------------------------------------------------------
 
 
-def read_pages(began: Round) -> bool:
-    """Pages of the reading, newest mail first, until its end or the end of the round."""
-    reading = began.reading
-    for _ in range(PAGES_A_ROUND):
-        began.check_time()
-        asked_at = timezone.now()
-        answer = _next_page(reading)
-        if isinstance(answer, SlowSearch):
-            reading.since = reading.since or asked_at.isoformat()
-            reading.location = "" if _is_too_late(reading.since) else answer.location
-            began.keep()
-            return False
-        began.new += take_in(answer.messages, seen_at=asked_at, queue_from=reading.wanted_from)
-        if not answer.next_cursor or answer.next_cursor == reading.cursor:
-            return True
-        reading.cursor, reading.location, reading.since = str(answer.next_cursor), "", ""
-        began.keep()
-    return False
+@dataclass(frozen=True)
+class Page:
+    new: list[str]  # ids of what is new on the desk
+    is_last: bool = False
+    is_slow: bool = False  # there is no answer yet; a reading without a location was waited for long enough
 
 
-def _next_page(reading: Reading) -> SearchPage | SlowSearch:
+def read_page(reading: Reading, *, priority: Priority) -> Page:
+    """Ask for the next page, newest mail first, take in what it holds, and move the reading on."""
+    asked_at = timezone.now()
+    answer = _next_page(reading, priority)
+    if isinstance(answer, SlowSearch):
+        reading.since = reading.since or asked_at.isoformat()
+        reading.location = "" if _is_too_late(reading.since) else answer.location
+        return Page([], is_slow=True)
+    new = take_in(answer.messages, seen_at=asked_at, queue_from=reading.wanted_from)
+    is_last = not answer.next_cursor or answer.next_cursor == reading.cursor
+    reading.cursor, reading.location, reading.since = str(answer.next_cursor or ""), "", ""
+    return Page(new, is_last)
+
+
+def _next_page(reading: Reading, priority: Priority) -> SearchPage | SlowSearch:
     """One list for all dispositions: the search takes one of them, and knows no filter for Malicious-BEC."""
     client = get_client()
     if reading.location:
-        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=Priority.COLLECT, is_lenient=True)
+        return client.poll_search(reading.location, budget=CALL_SECONDS, priority=priority, is_lenient=True)
     start, end = reading.window
     return client.search(
         SearchQuery(start=start, end=end, detections_only=not reading.of_all_mail),
         cursor=reading.cursor or None,
         per_page=PER_PAGE,
         budget=CALL_SECONDS,
-        priority=Priority.COLLECT,
+        priority=priority,
         is_lenient=True,
     )
 
@@ -153,8 +154,14 @@ def take_from_searches(mark: QueueMark) -> tuple[list[str], bool]:
     waiting = list(_stretches(before))
     while found := [stretch for stretch in waiting if stretch.low <= until < stretch.high]:
         farthest = max(found, key=lambda stretch: (stretch.high, -stretch.low.timestamp()))
-        for run in farthest.runs:
-            new += take_in(messages_of(run), seen_at=run.started_at)  # again, if it is in the memory: nothing is missed
+        try:
+            brought = [(run, messages_of(run)) for run in farthest.runs]
+        except UnexpectedReply:
+            log.error("search_not_taken", run=str(farthest.runs[0].pk))
+            waiting.remove(farthest)
+            continue
+        for run, messages in brought:
+            new += take_in(messages, seen_at=run.started_at)  # again, if it is in the memory: nothing is missed
             note_remembered(run)
         if farthest.low <= mark.read_until - OVERLAP:
             mark.read_until = farthest.high

@@ -120,6 +120,7 @@ class QueueMark(models.Model):
     claimed_at = models.DateTimeField(null=True)
     explanation = models.CharField(max_length=500, blank=True)  # why the last try brought nothing
     reading = models.JSONField(default=dict, db_default={})  # a reading that goes on: its range, and how far it came
+    older = models.JSONField(default=list, db_default=[])  # readings put off for newer mail, newest last
     covered_until = models.DateTimeField(null=True)  # with what people's searches brought; null: never read to the end
     complete_since = models.DateTimeField(null=True)  # from there on nothing was left out
     of_all_mail = models.BooleanField(default=False, db_default=False)  # clean mail as well as detections

@@ -11,14 +11,17 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
+from django.conf import settings as configured
 from django.utils import timezone
 
+from dashboard.access.models import Member
 from dashboard.emailsec.transport import Priority
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import build_client, shared_meter, use_client
 from dashboard.upstream.models import CallBudget
 from investigate.desk import collecting, mail
 from investigate.memory import ingesting
+from investigate.memory.searching import extent
 from investigate.models import (
     Case,
     CaseReport,
@@ -73,7 +76,7 @@ def read(*, rounds: int = 60) -> QueueMark:
     for _ in range(rounds):
         a_round()
         mark = QueueMark.objects.get(source=CaseSource.DETECTION)
-        if not mark.reading and not mark.explanation:
+        if not mark.older and not mark.explanation:
             return mark
     raise AssertionError("the reading did not come to its end")
 
@@ -197,6 +200,155 @@ def test_a_message_the_memory_refuses_is_left_out_alone(emailsec: Any, monkeypat
     assert remembered() == everything(emailsec) - {bad}
 
 
+# --- the newest first -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of ten, and two of them in a round."""
+    monkeypatch.setattr(mail, "PER_PAGE", 10)
+    monkeypatch.setattr(mail, "PAGES_A_ROUND", 2)
+
+
+def a_round_a_minute_later() -> None:
+    QueueMark.objects.update(read_until=timezone.now() - dt.timedelta(minutes=1))
+    a_round()
+
+
+@pytest.mark.parametrize("kind", ["first", "widened", "outage"])
+@pytest.mark.usefixtures("page_by_page")
+def test_new_detections_come_onto_the_desk_while_older_mail_is_read(kind: str, emailsec: Any, settings: Any) -> None:
+    if kind == "widened":
+        settings.MEMORY_ALL_MAIL, settings.MEMORY_FIRST_DAYS = False, 30
+    if kind != "first":
+        read()
+    settings.MEMORY_ALL_MAIL = True
+    if kind == "outage":
+        minutes_pass(20 * 24 * 60)
+        Case.objects.all().delete()
+        SeenMessage.objects.all().delete()
+    a_round()
+    for _ in range(3):
+        [record] = emailsec.population.arrive_now(1, time.time() - 1)
+        record.final_disposition = "MALICIOUS"
+        emailsec.add(record)
+
+        a_round_a_minute_later()
+
+        assert record.id in on_the_desk()
+        assert QueueMark.objects.get().older, "there is older mail still to be read"
+
+    read()
+    since = time.time() - (20 if kind == "outage" else 30) * 86_400 + 60
+    assert {r.id for r in emailsec.store.records if r.scanned_at > since} <= remembered()
+    assert on_the_desk() <= everything(emailsec, *WANTED)
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_older_mail_leaves_calls_for_what_comes_in(
+    emailsec: Any, settings: Any, arrive: Callable[..., set[str]]
+) -> None:
+    settings.COLLECTOR_SHARE = 1  # of 1,200 calls: twelve, and eight of them for older mail
+    for _ in range(8):
+        a_round()
+    assert len(emailsec.calls) == 8
+    assert QueueMark.objects.get().explanation == ""
+
+    new = arrive(5)
+    a_round_a_minute_later()
+
+    assert new <= remembered()
+    assert len(emailsec.calls) == 9
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_a_service_that_forgets_every_place_is_read_to_the_end(
+    emailsec: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.QUEUE_DAYS, settings.MEMORY_FIRST_DAYS = 5, 5
+    monkeypatch.setattr(mail, "PAGES_A_ROUND", 1)
+    for _ in range(200):
+        older = QueueMark.objects.values_list("older", flat=True).first() or []
+        if older and older[-1]["cursor"]:
+            emailsec.faults.next("search", status=400)
+        a_round()
+        mark = QueueMark.objects.get()
+        if not mark.older and not mark.explanation:
+            break
+    else:
+        raise AssertionError("it begins again for ever")
+
+    since = time.time() - 5 * 86_400 + 60
+    there = {r.id for r in emailsec.store.records if r.scanned_at > since}
+    assert len(there) > 20
+    assert there <= remembered()
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_the_memory_says_what_it_does_not_hold_yet(emailsec: Any, ana: Member) -> None:
+    a_round()
+
+    held = extent(ana)
+    assert held.is_filling
+    assert collecting.is_first_reading()
+    assert held.complete_since is not None
+    assert held.complete_since > timezone.now() - dt.timedelta(minutes=1)
+
+    read()
+    held = extent(ana)
+    assert not held.is_filling
+    assert not collecting.is_first_reading()
+    assert held.complete_since is not None
+    assert held.complete_since < timezone.now() - dt.timedelta(days=29)
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_clean_mail_is_not_read_any_more_once_it_shall_not_be_remembered(emailsec: Any, settings: Any) -> None:
+    a_round()
+    settings.MEMORY_ALL_MAIL = False
+    before = len(emailsec.calls)
+
+    read()
+
+    assert {asked(call)["detections_only"] for call in emailsec.calls[before:]} == {"true"}
+    assert on_the_desk() == everything(emailsec, *WANTED)
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_what_the_service_has_forgotten_is_asked_for_no_more(emailsec: Any) -> None:
+    a_round()
+    mark = QueueMark.objects.get()
+    long_ago = timezone.now() - dt.timedelta(days=40)
+    gone = mark.older[-1] | {
+        "cursor": "",
+        "start": long_ago.isoformat(),
+        "end": (long_ago + dt.timedelta(days=1)).isoformat(),
+    }
+    QueueMark.objects.update(older=[gone], complete_since=long_ago)
+
+    mark = read()
+
+    assert mark.complete_since is not None
+    assert mark.complete_since >= long_ago + dt.timedelta(days=1)
+
+
+def test_a_reading_of_an_earlier_version_goes_on(emailsec: Any) -> None:
+    now = timezone.now()
+    start = now - dt.timedelta(days=30)
+    QueueMark.objects.create(
+        account_id=configured.CLOUDFLARE_ACCOUNT_ID, source=CaseSource.DETECTION, read_until=start,
+        reading={
+            "start": start.isoformat(), "end": now.isoformat(), "cursor": "", "page": 1,
+            "location": "", "since": "", "of_all_mail": True, "queue_from": start.isoformat(),
+        },
+    )  # fmt: skip
+
+    mark = read()
+
+    assert mark.reading == {}
+    assert remembered() == everything(emailsec)
+
+
 # --- its share of the calls -------------------------------------------------------------------------------------------
 
 
@@ -231,7 +383,7 @@ def test_a_day_away_is_caught_up_within_the_share_without_gaps_or_doubles(
         CallBudget.objects.update(calls={})
         a_round()
         assert len(emailsec.calls) <= before + 12 * five_minutes
-        if not QueueMark.objects.get().reading:
+        if not QueueMark.objects.get().older:
             break
     else:
         raise AssertionError("it was not caught up")
@@ -375,6 +527,19 @@ def test_a_search_that_went_into_the_memory_first_still_fills_the_desk(
 
     assert len(emailsec.calls) == before
     assert on_the_desk() == everything(emailsec, *WANTED)
+
+
+def test_a_search_that_cannot_be_read_stops_no_reading(emailsec: Any, arrive: Callable[..., set[str]]) -> None:
+    read()
+    minutes_pass(2)
+    new = arrive(20, ago=10)
+    somebody_searches()
+    SearchRun.objects.update(body=b"not compressed")
+
+    a_round()
+
+    assert new <= remembered()
+    assert QueueMark.objects.get().claimed_at is None
 
 
 # --- submissions ------------------------------------------------------------------------------------------------------

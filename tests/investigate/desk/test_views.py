@@ -192,7 +192,7 @@ def test_before_anything_was_read_the_queue_says_so(analyst: Client, db: None, s
 
     QueueMark.objects.create(
         account_id="0123456789abcdef0123456789abcdef", source="detection", read_until=timezone.now(),
-        tried_at=timezone.now(),
+        covered_until=timezone.now(),
     )  # fmt: skip
     assert "Nothing waits for you" in one(soup(analyst.get(QUEUE)), ".empty").get_text()
 
