@@ -79,3 +79,24 @@ def test_runs_that_hold_nothing_of_use_are_left_out(kind: str, searched: SearchR
 
     assert ingesting.ingest() == 0
     assert not SeenMessage.objects.exists()
+
+
+def test_a_worker_that_is_killed_in_between_loses_no_search(
+    searched: SearchRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> int:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingesting, "remember", killed)
+        with pytest.raises(SystemExit):
+            ingesting.ingest()
+
+    assert ingesting.ingest() > 50
+
+
+def test_an_answer_that_cannot_be_unpacked_is_left_alone(searched: SearchRun) -> None:
+    SearchRun.objects.update(body=b"not compressed")
+
+    assert ingesting.ingest() == 0
+    assert not ingesting.waiting_runs().exists()
