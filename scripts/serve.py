@@ -244,6 +244,7 @@ def start(mode: str, stack: Stack, port: int) -> None:
     start_processes(stack, port)
     if mode == "demo":
         stack.wait_for("simulator", env["CLOUDFLARE_BASE_URL"])
+        stack.manage("demo_example")
     stack.wait_for("web", f"{address}/healthz")
     say(f"\nMailwarden is at {address}\n\n{welcome}\nCtrl-C stops everything. Logs: {stack.logs}")
 
