@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.access.roles import Permission
 from dashboard.emailsec.enums import Disposition
 from dashboard.emailsec.requests import SearchQuery
 from dashboard.emailsec.types import SearchPage, SlowSearch
@@ -40,7 +42,9 @@ def why_not(group: Group) -> str:
 
 
 def ask_again(member: Member, group: Group) -> Asked:
-    """Search once for the newest week of the campaign. Raises the errors of a search."""
+    """Search once for the newest week of the campaign. Raises PermissionDenied, and the errors of a search."""
+    if not member.may(Permission.MESSAGE_READ):
+        raise PermissionDenied(Permission.MESSAGE_READ.value)
     now = timezone.now()
     begin = max(group.first_at - BEFORE, now - LONGEST)
     query = SearchQuery(

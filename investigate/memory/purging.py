@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import structlog
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -52,10 +53,12 @@ def _end_evidence() -> None:
     over = Evidence.objects.filter(until__lt=timezone.now())
     while found := list(over.order_by("pk").defer("sealed")[:EVIDENCE_AT_ONCE]):
         for evidence in found:
-            if Evidence.objects.filter(pk=evidence.pk).delete()[0]:
-                record(
-                    actor=None,
-                    action="evidence:delete",
-                    targets=[evidence.investigate_id],
-                    detail={"sha256": evidence.sha256, "because": "its time was over"},
-                )
+            with transaction.atomic():
+                # The time is asked for again: somebody may have prolonged it just now.
+                if Evidence.objects.filter(pk=evidence.pk, until__lt=timezone.now()).delete()[0]:
+                    record(
+                        actor=None,
+                        action="evidence:delete",
+                        targets=[evidence.investigate_id],
+                        detail={"sha256": evidence.sha256, "because": "its time was over"},
+                    )

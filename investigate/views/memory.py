@@ -166,7 +166,7 @@ def _file_page(request: HttpRequest, kept: Evidence, *, status: int = 200, **for
         "kept": kept,
         "is_covered": privacy.is_covered(member, kept.investigate_id),
         "may_download": allowed(member, Permission.MESSAGE_READ_BODY),
-        "may_end": allowed(member, Permission.EVIDENCE_KEEP) and allowed(member, Permission.MESSAGE_PURGE),
+        "may_end": keeping.may_end(member, kept),
         "password": sample.PASSWORD,
         "uncover_form": UncoverForm(),
         "form": ReasonForm(),

@@ -154,6 +154,24 @@ def test_a_limited_member_sees_their_own_copies_alone(ana: Member, came: Any, so
     assert "other.example" not in answer.content.decode()
 
 
+def test_a_limited_member_is_told_nothing_of_mail_elsewhere(ana: Member, ben: Member, came: Any, soup: Any) -> None:
+    came(2, to=["eva@corp.example", "max@corp.example"])
+    came(1, edf="elsewhere", to=["uli@other.example"], ago=dt.timedelta(days=5))
+    rule = _followed(ben)
+    CampaignRule.objects.update(ended_at=timezone.now(), ended_why="It has handled 20 messages, which is its limit.")
+    Member.objects.filter(pk=ana.pk).update(domains=["corp.example"])
+    client = Client()
+    client.force_login(Member.objects.get(pk=ana.pk))
+
+    oldest = soup(client.get(LIST)).select_one(".meta time")["datetime"]
+    ended = soup(client.get(ONE)).select_one(".ended").get_text(" ", strip=True)
+
+    first = SeenMessage.objects.filter(edf_hash="edf-1").earliest("scanned_at").scanned_at
+    assert dt.datetime.fromisoformat(oldest) == first.replace(microsecond=0)
+    assert rule.owner_name in ended
+    assert "20 messages" not in ended
+
+
 def test_an_unknown_campaign_is_not_there(viewer: Client) -> None:
     assert viewer.get(ONE).status_code == 404
     assert viewer.get(f"{LIST}one/").status_code == 404

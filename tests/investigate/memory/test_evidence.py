@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pyzipper
+from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -67,6 +68,42 @@ def test_a_form_that_is_sent_twice_keeps_once(kept: Evidence, record: Any, respo
     assert answer["Location"] == f"/investigate/evidence/{kept.pk}/"
     assert Evidence.objects.count() == 1
     assert AuditEvent.objects.filter(action="evidence:keep").count() == 1
+
+
+def test_who_keeps_it_for_another_incident_has_it_as_long_as_a_new_one(
+    kept: Evidence, record: Any, responder: Client
+) -> None:
+    Evidence.objects.update(until=timezone.now() + dt.timedelta(days=2))
+
+    responder.post(f"/investigate/{record.id}/evidence", {"reason": "ticket 4712"})
+
+    kept.refresh_from_db()
+    assert kept.until is not None
+    assert kept.until - timezone.now() > dt.timedelta(days=364)
+    line = AuditEvent.objects.filter(action="evidence:keep").latest("sequence")
+    assert (line.reason, line.detail) == ("ticket 4712", {"sha256": kept.sha256, "until": kept.until.isoformat()})
+
+
+def test_the_rights_to_a_file_do_not_rest_on_the_page_alone(kept: Evidence, vera: Member, ana: Member) -> None:
+    with pytest.raises(PermissionDenied):
+        evidence.keep(actor=vera, investigate_id="m", eml=b"x", subject="", domains="", reason="ticket 1", request=None)
+    with pytest.raises(PermissionDenied):
+        evidence.end(actor=ana, evidence=kept, reason="ticket 1", request=None)
+    assert Evidence.objects.get() == kept
+
+
+def test_nobody_ends_a_file_of_copies_they_do_not_know_of(
+    kept: Evidence, ben: Member, responder: Client, soup: Any
+) -> None:
+    Evidence.objects.update(domains=" corp.example elsewhere.example ")
+    Member.objects.filter(pk=ben.pk).update(domains=["corp.example"])
+
+    page = soup(responder.get(f"/investigate/evidence/{kept.pk}/"))
+    answer = responder.post(f"/investigate/evidence/{kept.pk}/end", WHY)
+
+    assert answer.status_code == 403
+    assert not page.select(f'form[action$="/{kept.pk}/end"]')
+    assert Evidence.objects.exists()
 
 
 def test_a_reason_is_asked_for_before_anything_is_fetched(

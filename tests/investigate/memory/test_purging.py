@@ -60,6 +60,20 @@ def test_it_goes_in_pieces(seen: Seen, settings: Any, monkeypatch: pytest.Monkey
     assert not SeenCopy.objects.exists()
 
 
+def test_no_evidence_ends_without_a_line(ana: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence.keep(actor=ana, investigate_id="over", eml=b"x", subject="", domains="", reason="ticket 1", request=None)
+    Evidence.objects.update(until=timezone.now() - dt.timedelta(minutes=1))
+
+    def dies(**_: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(purging, "record", dies)
+    with pytest.raises(SystemExit):
+        purging.forget_old()
+
+    assert Evidence.objects.exists()
+
+
 def test_evidence_ends_with_a_line_in_the_trail(ana: Member) -> None:
     for name in ("over", "open", "kept"):
         evidence.keep(
