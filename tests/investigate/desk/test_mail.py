@@ -58,12 +58,12 @@ def emailsec(db: None, settings: Any) -> Iterator[Simulator]:
 
 @pytest.fixture
 def arrive(emailsec: Any) -> Callable[..., set[str]]:
-    """So many messages, the newest scanned so many seconds ago, each a second before the one after it."""
+    """So many messages, the newest scanned so many seconds ago, each a second (or more) before the one after it."""
 
-    def add(count: int, *, ago: float = 5.0) -> set[str]:
+    def add(count: int, *, ago: float = 5.0, apart: float = 1.0) -> set[str]:
         names = set()
         for number in range(count):
-            [record] = emailsec.population.arrive_now(1, time.time() - ago - number)
+            [record] = emailsec.population.arrive_now(1, time.time() - ago - number * apart)
             emailsec.add(record)
             names.add(record.id)
         return names
@@ -376,7 +376,7 @@ def test_a_day_away_is_caught_up_within_the_share_without_gaps_or_doubles(
     settings.COLLECTOR_SHARE = 1
     monkeypatch.setattr(mail, "PER_PAGE", 10)
     minutes_pass(24 * 60)
-    arrive(200)
+    came = arrive(200, apart=7 * 60)  # all through the day
     before = len(emailsec.calls)
 
     for five_minutes in range(1, 6):
@@ -388,6 +388,7 @@ def test_a_day_away_is_caught_up_within_the_share_without_gaps_or_doubles(
     else:
         raise AssertionError("it was not caught up")
 
+    assert came <= remembered()
     assert remembered() == everything(emailsec)
     assert on_the_desk() == everything(emailsec, *WANTED)
     pages = [asked(call).get("cursor") for call in emailsec.calls[before:]]
