@@ -1,6 +1,7 @@
 """A case on paper: one message or one campaign, with everything a reader needs who was not there.
 
-Nothing is asked that the message page does not ask; of a campaign, only what the memory holds is told.
+Nothing is asked that the message page does not ask. A campaign is told from the memory, and its newest message is read
+for the indicators in its body.
 """
 
 from __future__ import annotations

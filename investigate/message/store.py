@@ -20,6 +20,8 @@ from dashboard.upstream.models import Copy
 
 T = TypeVar("T")
 LONGEST_ID = 255
+SHARED = dt.timedelta(seconds=60)  # who looks at a list again within that time sees what somebody else was told
+BY_HAND = dt.timedelta(seconds=5)  # a refresh that somebody asked for; fifty people's at once are one call
 log = structlog.get_logger("mailwarden.message")
 
 
@@ -49,6 +51,11 @@ def kept_as(kind: type[T], investigate_id: str, part: str, *, younger_than: dt.t
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, ValueError):  # written by another version
         return None
+
+
+def shared_for(*, is_forced: bool) -> dt.timedelta:
+    """For how long one answer to a list is everybody's; `is_forced`: this one was asked for by hand."""
+    return BY_HAND if is_forced else SHARED
 
 
 def keep(investigate_id: str, part: str, body: bytes, life: dt.timedelta) -> None:

@@ -21,8 +21,6 @@ from investigate.phishguard.criteria import Criteria
 from investigate.search.window import Window
 
 PER_PAGE = 50
-SHARED = dt.timedelta(seconds=60)
-BY_HAND = dt.timedelta(seconds=5)  # a refresh that somebody asked for; fifty people's at once are one call
 KEPT = dt.timedelta(hours=1)
 CALL_SECONDS = 12.0
 PAGES_TO_FIND_ONE = 5
@@ -54,7 +52,7 @@ def read(criteria: Criteria, scope: Scope, *, is_forced: bool = False) -> Listin
     """The page, from an answer of the last minute where there is one."""
     problem = None
     try:
-        told: Told | None = _told(criteria, younger_than=BY_HAND if is_forced else SHARED)
+        told: Told | None = _told(criteria, younger_than=store.shared_for(is_forced=is_forced))
     except errors.EmailSecurityError as error:
         problem = error
         told = None if isinstance(error, errors.NotOnThisServer) else _kept(criteria)

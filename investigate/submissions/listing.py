@@ -30,8 +30,6 @@ from investigate.submissions.figures import Answer, answered, seen_submissions, 
 from investigate.submissions.remembering import remember_submissions
 
 PER_PAGE = 50
-SHARED = dt.timedelta(seconds=60)  # who looks again within that time sees what somebody else was told
-BY_HAND = dt.timedelta(seconds=5)  # a refresh that somebody asked for; fifty people's at once are one call
 KEPT = dt.timedelta(hours=1)
 CALL_SECONDS = 12.0
 
@@ -66,7 +64,7 @@ def read(member: Member, criteria: Criteria, *, is_forced: bool = False) -> List
     asked = criteria if member.scope.is_whole and not criteria.asks_us else _newest(criteria)
     told, problem = None, None
     try:
-        told = _asked(asked, younger_than=BY_HAND if is_forced else SHARED)
+        told = _asked(asked, younger_than=store.shared_for(is_forced=is_forced))
     except errors.EmailSecurityError as error:
         problem = error
     if told is None or asked is not criteria:

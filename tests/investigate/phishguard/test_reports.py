@@ -128,7 +128,7 @@ def test_what_was_read_before_stays_while_cloudflare_does_not_answer(
     import datetime as dt
 
     page_of(analyst, LIST + RANGE)
-    monkeypatch.setattr("investigate.phishguard.reading.BY_HAND", dt.timedelta(0))
+    monkeypatch.setattr("investigate.message.store.BY_HAND", dt.timedelta(0))
     emailsec.faults.next("phishguard", status=400, times=None)
 
     page = page_of(analyst, LIST + RANGE + "&fresh=1")
