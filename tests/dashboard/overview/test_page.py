@@ -78,15 +78,14 @@ def test_the_table_of_the_volume_has_every_detection_in_its_step(
     page = figures(analyst, soup, span)
 
     table = page.select_one("#volume-table table")
-    rows = table.select("tbody tr") if table else []
-    if expected:
-        assert len(rows) == Span(span).steps
-        names = [cell.text for cell in table.select("thead th")][1:]
-        sums = {name: sum(int(row.select("td")[place].text) for row in rows) for place, name in enumerate(names)}
-        assert sums["All"] == expected.total()
-        assert sums.get("Malicious", 0) == expected["MALICIOUS"]
-        assert sums.get("BEC", 0) == expected["MALICIOUS-BEC"]
-        assert sums.get("Spam", 0) == expected["SPAM"]
+    rows = table.select("tbody tr")
+    assert len(rows) == Span(span).steps
+    names = [cell.text for cell in table.select("thead th")][1:]
+    sums = {name: sum(int(row.select("td")[place].text) for row in rows) for place, name in enumerate(names)}
+    assert sums["All"] == expected.total() > 0
+    assert sums.get("Malicious", 0) == expected["MALICIOUS"]
+    assert sums.get("BEC", 0) == expected["MALICIOUS-BEC"]
+    assert sums.get("Spam", 0) == expected["SPAM"]
     assert f"{expected.total()} detection" in page.select_one(".basis").text
 
 
@@ -122,7 +121,7 @@ def test_the_biggest_campaign_says_where_its_copies_are(analyst: Client, soup: S
             client_recipients=people,
             is_quarantined=number < 5,
             properties=None,
-            delivery_status=("quarantined",) if number < 5 else ("delivered",),
+            delivery_status=("quarantined", "quarantined", "delivered") if number < 5 else ("delivered",),
         )
         for number in range(12)
     ]
@@ -133,7 +132,7 @@ def test_the_biggest_campaign_says_where_its_copies_are(analyst: Client, soup: S
     answer = page.select(".answers > div")[1]
     assert parse_qs(urlsplit(answer.select_one("a")["href"]).query)["key"] == ["wave"]
     assert answer.select_one("b").text == "36"
-    assert [piece.text.strip() for piece in answer.select(".piece")] == ["21 delivered", "15 in quarantine"]
+    assert [piece.text.strip() for piece in answer.select(".piece")] == ["26 delivered", "10 in quarantine"]
 
 
 def test_a_limited_member_gets_the_figures_of_their_domains_alone(
