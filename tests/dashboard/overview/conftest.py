@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from dashboard.emailsec.requests import SearchQuery
@@ -13,6 +14,13 @@ from dashboard.emailsec.types import Message
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from investigate.memory.remembering import remember
+
+
+@pytest.fixture(autouse=True)
+def noon() -> Iterator[None]:
+    """Today, far from the change of an hour and of a day, where a range becomes another one; the clock goes on."""
+    with time_machine.travel(timezone.now().replace(hour=12, minute=0, second=1), tick=True):
+        yield
 
 
 @pytest.fixture

@@ -372,12 +372,12 @@ def test_every_change_of_the_settings_that_waits_is_counted_and_those_that_expir
     responder: Client, pia: Member, soup: Soup, emailsec: Any
 ) -> None:
     now = timezone.now()
-    for number, hours in enumerate((5, 1, 4, 3, 2, -1)):
+    for number, days in enumerate((5, 1, 4, 3, 2, -1)):
         Change.objects.create(
             account_id=settings.CLOUDFLARE_ACCOUNT_ID, resource="domains", kind="delete", source="form",
             operation_key=f"k{number}", actor=pia, actor_name="Pia", permission="domain:unprotect",
             state=ChangeState.AWAITING_APPROVAL, created_at=now, changed_at=now, why_two="It ends a protection.",
-            expires_at=now + dt.timedelta(hours=hours),
+            expires_at=now + dt.timedelta(days=days),
         )  # fmt: skip
     first = Change.objects.get(operation_key="k1")
 
