@@ -212,5 +212,6 @@ def test_on_paper_the_pictures_stay_and_the_chrome_goes(open_overview: OpenPage)
     expect(page.locator(".topbar")).to_be_hidden()
     expect(page.locator("#figures .range")).to_be_hidden()
     expect(page.locator("#volume svg.columns")).to_be_visible()
+    expect(page.locator("#volume-table tbody tr").first).to_be_visible()  # nobody can open it on paper
     ground = page.evaluate("() => getComputedStyle(document.querySelector('#p-spoof .ground')).fill")
     assert ground == "rgb(255, 255, 255)"
