@@ -91,13 +91,18 @@ def main_loop(page: Page, desk: Desk) -> None:
     without_pointer(page)
 
     type_search(page, "status:delivered is:spam to:tarnfell.example last:30d")
-    moved = to_row(page, is_held=False)
-    expect(page.locator("#detail .message")).to_have_attribute("data-id", moved)
-    expect(page.locator("#panel-why")).to_be_visible()
-    page.keyboard.press("d")
-    expect(state_of(page, moved)).to_have_attribute("data-state", "waiting")
-    expect(current(page)).not_to_have_attribute("data-id", moved)  # the cursor went on
-    expect(state_of(page, moved)).to_have_attribute("data-state", re.compile("^(partly_)?done$"), timeout=SETTLED)
+    for _ in range(5):  # the older generation does not tell of mail that it was rejected: that cannot be moved
+        moved = to_row(page, is_held=False)
+        expect(page.locator("#detail .message")).to_have_attribute("data-id", moved)
+        expect(page.locator("#panel-why")).to_be_visible()
+        page.keyboard.press("d")
+        expect(state_of(page, moved)).to_have_attribute("data-state", "waiting")
+        expect(current(page)).not_to_have_attribute("data-id", moved)  # the cursor went on
+        ended = re.compile("^((partly_)?done|failed)$")
+        expect(state_of(page, moved)).to_have_attribute("data-state", ended, timeout=SETTLED)
+        if state_of(page, moved).get_attribute("data-state") != "failed":
+            break
+        assert not carried_out(desk, "move", moved), "the receipt says not moved, the service moved it"
     copies = carried_out(desk, "move", moved)
     assert copies, "the receipt says moved, the service knows nothing of it"
     assert all(copy["detail"].get("destination", copy["detail"].get("folder")) == "DeletedItems" for copy in copies)
