@@ -20,7 +20,8 @@ def threat(emailsec: Simulator) -> MailRecord:
 
     while (record := found()) is None:  # what came in the hours before this one had none
         assert len(emailsec.store.records) < 3000, "the generator makes no such message any more"
-        emailsec.arrive(100)
+        for late in emailsec.population.arrive_now(100, emailsec.clock() - 600):  # old enough for every search
+            emailsec.add(late)
     return record
 
 
