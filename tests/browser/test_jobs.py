@@ -131,8 +131,14 @@ def check_screen(page: Page, what: str) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
+def moves(desk: Desk) -> list[dict[str, Any]]:
+    """Calls that moved many, whoever made them: other tests share the desk."""
+    return [call for call in desk.simulator("calls") if call["operation"] == "move"]
+
+
 def everything_by_keyboard(page: Page, desk: Desk) -> None:
     """A search, all of it to Junk, and its end, without touching the pointer."""
+    before = len(moves(desk))
     page.context.add_init_script(NO_POINTER)
     sign_in_by_keyboard(page, desk)
     type_search(page, "is:clean status:delivered to:tarnfell.example last:7d")
@@ -162,8 +168,7 @@ def everything_by_keyboard(page: Page, desk: Desk) -> None:
     page.reload()
     lines = check_against_ledger(desk, page, "move")
     assert len({line["investigate_id"] for line in lines}) >= messages
-    moved = [call for call in desk.simulator("calls") if call["operation"] == "move"]
-    assert len(moved) == 1, "so few messages are one call"
+    assert len(moves(desk)) == before + 1, "so few messages are one call"
 
 
 def test_everything_a_search_finds_is_moved_by_keyboard_alone(desk: Desk, open_page: OpenPage) -> None:

@@ -142,6 +142,11 @@ def test_every_method_works_in_every_generation(account):
 
     jobs(account, old=old)
     entries(account, old=old)
+    if old:
+        with pytest.raises(errors.NotOnThisServer):
+            client.monthly_report()
+    else:
+        assert client.monthly_report()[-1].totals
     with pytest.raises((errors.NotFound, errors.Rejected)):
         client.render_preview(held.id)
     public = {name for name, _ in inspect.getmembers(EmailSecurityClient, inspect.isfunction) if name[0] != "_"}
@@ -301,4 +306,7 @@ def test_the_official_sdk_reads_the_same(account, sdk):
         for one, other in zip(mine, others, strict=True):
             flat = wire(one)
             flat["id"] = flat.pop("wire_id", None)
-            assert same(flat, other.to_dict(mode="python"), name) > 5
+            read = other.to_dict(mode="python")
+            if isinstance(read.get("type"), str):
+                read["type"] = read["type"].upper()  # answered as Team and User, asked for as TEAM and USER
+            assert same(flat, read, name) > 5
