@@ -54,7 +54,7 @@ def _ask_for_release(ana: Member) -> None:
     if Action.objects.filter(operation_key=REQUEST).exists():
         return
     now = timezone.now()
-    query = SearchQuery(start=now - dt.timedelta(days=2), end=now, final_disposition=Disposition.MALICIOUS)
+    query = SearchQuery(start=now - dt.timedelta(days=29), end=now, final_disposition=Disposition.MALICIOUS)
     found = get_client().search(query)
     held = [] if isinstance(found, SlowSearch) else [one.id for one in found.messages if one.is_quarantined]
     if not held:
