@@ -29,7 +29,7 @@ COLUMNS = (
 
 # What counts towards the files of an hour, by when it is written down: with the file, or before and after it.
 _WRITTEN_ONCE = (
-    "campaign:export", "indicator:export", "job:export", "memory:export", "message:export", "submission:export",
+    "campaign:export", "indicator:export", "job:export", "message:export", "submission:export",
 )  # fmt: skip
 _WRITTEN_TWICE = ("audit:export", "policy:backup", "policy:export")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import socketserver
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+READY = b"ready\n"  # what the process says once its port is open
 
 
 class Folder:
@@ -125,19 +126,16 @@ class Receiver:
 
     def up(self) -> None:
         command = [sys.executable, "-S", "-E", __file__, self.kind, str(self.port), str(self.folder)]
-        self._process = subprocess.Popen(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError(f"the {self.kind} receiver did not start")
+        self._process = subprocess.Popen(
+            command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == READY, f"the {self.kind} receiver did not start"
 
     def down(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.communicate(timeout=10)
             self._process = None
 
 
@@ -154,4 +152,7 @@ def receiver(kind: str, port: int, folder: Path) -> Iterator[Receiver]:
 
 if __name__ == "__main__":
     making = {"http": http_server, "smtp": smtp_server}[sys.argv[1]]
-    making(int(sys.argv[2]), Folder(Path(sys.argv[3]))).serve_forever(poll_interval=0.05)
+    server = making(int(sys.argv[2]), Folder(Path(sys.argv[3])))
+    sys.stdout.buffer.write(READY)
+    sys.stdout.flush()
+    server.serve_forever(poll_interval=0.05)
