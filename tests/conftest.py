@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 from bs4 import BeautifulSoup
-from django.conf import settings
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client, TransactionTestCase
@@ -16,6 +14,7 @@ from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission, Role
 from dashboard.audit import guards
 from dashboard.installation import values
+from tests.simulated import serving, simulated_account
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,13 +53,12 @@ MEMBERS = {
 @pytest.fixture
 def emailsec(db: None) -> Iterator[object]:
     """The simulator behind the real client; what tests ask `get_client()` for reaches it without a socket."""
-    from dashboard.simulator import Simulator
-    from dashboard.upstream.connection import build_client, use_client
 
-    simulator = Simulator(
-        messages=300, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN
+    simulator = simulated_account(
+        messages=300,
+        seed=7,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

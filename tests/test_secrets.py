@@ -37,6 +37,7 @@ from investigate.actions import reconciling, sending, sweep
 from investigate.models import Action, SearchRun
 from investigate.search import runs
 from tests.conftest import HTMX
+from tests.simulated import simulated_account
 
 pytestmark = pytest.mark.django_db
 
@@ -113,10 +114,9 @@ def logged() -> Iterator[io.StringIO]:
 def simulator(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     monkeypatch.setattr(settings, "CLOUDFLARE_API_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "CALL_LIMIT", 1_000_000)
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=60,
         seed=3,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         token=TOKEN,
         rate_limit=None,
         arrival_interval=0.0,

@@ -119,6 +119,7 @@ class Simulator:
             given=self._given,
             started_at=now,
             arrival_interval=self.options.arrival_interval,
+            rhythm_at=self.options.rhythm_at,
             entries=self.entries,
         )
         self.world = World(

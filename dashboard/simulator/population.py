@@ -32,6 +32,7 @@ class Population:
         given: Iterable[MailRecord] | None,
         started_at: float,
         arrival_interval: float,
+        rhythm_at: float | None = None,
         entries: int = 0,
     ) -> None:
         self.seed = seed
@@ -50,7 +51,7 @@ class Population:
         else:
             from dashboard.simulator.mail import generator
 
-            records = generator.generate(messages, seed, started_at)
+            records = generator.generate(messages, seed, started_at, rhythm_at=rhythm_at)
         self.store = MailStore(records)
         self.domains = company.DOMAINS if self.invented else self._observed_domains()
         if self.invented:

@@ -26,6 +26,7 @@ class Options:
     job_discovery: float = 2.0  # and in DISCOVERING
     job_rate: float = 40.0  # copies a second while PROCESSING
     arrival_interval: float = 60.0  # mean time between new messages; 0 stops the mail
+    rhythm_at: float | None = None  # whose hour and weekday the invented mail has now (epoch); None: the present
     validation_status: int = 422
 
 

@@ -17,6 +17,7 @@ import serve
 from playwright.sync_api import Browser, Page
 
 from tests import servers
+from tests.simulated import WEDNESDAY_AFTERNOON
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -86,7 +87,8 @@ def start_desk(folder: Path, *, simulator: list[str], env: dict[str, str] | None
     resources.callback(stack.stop)
     stack.start(
         "simulator", serve.PYTHON, "manage.py", "simulator", "--control", "--port", str(upstream_port),
-        "--account-id", serve.DEMO_ACCOUNT, "--token", serve.DEMO_TOKEN, *simulator,
+        "--account-id", serve.DEMO_ACCOUNT, "--token", serve.DEMO_TOKEN,
+        "--rhythm-at", str(WEDNESDAY_AFTERNOON), *simulator,
     )  # fmt: skip
     serve.prepare(stack)
     stack.manage("demo_members", "--address", "http://127.0.0.1")
@@ -96,19 +98,19 @@ def start_desk(folder: Path, *, simulator: list[str], env: dict[str, str] | None
     return Desk(f"http://127.0.0.1:{port}", upstream, stack)
 
 
-# Many tests share a desk, and what the one spends must not make the other wait.
+# The tests of a file share a desk, and what the one spends must not make the other wait.
 PLENTY = {"MAILWARDEN_CALL_LIMIT": "100000"}
 MAIL = ["--messages", "400", "--seed", "5", "--no-rate-limit"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The embedded installation most browser tests share."""
+    """An embedded installation for one file: no other file's tests have moved its mail."""
     with ExitStack() as resources:
         yield start_desk(tmp_path_factory.mktemp("desk"), simulator=MAIL, env=PLENTY, resources=resources)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def production_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The same on PostgreSQL and Redis."""
     folder = tmp_path_factory.mktemp("production")

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from django.conf import settings
 from playwright.sync_api import BrowserContext, Page
@@ -20,8 +19,8 @@ from playwright.sync_api import BrowserContext, Page
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from tests.browser.conftest import PASSWORD
+from tests.simulated import serving, simulated_account
 
 OpenPage = Callable[..., Page]
 WHOLE_RUN = 120.0  # seconds a bulk of requests made inside the page may take
@@ -31,10 +30,8 @@ WHOLE_RUN = 120.0  # seconds a bulk of requests made inside the page may take
 def simulated(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Simulator]:
     """The simulator behind the client of this process, with budget enough for any test."""
     monkeypatch.setattr(settings, "CALL_LIMIT", 1_000_000)
-    simulator = Simulator(
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN, rate_limit=None, **options
-    )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    simulator = simulated_account(rate_limit=None, **options)
+    with serving(simulator):
         yield simulator
 
 

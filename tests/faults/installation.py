@@ -32,6 +32,7 @@ from celery import Celery
 
 from dashboard.management.commands.demo_members import PASSWORD
 from tests import servers
+from tests.simulated import WEDNESDAY_AFTERNOON
 
 CALL_SECONDS = 2
 CLAIM_SECONDS = 2 * CALL_SECONDS
@@ -433,6 +434,7 @@ def start_installation(folder: Path, resources: ExitStack, *, is_production: boo
     stack.start(
         "simulator", serve.PYTHON, "manage.py", "simulator", "--control", "--port", str(upstream_port),
         "--account-id", serve.DEMO_ACCOUNT, "--token", serve.DEMO_TOKEN, "--messages", "1500", "--seed", "11",
+        "--rhythm-at", str(WEDNESDAY_AFTERNOON),
     )  # fmt: skip
     serve.prepare(stack)
     stack.manage("demo_members", "--address", "http://127.0.0.1")

@@ -33,6 +33,7 @@ from investigate.models import Action, ActionState, SearchRun
 from investigate.search import runs
 from tests.conftest import HTMX
 from tests.investigate.actions.conftest import Time, decide, find, time_  # noqa: F401  fixtures
+from tests.simulated import simulated_account
 
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 11, 21, 1, 20, 30, tzinfo=dt.UTC)
@@ -69,8 +70,9 @@ def clock() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def emailsec(db: None, clock: time_machine.Traveller) -> Iterator[Simulator]:
     """The simulator behind a client that pauses between tries without taking the time."""
-    simulator = Simulator(
-        messages=300, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN
+    simulator = simulated_account(
+        messages=300,
+        seed=7,
     )
     simulator.line = Line(simulator)  # type: ignore[attr-defined]
     transport = RetryTransport(Transport(simulator.line), meter=shared_meter(), sleep=lambda _seconds: None)  # type: ignore[attr-defined]

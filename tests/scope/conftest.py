@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
 import pytest
-from django.conf import settings
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
@@ -22,12 +20,13 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.simulator import Simulator
 from dashboard.simulator.mail.record import MailRecord
-from dashboard.upstream.connection import build_client, get_client, use_client
+from dashboard.upstream.connection import get_client
 from investigate.actions import sending, services
 from investigate.actions.decision import Decision
 from investigate.bulk import collecting, engine, jobs
 from investigate.message import parts
 from investigate.models import Action, ActionKind, BulkJob, JobSource, JobState
+from tests.simulated import serving, simulated_account
 
 MARK = "zqmarked"
 INSIDE = "tarnfell-messtechnik.example"
@@ -94,17 +93,15 @@ def mark(simulator: Simulator) -> None:
 
 @pytest.fixture
 def emailsec(db: None) -> Iterator[Simulator]:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=900,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         arrival_interval=0,
         wide_search_days=100_000,
     )
     mark(simulator)
     simulator.store.full_mailboxes.clear()
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

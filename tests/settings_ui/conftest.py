@@ -10,19 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.celery import app
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from settings_ui.entries import sending, services
 from settings_ui.entries.transitions import CLAIM_SECONDS
 from settings_ui.models import Entry
+from tests.simulated import serving, simulated_account
 
 ADDRESS = "billing@supplier.example"
 
@@ -30,14 +28,12 @@ ADDRESS = "billing@supplier.example"
 @pytest.fixture(params=["current", "sunset", "seed"])
 def generation(db: None, request: pytest.FixtureRequest) -> Iterator[Simulator]:
     """The simulator behind the real client, once for each form of the API."""
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=20,
         seed=7,
         profile=request.param,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

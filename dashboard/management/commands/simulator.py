@@ -40,11 +40,12 @@ class Command(BaseCommand):
         parser.add_argument("--wide-search-days", type=float, help="longer searches of clean mail answer 202")
         parser.add_argument("--search-delay", type=float, metavar="S", help="seconds until their results are ready")
         parser.add_argument("--arrival-interval", type=float, metavar="S", help="seconds between new messages; 0: none")
+        parser.add_argument("--rhythm-at", type=float, metavar="EPOCH", help="invent mail as if it were this moment")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["mail"] is not None and not options["mail"].is_dir():
             raise CommandError(f"--mail: {options['mail']} is not a folder.")
-        named = ("wide_search_days", "search_delay", "arrival_interval")
+        named = ("wide_search_days", "search_delay", "arrival_interval", "rhythm_at")
         simulator = Simulator(
             messages=options["messages"],
             seed=options["seed"],

@@ -54,16 +54,24 @@ QUEUE_LETTERS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
 
 
 class _Clock:
-    """Draws times within the last 30 days that follow a weekly rhythm (UTC)."""
+    """Draws times within the last 30 days that follow a weekly rhythm (UTC), which takes `now` for `rhythm_at`."""
 
-    def __init__(self, now: float, hours: Sequence[float], days: Sequence[float]) -> None:
+    def __init__(self, now: float, rhythm_at: float, hours: Sequence[float], days: Sequence[float]) -> None:
         self.first = now - DAYS * DAY
         self.now = now
+        self._shift = rhythm_at - now
         weights = []
         for index in range(DAYS * 24):
-            moment = datetime.fromtimestamp(self.first + index * HOUR, UTC)
+            moment = self._moment(self.first + index * HOUR)
             weights.append(hours[moment.hour] * days[moment.weekday()])
         self.cumulated = list(accumulate(weights))
+
+    def _moment(self, at: float) -> datetime:
+        return datetime.fromtimestamp(at + self._shift, UTC)
+
+    def is_asleep(self, at: float) -> bool:
+        moment = self._moment(at)
+        return moment.weekday() >= 5 or not 6 <= moment.hour <= 19
 
     def draw(self, rng: Random, after: float | None = None) -> float:
         low = 0.0
@@ -74,13 +82,18 @@ class _Clock:
         return self.first + (index + rng.random()) * HOUR
 
 
-def generate(n: int, seed: int, now: float, *, reported: float = REPORTED) -> list[MailRecord]:
+def generate(
+    n: int, seed: int, now: float, *, reported: float = REPORTED, rhythm_at: float | None = None
+) -> list[MailRecord]:
     """`n` records of the last 30 days before `now` (epoch seconds), oldest first.
 
-    `reported` is the share of user-reported copies (`is_phish_submission`) among them.
+    `reported` is the share of user-reported copies (`is_phish_submission`) among them. With `rhythm_at` hours and
+    weekdays are those of that moment instead of `now`: equal seeds then give mail of equal ages at every hour.
     """
     rng = Random(f"mail {seed}")
-    office, attack = _Clock(now, HOURS_OFFICE, DAYS_OFFICE), _Clock(now, HOURS_ATTACK, DAYS_ATTACK)
+    rhythm_at = now if rhythm_at is None else rhythm_at
+    office = _Clock(now, rhythm_at, HOURS_OFFICE, DAYS_OFFICE)
+    attack = _Clock(now, rhythm_at, HOURS_ATTACK, DAYS_ATTACK)
     copies = int(n * reported)
     records: list[MailRecord] = []
     for disposition, count in _quotas(n - copies).items():
@@ -138,7 +151,7 @@ def _campaign_records(family: Family, rng: Random, clock: _Clock, size: int) -> 
     for index in range(size):
         if index:
             at = start + rng.expovariate(1 / (family.spread_hours * HOUR))
-            if family.office_hours and _asleep(at):
+            if family.office_hours and clock.is_asleep(at):
                 at = clock.draw(rng, after=start)
             if at >= clock.now:
                 at = start + rng.random() * (clock.now - start)
@@ -148,11 +161,6 @@ def _campaign_records(family: Family, rng: Random, clock: _Clock, size: int) -> 
             people = _people_of(record)
         records.append(record)
     return records
-
-
-def _asleep(at: float) -> bool:
-    moment = datetime.fromtimestamp(at, UTC)
-    return moment.weekday() >= 5 or not 6 <= moment.hour <= 19
 
 
 @lru_cache(maxsize=1)

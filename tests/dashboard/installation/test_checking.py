@@ -7,7 +7,6 @@ import socket
 from io import StringIO
 from typing import Any
 
-import httpx
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import call_command
@@ -22,10 +21,9 @@ from dashboard.emailsec import errors
 from dashboard.installation import checking, running
 from dashboard.installation.checking import MOST_CALLS, Finding, State, look_around
 from dashboard.installation.models import SelfCheck
-from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from dashboard.upstream.models import Heartbeat, MissingFeature, Turn
 from tests.conftest import HTMX
+from tests.simulated import serving, simulated_account
 
 PAGE = reverse("installation:page")
 BEGIN = reverse("installation:begin_check")
@@ -68,11 +66,9 @@ def test_that_the_token_may_write_is_only_known_from_an_action_that_was_carried_
 
 
 def test_a_token_that_may_only_read_is_told(db: None, settings: Any) -> None:
-    simulator = Simulator(
-        messages=20, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token="another", read_token="may-only-read"
-    )
+    simulator = simulated_account(messages=20, seed=7, token="another", read_token="may-only-read")
     settings.CLOUDFLARE_API_TOKEN = "may-only-read"
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         findings = found()
 
     assert findings["Reading"].state == State.FINE
@@ -132,14 +128,12 @@ def test_a_slow_search_is_told_and_is_no_fault(emailsec: Any, settings: Any) -> 
 
 
 def test_what_an_older_server_lacks_is_named_and_asked_for_anew_each_time(db: None, settings: Any) -> None:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=20,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         profile="seed",
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         findings = found()
         asked = len(simulator.calls)
         again = found()

@@ -53,6 +53,18 @@ def test_equal_arguments_give_equal_mail(month: list[MailRecord]) -> None:
     assert [r.subject for r in generate(50, seed=8, now=NOW)] != [r.subject for r in generate(50, seed=7, now=NOW)]
 
 
+def test_the_rhythm_of_a_given_moment_gives_the_same_mail_at_every_hour() -> None:
+    def ages(now: float) -> list[tuple[str, str, float]]:
+        mail = generate(400, seed=7, now=now, rhythm_at=NOW)
+        return [(record.postfix_id, record.final_disposition, round(now - record.scanned_at, 1)) for record in mail]
+
+    found = ages(NOW)
+    assert all(ages(NOW + hours * 3600 + 7) == found for hours in (1, 9, 13, 24, 77))
+    assert [record.scanned_at for record in generate(400, seed=7, now=NOW)] == [
+        pytest.approx(NOW - age, abs=0.1) for _, _, age in found
+    ]
+
+
 def test_mail_is_in_time_order_within_thirty_days(month: list[MailRecord]) -> None:
     times = [record.scanned_at for record in month]
 

@@ -5,30 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
-from django.conf import settings
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
-from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from investigate.models import Action, ActionState
 from tests.investigate.actions.conftest import Time
+from tests.simulated import serving, simulated_account
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(params=["current", "seed", "sunset"])
 def emailsec(request: pytest.FixtureRequest, db: None) -> Iterator[Any]:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=300,
         seed=7,
         profile=request.param,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

@@ -6,19 +6,18 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpx
 import pytest
-from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, get_client, use_client
+from dashboard.upstream.connection import get_client
 from investigate.actions.feasibility import affected_recipients
 from investigate.bulk import engine, jobs
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
+from tests.simulated import serving, simulated_account
 
 REASON = "ticket 4711"
 
@@ -89,14 +88,12 @@ def all_due(job: BulkJob) -> None:
 @pytest.fixture
 def many(db: None) -> Any:
     """A large account, without the limits of the call budget."""
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=15_500,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         arrival_interval=0,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

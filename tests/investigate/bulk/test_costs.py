@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 from django.db import connection
 from django.test import Client
@@ -18,11 +17,11 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from investigate.bulk import engine, results_csv
 from investigate.models import ActionState, BulkJob, Receipt
 from tests.investigate.bulk.conftest import decided, rehearsed
 from tests.investigate.bulk.job_rows import chunk_of, counted, job_of, many
+from tests.simulated import serving, simulated_account
 
 HTMX = {"HX-Request": "true"}
 
@@ -30,15 +29,13 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def account(db: None, settings: Any) -> Iterator[Simulator]:
     settings.CALL_LIMIT = 10_000
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=2_500,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         arrival_interval=0,
         rate_limit=None,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

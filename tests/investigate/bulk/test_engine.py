@@ -47,6 +47,7 @@ from tests.investigate.bulk.truth import (
     states,
     step,
 )
+from tests.simulated import serving, simulated_account
 
 pytestmark = pytest.mark.django_db
 
@@ -330,7 +331,7 @@ def test_a_retry_of_a_cancelled_job_does_not_send_what_came_back_unsent(
                 emailsec.faults.next("move", status=429, retry_after=60)
         return emailsec(environ, start_response)
 
-    with use_client(build_client(httpx.WSGITransport(app=second_call_cancels))):
+    with serving(second_call_cancels):
         engine.step(job.pk)
     left = states(job)
     assert left["queued"] == 10, "the chunk came back, and no sweep has come by yet"
@@ -978,14 +979,12 @@ def test_submissions_go_by_the_hundred_and_each_call_is_of_one_kind(ana: Member,
 
 
 def test_an_old_server_gets_one_submission_at_a_time(ana: Member, db: None) -> None:
-    old = Simulator(
+    old = simulated_account(
         messages=300,
         seed=7,
         profile="seed",
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=old))):
+    with serving(old):
         records = [record for record in old.world.store.records if record.final_disposition == "SPAM"][:12]
         job = running(ana, "reclassify", records, expected_disposition="NONE")
 

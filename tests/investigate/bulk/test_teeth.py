@@ -37,6 +37,7 @@ from tests.investigate.bulk.truth import (
     running,
     trail_is_whole,
 )
+from tests.simulated import serving, simulated_account
 
 pytestmark = pytest.mark.django_db
 SEEDS = range(3)
@@ -154,15 +155,13 @@ def _one_chunk_a_turn(small_chunks: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def campaign(ben: Member, seed: int, kind: str) -> Campaign:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=400,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         rate_limit=None,
         arrival_interval=0,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         job = running(ben, kind, (delivered if kind == "move" else held)(simulator, MESSAGES))
     return Campaign(simulator, job, seed)
 

@@ -6,23 +6,20 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from bs4 import BeautifulSoup
-from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 
 from dashboard.access.models import Member
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.times import parse_time
-from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from investigate.bulk.upstream import sending, services, words
 from investigate.models import ActionState, UpstreamJob
 from investigate.search.criteria import Criteria
 from tests.conftest import HTMX
 from tests.investigate.bulk.upstream_desk import LIST, NEW, SPAM, address, calls, decided, form, made, worked
+from tests.simulated import serving, simulated_account
 
 pytestmark = pytest.mark.django_db
 Soup = Callable[[HttpResponse], BeautifulSoup]
@@ -67,16 +64,14 @@ def test_a_relative_range_becomes_an_exact_one_that_has_passed(responder: Client
 
 
 def test_beyond_the_first_page_it_says_so_and_invents_no_total(ben: Member, db: None, soup: Soup) -> None:
-    simulator = Simulator(
-        messages=2600, seed=3, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN,
-        wide_search_days=400,
-    )  # fmt: skip
+    simulator = simulated_account(messages=2600, seed=3,
+        wide_search_days=400,)  # fmt: skip
     client = Client()
     client.force_login(ben)
     domains = Counter(record.client_recipients[0].rpartition("@")[2] for record in simulator.store.records)
     ((domain, number),) = domains.most_common(1)
     assert number > 1000, "the simulator has too few messages for this test"
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         page = soup(client.get(address(Criteria(recipient=(domain,), last="90d", clean=True))))
 
     assert page.select_one("#sample h2").text == "1,000 messages and more"
@@ -281,13 +276,10 @@ def test_each_kind_needs_the_right_for_its_danger() -> None:
 
 @pytest.mark.parametrize("url", [LIST, address()], ids=["list", "new"])
 def test_the_older_generation_has_none_and_is_asked_once(ben: Member, db: None, soup: Soup, url: str) -> None:
-    simulator = Simulator(
-        messages=60, seed=7, profile="seed", account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
-    )  # fmt: skip
+    simulator = simulated_account(messages=60, seed=7, profile="seed",)  # fmt: skip
     client = Client()
     client.force_login(ben)
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         for _ in range(3):
             page = soup(client.get(url))
             assert "does not offer jobs" in page.select_one("main").text

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-import httpx
 import pytest
 from django.conf import settings as configured
 from django.utils import timezone
@@ -17,7 +16,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.emailsec.transport import Priority
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, shared_meter, use_client
+from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.models import CallBudget
 from investigate.desk import collecting, mail
 from investigate.memory import ingesting
@@ -34,6 +33,7 @@ from investigate.models import (
 )
 from investigate.search import runs
 from investigate.search.criteria import Criteria
+from tests.simulated import serving, simulated_account
 
 WANTED = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
 ALL = Criteria(clean=True, last="1h")
@@ -48,11 +48,9 @@ def _far_back(settings: Any) -> None:
 @pytest.fixture
 def emailsec(db: None, settings: Any) -> Iterator[Simulator]:
     """An account where no search is slow, and where nothing arrives by itself."""
-    simulator = Simulator(
-        messages=300, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN,
-        wide_search_days=60.0, arrival_interval=1e9,
-    )  # fmt: skip
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    simulator = simulated_account(messages=300, seed=7,
+        wide_search_days=60.0, arrival_interval=1e9,)  # fmt: skip
+    with serving(simulator):
         yield simulator
 
 

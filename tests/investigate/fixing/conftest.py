@@ -7,21 +7,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
-from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, get_client, use_client
+from dashboard.upstream.connection import get_client
 from investigate.actions import reconciling, sending
 from investigate.fixing import advancing, services
 from investigate.models import Action, ActionState, Fix, FixStep
 from settings_ui.entries import sending as rules
 from settings_ui.models import Entry, EntryState
+from tests.simulated import serving, simulated_account
 
 # The mail of a supplier whom everything proves, held back by mistake.
 GOOD = {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
@@ -30,10 +29,11 @@ GOOD = {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
 @pytest.fixture
 def emailsec(db: None) -> Iterator[Simulator]:
     """More mail than elsewhere: some of these tests want rare messages, and which there are depends on the hour."""
-    simulator = Simulator(
-        messages=1200, seed=7, account_id=settings.CLOUDFLARE_ACCOUNT_ID, token=settings.CLOUDFLARE_API_TOKEN
+    simulator = simulated_account(
+        messages=1200,
+        seed=7,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

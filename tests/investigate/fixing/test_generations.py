@@ -13,23 +13,21 @@ from django.conf import settings
 from dashboard.access.models import Member
 from dashboard.emailsec.types import Message
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from investigate.models import Fix
 from tests.investigate.fixing.conftest import Worker, effects, rules_at, states
+from tests.simulated import serving, simulated_account
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(params=["current", "sunset", "seed"])
 def emailsec(db: None, request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=300,
         seed=7,
         profile=request.param,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
-from django.conf import settings
 
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from tests.conftest import HTMX
+from tests.simulated import serving, simulated_account
 
 
 @pytest.fixture(params=["seed", "sunset"])
 def generation(request: pytest.FixtureRequest, db: None) -> Iterator[Simulator]:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=200,
         seed=7,
         profile=request.param,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from bs4 import BeautifulSoup
 from django.conf import settings
 
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from tests.conftest import HTMX
 from tests.investigate.message.corpus import MAIL, needs_mail
+from tests.simulated import serving, simulated_account
 
 LIVE = "script, svg, math, object, embed, style, link, meta, base, video, audio, template"
 
@@ -20,13 +19,11 @@ LIVE = "script, svg, math, object, embed, style, link, meta, base, video, audio,
 @pytest.fixture
 def real_mail(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     monkeypatch.setattr(settings, "CALL_LIMIT", 1_000_000)
-    simulator = Simulator(
+    simulator = simulated_account(
         mail_dir=MAIL,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         rate_limit=None,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

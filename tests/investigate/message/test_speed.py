@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
-from dashboard.upstream.connection import build_client, use_client
 from tests.conftest import HTMX
+from tests.simulated import serving, simulated_account
 
 LATENCY = 0.5
 
@@ -21,14 +20,12 @@ LATENCY = 0.5
 @pytest.fixture
 def slow(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     monkeypatch.setattr(settings, "PARALLEL_READS", True)
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=100,
         seed=7,
         latency=LATENCY,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         yield simulator
 
 

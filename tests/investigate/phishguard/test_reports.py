@@ -15,13 +15,13 @@ from dashboard.access.roles import Permission, Role
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import PhishGuardReport
 from dashboard.installation import values
-from dashboard.simulator import Simulator
 from dashboard.upstream.models import Copy
 from investigate.desk import collecting
 from investigate.models import Case, CaseReport, CaseSource
 from investigate.phishguard.criteria import Criteria
 from investigate.phishguard.presenting import inert
 from tests.conftest import HTMX
+from tests.simulated import serving, simulated_account
 
 LIST = reverse("investigate:phishguard")
 RANGE = "?last=30d"
@@ -89,18 +89,13 @@ def test_more_goes_on_where_the_list_ends_without_page_numbers(
 
 
 def test_an_older_server_gives_all_at_once(db: None, analyst: Client, settings: Any) -> None:
-    import httpx
 
-    from dashboard.upstream.connection import build_client, use_client
-
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=300,
         seed=7,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
         profile="seed",
     )
-    with use_client(build_client(httpx.WSGITransport(app=simulator))):
+    with serving(simulator):
         page = page_of(analyst, LIST + RANGE)
 
     assert page.select("tr[data-id]")

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from bs4 import BeautifulSoup, Tag
-from django.conf import settings
 from django.http import HttpResponse, QueryDict
 from django.test import Client
 from django.urls import reverse
@@ -22,6 +21,7 @@ from dashboard.upstream.connection import build_client, use_client
 from settings_ui.resources import BY_NAME, RESOURCES, Field, Resource
 from settings_ui.resources.description import Shape
 from tests.conftest import HTMX
+from tests.simulated import simulated_account
 
 Typed = dict[str, str | list[str]]
 
@@ -103,13 +103,11 @@ def wire() -> Wire:
 
 
 def _simulated(profile: str, wire: Wire) -> Iterator[Simulator]:
-    simulator = Simulator(
+    simulator = simulated_account(
         messages=40,
         wide_search_days=1000.0,  # searches are quick
         seed=7,
         profile=profile,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
     with use_client(build_client(_Noting(httpx.WSGITransport(app=simulator), wire))):
         yield simulator

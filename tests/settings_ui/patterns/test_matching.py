@@ -14,7 +14,6 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 import time_machine
-from django.conf import settings
 
 from dashboard.emailsec.enums import Disposition
 from dashboard.emailsec.transport import Priority
@@ -26,6 +25,7 @@ from settings_ui.patterns import reading
 from settings_ui.patterns.matching import MOST_SHOWN, Against, Tried, try_pattern
 from tests.dashboard.simulator.conftest import CLEAN, make_record
 from tests.investigate.message.corpus import hostile_strings, needs_strings
+from tests.simulated import simulated_account
 
 HOUR = 3600.0
 Account = Callable[..., Simulator]
@@ -39,11 +39,9 @@ def account(db: None) -> Iterator[Account]:
     def open_account(*mail: dict[str, Any], profile: str = "current", **options: Any) -> Simulator:
         now = time.time()
         records = [make_record(n, **{"scanned_at": now - n * HOUR / 10, **one}) for n, one in enumerate(mail, start=1)]
-        simulator = Simulator(
+        simulator = simulated_account(
             records=records,
             profile=profile,
-            account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-            token=settings.CLOUDFLARE_API_TOKEN,
             **{"wide_search_days": 1000.0, **options},
         )
         client = use_client(build_client(httpx.WSGITransport(app=simulator)))

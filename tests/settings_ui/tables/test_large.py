@@ -30,6 +30,7 @@ from settings_ui.resources import BY_NAME
 from settings_ui.tables import dry_run, importing
 from settings_ui.tables.planning import Mode
 from tests.settings_ui.changes.conftest import looked, pass_by
+from tests.simulated import simulated_account
 
 BLOCKED = BY_NAME["block_senders"]
 BAD = (
@@ -49,12 +50,10 @@ Expected = dict[tuple[str, str], str | None]
 
 
 def simulator(profile: str = "current") -> Simulator:
-    return Simulator(
+    return simulated_account(
         messages=5,
         seed=7,
         profile=profile,
-        account_id=settings.CLOUDFLARE_ACCOUNT_ID,
-        token=settings.CLOUDFLARE_API_TOKEN,
     )
 
 
