@@ -65,11 +65,7 @@ def test_a_frozen_broker_makes_no_click_wait_for_long(desk: Installation, broker
     assert seconds < 3
     assert "Queued; the worker is offline, and nothing is lost." in answer.text
 
-    def is_done() -> bool:
-        desk.stack.keep_running()  # a worker that met the full broker may have ended: whoever runs it starts it again
-        return desk.state_of(message) == "done"
-
-    wait_until(is_done, "the action is done", seconds=90)
+    desk.wait_until_done(message)
     assert desk.was_moved_once(message)
 
 
@@ -146,6 +142,29 @@ def test_a_full_broker_is_like_one_that_is_away(desk: Installation, broker: Redi
     assert "Queued; the worker is offline, and nothing is lost." in answer.text
     desk.wait_until_done(message)
     assert desk.was_moved_once(message)
+
+
+@pytest.mark.matrix(7)
+def test_a_worker_that_is_handed_work_while_the_broker_is_full_lives_on(
+    desk: Installation, broker: RedisServer
+) -> None:
+    """It notes in the broker what it has taken, which a full one refuses."""
+    message = desk.message()
+    worker = desk.process("worker-people")
+    desk.signal("worker-people", signal.SIGSTOP)
+    desk.click(message)
+    before = desk.log_of("worker-people").count("maxmemory")
+    with broker.client() as server:
+        server.config_set("maxmemory", 1)
+        desk.signal("worker-people", signal.SIGCONT)
+        wait_until(
+            lambda: desk.log_of("worker-people").count("maxmemory") > before, "the worker has met the full broker"
+        )
+        server.config_set("maxmemory", 0)
+
+    desk.wait_until_done(message)
+    assert desk.was_moved_once(message)
+    assert worker.poll() is None, "the worker ended"
 
 
 @pytest.mark.matrix(7)
