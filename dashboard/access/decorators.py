@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
@@ -17,10 +17,21 @@ from django.shortcuts import resolve_url
 
 from dashboard.access.destinations import safe_path
 from dashboard.access.roles import Permission, allowed
-from dashboard.web.htmx import wants_partial
+from dashboard.web.htmx import HtmxRequest, wants_partial
+
+if TYPE_CHECKING:  # this module is read before there are models
+    from dashboard.access.models import Member
+
+
+class MemberRequest(HtmxRequest):
+    """A request as `requires` lets it in: from a member."""
+
+    user: Member
+
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 AnyView = TypeVar("AnyView", bound=Callable[..., HttpResponseBase])
 
 
@@ -28,13 +39,13 @@ class OutsideScope(PermissionDenied):
     """The page covers the whole account, and the member is limited to some domains of it."""
 
 
-def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P]], View[P]]:
+def requires(permission: Permission, *, whole: bool = False) -> Callable[[MemberView[P]], View[P]]:
     """Let only holders of the permission in; the signed-out go to the sign-in page and come back.
 
     `whole`: the page cannot be cut to some recipient domains, so members who are limited to some do not get in.
     """
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
@@ -43,7 +54,7 @@ def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P
                 raise PermissionDenied(permission.value)
             if whole and not request.user.scope.is_whole:
                 raise OutsideScope(str(request.user.scope))
-            return view(request, *args, **kwargs)
+            return view(cast("MemberRequest", request), *args, **kwargs)
 
         guarded.required_permission = permission  # type: ignore[attr-defined]
         guarded.needs_whole_account = whole  # type: ignore[attr-defined]
@@ -52,15 +63,15 @@ def requires(permission: Permission, *, whole: bool = False) -> Callable[[View[P
     return decorate
 
 
-def recently_proved(minutes: int = 10) -> Callable[[View[P]], View[P]]:
+def recently_proved(minutes: int = 10) -> Callable[[MemberView[P]], MemberView[P]]:
     """Ask members who signed in longer ago to prove again who they are, and bring them back to the page they were on.
 
     Stands below `@requires`. What a form held is not kept, so put it on the page of the form as well.
     """
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: MemberView[P]) -> MemberView[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             from dashboard.access.sessions import has_proved  # models; this module is read before they are
 
             if has_proved(request, seconds=minutes * 60):
@@ -68,15 +79,15 @@ def recently_proved(minutes: int = 10) -> Callable[[View[P]], View[P]]:
             return _ask_for_proof(request)
 
         guarded.needs_proof = minutes  # type: ignore[attr-defined]
-        return cast("View[P]", guarded)
+        return cast("MemberView[P]", guarded)
 
     return decorate
 
 
-def _ask_for_proof(request: HttpRequest) -> HttpResponse:
+def _ask_for_proof(request: MemberRequest) -> HttpResponse:
     here = _page_of(request)
     if wants_partial(request):
-        here = safe_path(request.htmx.current_url_abs_path, settings.LOGIN_REDIRECT_URL)  # type: ignore[attr-defined]
+        here = safe_path(request.htmx.current_url_abs_path, settings.LOGIN_REDIRECT_URL)
     ways = get_adapter().get_reauthentication_methods(request.user)
     if ways:
         return leave_page(request, f"{ways[0]['url']}?{urlencode({'next': here})}")

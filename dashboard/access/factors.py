@@ -19,7 +19,7 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from dashboard.access import sessions
-from dashboard.access.decorators import recently_proved, requires
+from dashboard.access.decorators import MemberRequest, recently_proved, requires
 from dashboard.access.devices import device
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
@@ -164,8 +164,8 @@ def codes(request: HttpRequest) -> HttpResponse:
     return cast(HttpResponse, Codes.as_view()(request))
 
 
-def _record(request: HttpRequest, what: str, kind: str) -> None:
-    record(actor=cast(Member, request.user), action=f"account:{what}", detail={"factor": str(kind)}, request=request)
+def _record(request: MemberRequest, what: str, kind: str) -> None:
+    record(actor=request.user, action=f"account:{what}", detail={"factor": str(kind)}, request=request)
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------
@@ -187,11 +187,11 @@ def own_sessions(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.ACCOUNT_OWN)
-def end_session(request: HttpRequest, pk: int) -> HttpResponse:
+def end_session(request: MemberRequest, pk: int) -> HttpResponse:
     """End one of one's own sessions, this one included."""
     session = get_object_or_404(UserSession, pk=pk, user=request.user)
     record(
-        actor=cast(Member, request.user), action="account:session_end",
+        actor=request.user, action="account:session_end",
         detail={"address": session.ip, "sessions": 1}, request=request,
     )  # fmt: skip
     if session.session_key == request.session.session_key:
@@ -203,9 +203,9 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @requires(Permission.ACCOUNT_OWN)
-def end_other_sessions(request: HttpRequest) -> HttpResponse:
+def end_other_sessions(request: MemberRequest) -> HttpResponse:
     """Sign out everywhere but here."""
-    member = cast(Member, request.user)
+    member = request.user
     with transaction.atomic():
         ended = sessions.end_sessions(member, except_key=request.session.session_key)
         record(actor=member, action="account:session_end", detail={"sessions": ended}, request=request)

@@ -23,7 +23,7 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import sessions, tasks, throttle
-from dashboard.access.decorators import public, requires
+from dashboard.access.decorators import MemberRequest, public, requires
 from dashboard.access.destinations import safe_path
 from dashboard.access.forms import PreferencesForm
 from dashboard.access.models import Member, Theme
@@ -245,8 +245,8 @@ class PasswordChange(Refusing, allauth_views.PasswordChangeView):  # type: ignor
 
 
 @requires(Permission.ACCOUNT_OWN)
-def password_change(request: HttpRequest) -> HttpResponse:
-    member = cast(Member, request.user)
+def password_change(request: MemberRequest) -> HttpResponse:
+    member = request.user
     if not member.has_usable_password() or not may_sign_in_locally(member):
         raise Http404("comes in through the provider")
     return cast(HttpResponse, PasswordChange.as_view()(request))
@@ -335,8 +335,8 @@ _SAFETY = ("undo_seconds", "has_single_keys", "has_auto_advance")  # what may ex
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.ACCOUNT_OWN)
-def preferences(request: HttpRequest) -> HttpResponse:
-    member = cast(Member, request.user)
+def preferences(request: MemberRequest) -> HttpResponse:
+    member = request.user
     form = PreferencesForm(request.POST or None, instance=member)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
@@ -360,9 +360,9 @@ _NEXT_THEME = {Theme.SYSTEM: Theme.DARK, Theme.DARK: Theme.LIGHT, Theme.LIGHT: T
 
 @require_POST
 @requires(Permission.ACCOUNT_OWN)
-def switch(request: HttpRequest, preference: str) -> HttpResponse:
+def switch(request: MemberRequest, preference: str) -> HttpResponse:
     """One step of a preference that has its own button in the top bar: the theme, or UTC and local time."""
-    member = cast(Member, request.user)
+    member = request.user
     if preference == "theme":
         member.theme = _NEXT_THEME[Theme(member.theme)]
         member.save(update_fields=["theme"])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import cast
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.audit import exporting, queries, streams
 from dashboard.audit.forms import FilterForm
@@ -26,7 +24,7 @@ _LARGEST_SEQUENCE = 2**63 - 1
 
 @require_safe
 @requires(Permission.AUDIT_READ, whole=True)
-def events(request: HttpRequest) -> HttpResponse:
+def events(request: MemberRequest) -> HttpResponse:
     """What was done, newest first, as far as the filter in the address goes."""
     form = FilterForm(request.GET)
     is_valid = form.is_valid()
@@ -46,7 +44,7 @@ def events(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.AUDIT_READ, whole=True)
-def event(request: HttpRequest, sequence: int) -> HttpResponse:
+def event(request: MemberRequest, sequence: int) -> HttpResponse:
     """One row with what was recorded of request and answer; htmx opens and closes it inside the list."""
     found = queries.opened(sequence) if sequence <= _LARGEST_SEQUENCE else None
     if found is None:
@@ -59,7 +57,7 @@ def event(request: HttpRequest, sequence: int) -> HttpResponse:
 
 @require_GET
 @requires(Permission.AUDIT_READ, whole=True)
-def export(request: HttpRequest, kind: str) -> HttpResponseBase:
+def export(request: MemberRequest, kind: str) -> HttpResponseBase:
     """The rows of the filter as a file; what leaves is written down itself."""
     if kind not in exporting.KINDS:
         raise Http404
@@ -67,7 +65,7 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     if not form.is_valid():
         return answer(request, _UNREADABLE)
     file = exporting.export(
-        actor=cast("Member", request.user),
+        actor=request.user,
         filters=form.filters(),
         kind=kind,
         with_mark=request.GET.get("bom") == "1",
@@ -84,6 +82,6 @@ _UNREADABLE = ErrorText(
 )
 
 
-def _before(request: HttpRequest) -> int | None:
+def _before(request: MemberRequest) -> int | None:
     value = request.GET.get("before", "")
     return int(value) if value.isascii() and value.isdecimal() and 0 < len(value) < 19 else None

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import Any, cast
+from typing import Any
 
 import django
 from django.conf import settings
 from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, recently_proved, requires
+from dashboard.access.decorators import MemberRequest, polls, recently_proved, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.access.team import invitations as inviting
@@ -33,15 +33,11 @@ DONE = {
 ELSEWHERE = "Somebody changed this in the meantime. Here is how it stands; what you typed was not saved."
 
 
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in
-
-
 @require_safe
 @requires(Permission.INSTALLATION_MANAGE, whole=True)
-def installation(request: HttpRequest) -> HttpResponse:
+def installation(request: MemberRequest) -> HttpResponse:
     """The latest check, the values, what runs here."""
-    member = _member(request)
+    member = request.user
     context = {
         "shown": running.latest(),
         "most_calls": MOST_CALLS,
@@ -83,7 +79,7 @@ def _versions() -> list[tuple[str, str]]:
 @require_safe
 @polls()
 @requires(Permission.INSTALLATION_MANAGE, whole=True)
-def check(request: HttpRequest) -> HttpResponse:
+def check(request: MemberRequest) -> HttpResponse:
     """The latest check, anew; the fragment asks for itself until it has ended."""
     if not wants_partial(request):
         return redirect("installation:page")
@@ -92,9 +88,9 @@ def check(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.INSTALLATION_MANAGE, whole=True)
-def begin_check(request: HttpRequest) -> HttpResponse:
+def begin_check(request: MemberRequest) -> HttpResponse:
     """Have a worker look at everything. Where one looks already, its findings are shown."""
-    running.begin_in_worker(actor=_member(request), request=request)
+    running.begin_in_worker(actor=request.user, request=request)
     if wants_partial(request):
         return render(request, "installation/_check.html", {"shown": running.latest(), "most_calls": MOST_CALLS})
     return HttpResponseRedirect(reverse("installation:page"), status=303)
@@ -106,7 +102,7 @@ def begin_check(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.INSTALLATION_MANAGE, whole=True)
 @recently_proved()
-def value(request: HttpRequest, name: str) -> HttpResponse:
+def value(request: MemberRequest, name: str) -> HttpResponse:
     """One value: what counts now, and the form that sets another."""
     now = _standing(name)
     form = ValueForm(request.POST if request.method == "POST" else None, now=now)
@@ -116,7 +112,7 @@ def value(request: HttpRequest, name: str) -> HttpResponse:
         return _value_page(request, now, form, status=422)
     try:
         services.set_value(
-            actor=_member(request),
+            actor=request.user,
             name=name,
             value=form.value(),
             version=form.cleaned_data["version"],
@@ -133,13 +129,13 @@ def value(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @requires(Permission.INSTALLATION_MANAGE, whole=True)
 @recently_proved()
-def value_back(request: HttpRequest, name: str) -> HttpResponse:
+def value_back(request: MemberRequest, name: str) -> HttpResponse:
     """Have the environment's value count again."""
     now, form = _standing(name), BackForm(request.POST)
     if not form.is_valid():
         return _changed_meanwhile(request, name)
     try:
-        services.give_back(actor=_member(request), name=name, **form.cleaned_data, request=request)
+        services.give_back(actor=request.user, name=name, **form.cleaned_data, request=request)
     except services.Changed:
         return _changed_meanwhile(request, name)
     except services.Loosens as problem:
@@ -153,13 +149,13 @@ def _standing(name: str) -> services.Standing:
     return services.standing(name)
 
 
-def _changed_meanwhile(request: HttpRequest, name: str) -> HttpResponse:
+def _changed_meanwhile(request: MemberRequest, name: str) -> HttpResponse:
     now = services.standing(name)
     return _value_page(request, now, ValueForm(now=now), status=409, problem=ELSEWHERE)
 
 
 def _value_page(
-    request: HttpRequest, now: services.Standing, form: ValueForm, *, status: int = 200, **also: Any
+    request: MemberRequest, now: services.Standing, form: ValueForm, *, status: int = 200, **also: Any
 ) -> HttpResponse:
     return render(request, "installation/value.html", {"now": now, "form": form, **also}, status=status)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.overview import figures, monthly, needs, sharing
@@ -22,9 +22,9 @@ from dashboard.web.context import Frame
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: MemberRequest) -> HttpResponse:
     """The whole page, with the figures there are: it waits for no count, unless somebody without scripts asks."""
-    member, span = _member(request), Span.named(request.GET.get("range", ""))
+    member, span = request.user, Span.named(request.GET.get("range", ""))
     found = _counted(member, span) if "count" in request.GET else sharing.stored(_key(member, span))
     frame = Frame(request)
     context = {"frame": frame, "needs": needs.needs_of(frame), **_shown(member, span, found)}
@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @polls()
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def needs_now(request: HttpRequest) -> HttpResponse:
+def needs_now(request: MemberRequest) -> HttpResponse:
     """What waits for the member, as the page asks again every 15 s."""
     frame = Frame(request)
     return render(request, "overview/_needs.html", {"frame": frame, "needs": needs.needs_of(frame)})
@@ -43,9 +43,9 @@ def needs_now(request: HttpRequest) -> HttpResponse:
 @polls()
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def figures_now(request: HttpRequest) -> HttpResponse:
+def figures_now(request: MemberRequest) -> HttpResponse:
     """The figures of a range, counted here where they are too old and nobody else counts them."""
-    member, span = _member(request), Span.named(request.GET.get("range", ""))
+    member, span = request.user, Span.named(request.GET.get("range", ""))
     return render(request, "overview/_figures.html", _shown(member, span, _counted(member, span)))
 
 
@@ -70,7 +70,3 @@ def _shown(member: Member, span: Span, found: Shared) -> dict[str, Any]:
         "by_month": monthly_picture(report.figures),
         "report": report,
     }
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast(Member, request.user)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from django.http import HttpRequest
 from markupsafe import Markup
 
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest
 from investigate.actions.queries import ActionView, JobItemView, states_for
 from investigate.desk.cases import stands_alone
 from investigate.desk.cells import marks_for
@@ -29,9 +27,9 @@ class Piece:
     has_message: bool  # a report may stand alone on the desk; then there is nothing to act on
 
 
-def pieces_for(request: HttpRequest, ids: Sequence[str], *, open_id: str = "") -> list[Piece]:
+def pieces_for(request: MemberRequest, ids: Sequence[str], *, open_id: str = "") -> list[Piece]:
     """Those of the messages that this member may know of, in their order."""
-    member = cast("Member", request.user)
+    member = request.user
     known = known_among(member, ids)
     states, marks = states_for(known, member.scope), marks_for(known, member)
     return [

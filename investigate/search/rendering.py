@@ -9,15 +9,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from dashboard.access.decorators import MemberRequest
 from dashboard.access.models import Member
 from dashboard.emailsec.rows import MessageRow
 from investigate.actions.queries import ActionView, JobItemView, states_for
@@ -47,7 +47,7 @@ def _macros() -> Any:
 
 def render_rows(
     messages: Collection[MessageRow],
-    request: HttpRequest,
+    request: MemberRequest,
     *,
     open_id: str = "",
     last: str = "",
@@ -59,7 +59,7 @@ def render_rows(
 
     What colleagues did is asked for the whole page at once; its cells come from the actions' own template.
     """
-    member = cast("Member", request.user)  # nobody else reads lists
+    member = request.user  # nobody else reads lists
     ids = [message.id for message in messages]
     acted, marks = states_for(ids, member.scope), marks_for(ids, member)
     zone = timezone.get_current_timezone()
@@ -115,14 +115,14 @@ def _row_in_job(
     return _written(row_of(message, zone), state, own, is_acted=us.state == ActionState.DONE, has_tick=has_tick)
 
 
-def cell(request: HttpRequest, us: ActionView | JobItemView | None, mark: Mark | None) -> Markup:
+def cell(request: MemberRequest, us: ActionView | JobItemView | None, mark: Mark | None) -> Markup:
     """The last cell of a row: who has the message and what we say of it, then what became of our action.
 
     An action of one's own keeps itself current; colleagues' come with everything else that changes on the desk.
     """
     pieces = [] if mark is None else [render_mark(mark)]
     if us is not None:
-        member = cast("Member", request.user)
+        member = request.user
         is_own = isinstance(us, ActionView) and us.action.actor_id == member.pk
         context = {"view": us, "may_undo": us.may_undo(member), "rests": not is_own}
         pieces.append(Markup(render_to_string("investigate/_action_state.html", context, request)))  # noqa: S704

@@ -6,24 +6,24 @@ htmx gets pieces for the places that show the message (row, pane head, status li
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, recently_proved, requires
+from dashboard.access.decorators import MemberRequest, polls, recently_proved, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.types import Message
 from dashboard.web import errors
-from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.htmx import wants_partial
 from dashboard.web.text import dom_id
 from investigate import undoing
 from investigate.actions import queries, services, words
@@ -54,7 +54,7 @@ FILTERS = [
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def act(request: HttpRequest, investigate_id: str) -> HttpResponseBase:
+def act(request: MemberRequest, investigate_id: str) -> HttpResponseBase:
     """POST decides; GET shows the panel that asks for a reason, or for the message as a file."""
     if request.method != "POST":
         return _ask(request, investigate_id)
@@ -72,11 +72,11 @@ def _purges_alone(form: ActionForm) -> bool:
     return permission == Permission.MESSAGE_PURGE and not takes_two(permission)
 
 
-def _act(request: HttpRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
+def _act(request: MemberRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
     try:
         decision = form.decision(investigate_id)
         action = services.act(
-            actor=_member(request), decision=decision, operation_key=form.cleaned_data["operation_key"], request=request
+            actor=request.user, decision=decision, operation_key=form.cleaned_data["operation_key"], request=request
         )
     except ConfirmationNeeded as needed:
         if decision.is_confirmed:
@@ -91,22 +91,22 @@ def _act(request: HttpRequest, investigate_id: str, form: ActionForm) -> HttpRes
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def foot(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def foot(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The actions below an open message, renewed after one of them; a panel that is open stays as it is."""
     if not wants_partial(request):
         return _see_other(reverse("investigate:message", args=[investigate_id]))
     try:
-        message = message_for(_member(request), investigate_id)
+        message = message_for(request.user, investigate_id)
     except EmailSecurityError:
         return HttpResponse(status=204)  # the old buttons stay; each of them is checked again when it is pressed
-    context = {"foot": queries.foot(message, _member(request)), "oob": True}
+    context = {"foot": queries.foot(message, request.user), "oob": True}
     return render(request, "investigate/_action_buttons.html", context)
 
 
 @require_safe
 @polls("part", "n")
 @requires(Permission.MESSAGE_READ)
-def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+def action(request: MemberRequest, action_id: uuid.UUID) -> HttpResponse:
     """The receipt; `?part=row` and `?part=head` are the small pieces that keep themselves current."""
     found = _action(request, action_id)
     if found.job is not None:
@@ -122,16 +122,16 @@ def action(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def actions(request: HttpRequest) -> HttpResponse:
+def actions(request: MemberRequest) -> HttpResponse:
     """Everybody's newest actions."""
     show = request.GET.get("show", "")
-    context = {"listed": queries.latest(_member(request), show), "show": show, "filters": FILTERS}
+    context = {"listed": queries.latest(request.user, show), "show": show, "filters": FILTERS}
     return render(request, "investigate/actions.html", context)
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def undo(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+def undo(request: MemberRequest, action_id: uuid.UUID) -> HttpResponse:
     return _changed(
         request, lambda member: services.undo(actor=member, action=_action(request, action_id), request=request)
     )
@@ -139,10 +139,10 @@ def undo(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def undo_last(request: HttpRequest) -> HttpResponse:
+def undo_last(request: MemberRequest) -> HttpResponse:
     """Undo one's newest decision that still waits: an action, or a job."""
     try:
-        undone = undoing.undo_last(actor=_member(request), request=request)
+        undone = undoing.undo_last(actor=request.user, request=request)
     except Conflict as conflict:
         return _conflict(request, conflict)
     except (jobs.Conflict, upstream.Conflict) as conflict:
@@ -155,7 +155,7 @@ def undo_last(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def reason(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+def reason(request: MemberRequest, action_id: uuid.UUID) -> HttpResponse:
     """Say why, afterwards."""
     found, form = _action(request, action_id), ReasonForm(request.POST)
     if found.job_id is not None:
@@ -174,7 +174,7 @@ def reason(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def look(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+def look(request: MemberRequest, action_id: uuid.UUID) -> HttpResponse:
     """Look an unknown outcome up now."""
 
     def now(member: Member) -> Action:
@@ -187,7 +187,7 @@ def look(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def settle(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
+def settle(request: MemberRequest, action_id: uuid.UUID) -> HttpResponse:
     """Decide what became of an action that waits for a person."""
     form = SettleForm(request.POST)
     if not form.is_valid():
@@ -202,10 +202,10 @@ def settle(request: HttpRequest, action_id: uuid.UUID) -> HttpResponse:
     )
 
 
-def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) -> HttpResponse:
+def _changed(request: MemberRequest, change: Any, *, shows_receipt: bool = False) -> HttpResponse:
     """Carry a change of an action out, and show what is true afterwards."""
     try:
-        changed = change(_member(request))
+        changed = change(request.user)
     except Conflict as conflict:
         return _conflict(request, conflict)
     if shows_receipt and wants_partial(request):
@@ -215,7 +215,7 @@ def _changed(request: HttpRequest, change: Any, *, shows_receipt: bool = False) 
     return _acted(request, changed)
 
 
-def _acted(request: HttpRequest, action: Action) -> HttpResponse:
+def _acted(request: MemberRequest, action: Action) -> HttpResponse:
     if not wants_partial(request):
         return _see_other(reverse("investigate:action", args=[action.pk]))
     context = pieces_of(request, action)
@@ -225,9 +225,9 @@ def _acted(request: HttpRequest, action: Action) -> HttpResponse:
     return response
 
 
-def _job_undone(request: HttpRequest, job: BulkJob | UpstreamJob) -> HttpResponse:
+def _job_undone(request: MemberRequest, job: BulkJob | UpstreamJob) -> HttpResponse:
     if isinstance(job, BulkJob):
-        view = JobView(job, _member(request))
+        view = JobView(job, request.user)
         title, told, url = view.title, view.sentence, view.url
     else:
         asked = presenting.JobView(str(job.pk), job, None)
@@ -238,14 +238,14 @@ def _job_undone(request: HttpRequest, job: BulkJob | UpstreamJob) -> HttpRespons
     return render(request, "investigate/bulk/_undone.html", {"title": title, "told": told, "url": url})
 
 
-def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
+def _conflict(request: MemberRequest, conflict: Conflict) -> HttpResponse:
     """What stands instead, with its receipt; the row beside it shows the same."""
     if conflict.other is not None and conflict.other.job is not None:
-        if not is_within(conflict.other.job.scope, _member(request).scope):
+        if not is_within(conflict.other.job.scope, request.user.scope):
             return errors.answer(request, errors.ErrorText(str(conflict), "", "Nothing was sent.", 409))
         return _conflict_with_job(request, str(conflict), conflict.other.job)
     if not wants_partial(request) or conflict.other is None:
-        told = queries.listed(conflict.other, _member(request)).sentence if conflict.other else ""
+        told = queries.listed(conflict.other, request.user).sentence if conflict.other else ""
         return errors.answer(request, errors.ErrorText(str(conflict), told, "Nothing was sent.", 409))
     context = _notice(request, conflict.other) | {"title": str(conflict)}
     response = render(request, "investigate/_action_conflict.html", context, status=409)
@@ -253,9 +253,9 @@ def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
     return response
 
 
-def _conflict_with_job(request: HttpRequest, told: str, job: BulkJob) -> HttpResponse:
+def _conflict_with_job(request: MemberRequest, told: str, job: BulkJob) -> HttpResponse:
     """The message belongs to a chunk of a job; what becomes of that is told on the job's page."""
-    view = JobView(job, _member(request))
+    view = JobView(job, request.user)
     if not wants_partial(request):
         return errors.answer(request, errors.ErrorText(told, f"Job: {view.title}.", "Nothing was sent.", 409))
     response = render(request, "investigate/bulk/_in_job.html", {"told": told, "view": view}, status=409)
@@ -263,22 +263,22 @@ def _conflict_with_job(request: HttpRequest, told: str, job: BulkJob) -> HttpRes
     return response
 
 
-def _chunk(request: HttpRequest, chunk: Action, job: BulkJob) -> HttpResponse:
+def _chunk(request: MemberRequest, chunk: Action, job: BulkJob) -> HttpResponse:
     """The receipt of a chunk: what was sent and answered as a whole. Its messages are on the job's page."""
     number = request.GET.get("n", "0")
     delay, poll = queries.chunk_poll(int(number) if number.isdecimal() and len(number) < 6 else 0)
     (shown,) = chunk_views([chunk])
-    context = {"shown": shown, "view": JobView(job, _member(request)), "delay": delay, "poll": poll}
+    context = {"shown": shown, "view": JobView(job, request.user), "delay": delay, "poll": poll}
     template = "investigate/bulk/_chunk.html" if wants_partial(request) else "investigate/bulk/chunk.html"
     return render(request, template, context)
 
 
-def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
+def _notice(request: MemberRequest, other: Action) -> dict[str, Any]:
     """Context of the notice about somebody's (or one's own) action that stands in the way, while it is the newest."""
-    listed = queries.listed(other, _member(request))
+    listed = queries.listed(other, request.user)
     who, then = words.to_others(other, listed.copies)
     return pieces_of(request, other) | {
-        "is_own": other.actor_id == _member(request).pk,
+        "is_own": other.actor_id == request.user.pk,
         "told": listed.sentence,
         "who": who,
         "then": then,
@@ -286,7 +286,7 @@ def _notice(request: HttpRequest, other: Action) -> dict[str, Any]:
     }
 
 
-def _ask(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def _ask(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The panel of one action, before it is decided; without an action, as after a reload, the message."""
     if "kind" not in request.GET:
         return _see_other(reverse("investigate:message", args=[investigate_id]))
@@ -296,8 +296,8 @@ def _ask(request: HttpRequest, investigate_id: str) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     decision: Decision = form.decision(investigate_id)
-    message = message_for(_member(request), investigate_id)
-    offer = services.offer_for(message, _member(request), decision)
+    message = message_for(request.user, investigate_id)
+    offer = services.offer_for(message, request.user, decision)
     if offer is None:
         raise Http404
     fresh = ActionForm(initial=form.cleaned_data)
@@ -305,7 +305,7 @@ def _ask(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 
 def _panel(
-    request: HttpRequest, form: ActionForm, message: Message, offer: ActionOffer, *, key: str = "", status: int = 200
+    request: MemberRequest, form: ActionForm, message: Message, offer: ActionOffer, *, key: str = "", status: int = 200
 ) -> HttpResponse:
     recipients = affected_recipients(message, offer.kind)
     context = {
@@ -323,7 +323,7 @@ def _panel(
     return _in_place(render(request, template, context, status=status), "#action-panel")
 
 
-def _invalid(request: HttpRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
+def _invalid(request: MemberRequest, investigate_id: str, form: ActionForm) -> HttpResponse:
     context = {"form": form, "investigate_id": investigate_id, "operation_key": uuid.uuid4().hex}
     template = "investigate/_action_panel.html" if wants_partial(request) else "investigate/act.html"
     return _in_place(render(request, template, context, status=422), "#action-panel")
@@ -341,28 +341,28 @@ def _verb(offer: ActionOffer, copies: int) -> str:
     return f"Release {some}"
 
 
-def pieces_of(request: HttpRequest, action: Action) -> dict[str, Any]:
+def pieces_of(request: MemberRequest, action: Action) -> dict[str, Any]:
     """Context of the small pieces, and which of them the page that asked has a place for."""
-    view = queries.view_of(action, _member(request).scope)
+    view = queries.view_of(action, request.user.scope)
     number = request.GET.get("n", "0")
     poll = int(number) if number.isdecimal() and len(number) < 6 else 0
     delay, following = view.poll_after(poll)
     shows_row, shows_head = _places(request, view.investigate_id)
     return {
         "view": view,
-        "mark": mark_of(view.investigate_id, _member(request)),
-        "may_undo": view.may_undo(_member(request)),
+        "mark": mark_of(view.investigate_id, request.user),
+        "may_undo": view.may_undo(request.user),
         "delay": delay,
         "poll": following,
-        "announcement": queries.announcement(action, _member(request)),
+        "announcement": queries.announcement(action, request.user),
         "shows_row": shows_row,
         "shows_head": shows_head,
     }
 
 
-def _places(request: HttpRequest, investigate_id: str) -> tuple[bool, bool]:
+def _places(request: MemberRequest, investigate_id: str) -> tuple[bool, bool]:
     """Whether the page behind this request shows the message as a row, and in a pane or as a page."""
-    htmx = cast("HtmxRequest", request).htmx
+    htmx = request.htmx
     address = urlsplit(htmx.current_url_abs_path or "") if htmx else urlsplit("")
     path = unquote(address.path)
     if path == unquote(reverse("investigate:message", args=[investigate_id])):
@@ -372,8 +372,8 @@ def _places(request: HttpRequest, investigate_id: str) -> tuple[bool, bool]:
     return False, False
 
 
-def _receipt(request: HttpRequest, action: Action) -> dict[str, Any]:
-    member = _member(request)
+def _receipt(request: MemberRequest, action: Action) -> dict[str, Any]:
+    member = request.user
     listed = queries.listed(action, member)
     return pieces_of(request, action) | {
         "listed": listed,
@@ -395,14 +395,10 @@ def _see_other(url: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": url})
 
 
-def _action(request: HttpRequest, action_id: uuid.UUID) -> Action:
+def _action(request: MemberRequest, action_id: uuid.UUID) -> Action:
     # Chunks of another account's jobs do not exist here, as those jobs do not; nor does what is outside one's scope.
     ours = Action.objects.filter(Q(job=None) | Q(job__account_id=settings.CLOUDFLARE_ACCOUNT_ID), pk=action_id)
-    found = get_object_or_404(theirs(ours, _member(request).scope).select_related("actor", "job", "approval"))
-    if found.job is not None and not is_within(found.job.scope, _member(request).scope):
+    found = get_object_or_404(theirs(ours, request.user.scope).select_related("actor", "job", "approval"))
+    if found.job is not None and not is_within(found.job.scope, request.user.scope):
         raise Http404
     return found
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)

@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import recently_proved, requires
+from dashboard.access.decorators import MemberRequest, recently_proved, requires
 from dashboard.access.roles import Permission
 from dashboard.access.sessions import has_proved
 from dashboard.audit.refusals import record_refusal
@@ -27,16 +27,16 @@ from investigate.approvals.services import Conflict, NotPossible, NotYours
 from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import presenting
 from investigate.models import Action, Approval, ApprovalState, BulkJob
-from investigate.views.asked import member_of, number_in
+from investigate.views.asked import number_in
 
 PROOF_MINUTES = 10
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def approvals(request: HttpRequest) -> HttpResponse:
+def approvals(request: MemberRequest) -> HttpResponse:
     """Requests for me, mine, and all; it opens with what the member can do something about."""
-    member = member_of(request)
+    member = request.user
     may_decide = member.may(Permission.APPROVAL_DECIDE)
     show = request.GET.get("show", "" if may_decide else "mine")
     views = queries.listed(member, show)
@@ -49,12 +49,12 @@ def approvals(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def approval(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+def approval(request: MemberRequest, approval_id: uuid.UUID) -> HttpResponseBase:
     """One request: exactly what will happen, and the decision; `?part=state` is what keeps its state current."""
     found = _approval(request, approval_id)
-    services.mark_seen(member_of(request), [found])
+    services.mark_seen(request.user, [found])
     if wants_partial(request) and request.GET.get("part") == "state":
-        view = queries.view_of(found, member_of(request))
+        view = queries.view_of(found, request.user)
         known = request.GET.get("known", "")
         if known == _stamp(view):
             return HttpResponse(status=204)
@@ -68,34 +68,34 @@ def approval(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE)
-def approve_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+def approve_request(request: MemberRequest, approval_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, _approval(request, approval_id), _approve)
 
 
 @require_POST
 @requires(Permission.APPROVAL_DECIDE)
-def refuse_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponseBase:
+def refuse_request(request: MemberRequest, approval_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, _approval(request, approval_id), _refuse)
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def withdraw_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponse:
+def withdraw_request(request: MemberRequest, approval_id: uuid.UUID) -> HttpResponse:
     """Who asked wants it no more."""
     found = _approval(request, approval_id)
-    return _changed(request, lambda: services.withdraw(actor=member_of(request), approval=found, request=request))
+    return _changed(request, lambda: services.withdraw(actor=request.user, approval=found, request=request))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def undo_request(request: HttpRequest, approval_id: uuid.UUID) -> HttpResponse:
+def undo_request(request: MemberRequest, approval_id: uuid.UUID) -> HttpResponse:
     """Undo what was approved, while its time for that runs."""
     found = _approval(request, approval_id)
-    return _changed(request, lambda: services.take_back(actor=member_of(request), approval=found, request=request))
+    return _changed(request, lambda: services.take_back(actor=request.user, approval=found, request=request))
 
 
 def _decided(
-    request: HttpRequest, found: Approval, decide: Callable[[HttpRequest, Approval], HttpResponse]
+    request: MemberRequest, found: Approval, decide: Callable[[MemberRequest, Approval], HttpResponse]
 ) -> HttpResponseBase:
     """Who lends a special right has just proved who they are."""
     if special(found.permissions):
@@ -103,21 +103,21 @@ def _decided(
     return decide(request, found)
 
 
-def _approve(request: HttpRequest, found: Approval) -> HttpResponse:
+def _approve(request: MemberRequest, found: Approval) -> HttpResponse:
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return _page(request, found, form, status=422)
-    actor = member_of(request)
+    actor = request.user
     return _changed(
         request, lambda: services.approve(actor=actor, approval=found, **form.cleaned_data, request=request)
     )
 
 
-def _refuse(request: HttpRequest, found: Approval) -> HttpResponse:
+def _refuse(request: MemberRequest, found: Approval) -> HttpResponse:
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return _page(request, found, form, status=422)
-    actor, comment = member_of(request), form.cleaned_data["comment"]
+    actor, comment = request.user, form.cleaned_data["comment"]
     try:
         return _changed(request, lambda: services.refuse(actor=actor, approval=found, comment=comment, request=request))
     except NotPossible as problem:
@@ -125,7 +125,7 @@ def _refuse(request: HttpRequest, found: Approval) -> HttpResponse:
         return _page(request, found, form, status=422)
 
 
-def _changed(request: HttpRequest, change: Callable[[], Approval]) -> HttpResponse:
+def _changed(request: MemberRequest, change: Callable[[], Approval]) -> HttpResponse:
     """Carry it out, and lead to what is true afterwards."""
     try:
         changed = change()
@@ -139,8 +139,8 @@ def _changed(request: HttpRequest, change: Callable[[], Approval]) -> HttpRespon
     return HttpResponse(status=303, headers={"Location": _url(changed)})
 
 
-def _page(request: HttpRequest, found: Approval, form: DecisionForm, *, status: int = 200) -> HttpResponse:
-    member = member_of(request)
+def _page(request: MemberRequest, found: Approval, form: DecisionForm, *, status: int = 200) -> HttpResponse:
+    member = request.user
     view = queries.view_of(found, member)
     may_decide = view.is_pending and not view.why_not
     context: dict[str, Any] = {
@@ -167,16 +167,16 @@ def _page(request: HttpRequest, found: Approval, form: DecisionForm, *, status: 
     return render(request, "investigate/approvals/detail.html", context, status=status)
 
 
-def _proving(request: HttpRequest, found: Approval) -> HttpResponseBase:
+def _proving(request: MemberRequest, found: Approval) -> HttpResponseBase:
     """Ask for the proof, and come back to the request."""
 
-    def back(_request: HttpRequest) -> HttpResponse:
+    def back(_request: MemberRequest) -> HttpResponse:
         return HttpResponse(status=303, headers={"Location": _url(found)})
 
     return recently_proved(PROOF_MINUTES)(back)(request)
 
 
-def _is_proved(request: HttpRequest) -> bool:
+def _is_proved(request: MemberRequest) -> bool:
     return has_proved(request, seconds=PROOF_MINUTES * 60)
 
 
@@ -185,11 +185,9 @@ def _stamp(view: ApprovalView) -> str:
     return f"{view.approval.state}-{view.about.state}"
 
 
-def _approval(request: HttpRequest, approval_id: uuid.UUID) -> Approval:
+def _approval(request: MemberRequest, approval_id: uuid.UUID) -> Approval:
     """What lies outside a member's domains does not exist for them."""
-    found = queries.visible(member_of(request)).select_related(
-        "action", "job", "upstream_job", "requested_by", "decided_by"
-    )
+    found = queries.visible(request.user).select_related("action", "job", "upstream_job", "requested_by", "decided_by")
     return get_object_or_404(found, pk=approval_id)
 
 

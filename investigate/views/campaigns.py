@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.enums import Disposition
@@ -38,9 +38,9 @@ USUAL_MOST = 20
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def campaigns(request: HttpRequest) -> HttpResponse:
+def campaigns(request: MemberRequest) -> HttpResponse:
     """Groups of a range, the biggest first."""
-    member, filters = _member(request), Filters.from_query(request.GET.dict())
+    member, filters = request.user, Filters.from_query(request.GET.dict())
     shown = listing.shown(member, filters)
     context = {
         "filters": filters,
@@ -57,7 +57,7 @@ def campaigns(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def campaign(request: HttpRequest) -> HttpResponse:
+def campaign(request: MemberRequest) -> HttpResponse:
     """One campaign: how far it reaches, and what can be done about it."""
     form = NamedForm(request.GET)
     if not form.is_valid():
@@ -67,18 +67,18 @@ def campaign(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def ask_campaign(request: HttpRequest) -> HttpResponse:
+def ask_campaign(request: MemberRequest) -> HttpResponse:
     """One bounded search, whose answer goes into the memory."""
     form = NamedForm(request.POST)
     if not form.is_valid():
         return errors.bad_request(request)
     by, key = CampaignBy(form.cleaned_data["by"]), form.cleaned_data["key"]
-    group = queries.group_of(_member(request), by, key)
+    group = queries.group_of(request.user, by, key)
     if group is None:
         raise Http404
     if why := asking.why_not(group):
         return errors.answer(request, ErrorText("Cloudflare was not asked.", why, "", 422))
-    answer = asking.ask_again(_member(request), group)
+    answer = asking.ask_again(request.user, group)
     return _back(
         by, key, asked="slow" if answer.is_slow else "cut" if not answer.is_complete else "all", new=answer.new
     )
@@ -86,9 +86,9 @@ def ask_campaign(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def decide_campaign(request: HttpRequest) -> HttpResponse:
+def decide_campaign(request: MemberRequest) -> HttpResponse:
     """Begin a rehearsal with these messages, or say the team's verdict of each."""
-    member, form = _member(request), DecideForm(request.POST)
+    member, form = request.user, DecideForm(request.POST)
     if not form.is_valid():
         return errors.answer(request, ErrorText("Nothing was decided.", form.problem, "Nothing was sent.", 422))
     found = form.cleaned_data
@@ -119,9 +119,9 @@ def decide_campaign(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def follow_campaign(request: HttpRequest) -> HttpResponse:
+def follow_campaign(request: MemberRequest) -> HttpResponse:
     """A rule for those who come later."""
-    member, named = _member(request), NamedForm(request.POST)
+    member, named = request.user, NamedForm(request.POST)
     if not named.is_valid():
         return errors.bad_request(request)
     by, key = CampaignBy(named.cleaned_data["by"]), named.cleaned_data["key"]
@@ -144,16 +144,16 @@ def follow_campaign(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def end_following(request: HttpRequest) -> HttpResponse:
+def end_following(request: MemberRequest) -> HttpResponse:
     """The rule takes nothing more."""
     rule = _rule(request)
-    following.end(actor=_member(request), rule=rule, request=request)
+    following.end(actor=request.user, rule=rule, request=request)
     return _back(CampaignBy(rule.by), rule.key, anchor="later")
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def take_later(request: HttpRequest) -> HttpResponse:
+def take_later(request: MemberRequest) -> HttpResponse:
     """Do with later messages what the rule says: one of them, or all that wait."""
     rule, ids = _rule(request), _waiting(request)
     by, key = CampaignBy(rule.by), rule.key
@@ -167,7 +167,7 @@ def take_later(request: HttpRequest) -> HttpResponse:
                 422,
             ),
         )
-    decided = following.take(actor=_member(request), rule=rule, ids=ids, request=request)
+    decided = following.take(actor=request.user, rule=rule, ids=ids, request=request)
     if decided.told:
         told = " ".join(dict.fromkeys(decided.told))
         title = f"{decided.acted} of {decided.acted + len(decided.told)} later copies are on their way."
@@ -177,17 +177,17 @@ def take_later(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def leave_later(request: HttpRequest) -> HttpResponse:
+def leave_later(request: MemberRequest) -> HttpResponse:
     """Leave later messages as they are."""
     rule = _rule(request)
-    following.leave(actor=_member(request), rule=rule, ids=_waiting(request), request=request)
+    following.leave(actor=request.user, rule=rule, ids=_waiting(request), request=request)
     return _back(CampaignBy(rule.by), rule.key, anchor="waiting")
 
 
 def _page(
-    request: HttpRequest, by: CampaignBy, key: str, *, form: FollowForm | None = None, status: int = 200
+    request: MemberRequest, by: CampaignBy, key: str, *, form: FollowForm | None = None, status: int = 200
 ) -> HttpResponse:
-    member = _member(request)
+    member = request.user
     found = showing.campaign_for(member, by, key)
     if found is None:
         return render(request, "investigate/campaigns/none.html", {}, status=404)
@@ -250,8 +250,8 @@ def _by_rule(found: showing.Campaign) -> list[tuple[CampaignRule, str, list[show
     return [(rule, words.command(rule), waiting, len(waiting) <= following.MOST_CLICKED) for rule, waiting in groups]
 
 
-def _say(request: HttpRequest, by: CampaignBy, key: str, rows: Any, verdict: str) -> HttpResponse:
-    member, found = _member(request), list(rows)
+def _say(request: MemberRequest, by: CampaignBy, key: str, rows: Any, verdict: str) -> HttpResponse:
+    member, found = request.user, list(rows)
     if not member.may(Permission.CASE_WORK):
         raise PermissionDenied(Permission.CASE_WORK.value)
     if not found or len(found) > deciding.MOST_VERDICTS:
@@ -266,7 +266,7 @@ def _say(request: HttpRequest, by: CampaignBy, key: str, rows: Any, verdict: str
     return _go(request, f"{queries.address_of(by, key)}&said={said.said}#messages")
 
 
-def _told(request: HttpRequest) -> str:
+def _told(request: MemberRequest) -> str:
     """What an earlier click came to, in one sentence; only numbers and known words are taken from the address."""
     new, said = _number(request, "new"), _number(request, "said")
     match request.GET.get("asked", ""):
@@ -279,14 +279,14 @@ def _told(request: HttpRequest) -> str:
     return f"Our verdict was given to {said:,} message{'' if said == 1 else 's'}." if said else ""
 
 
-def _number(request: HttpRequest, name: str) -> int:
+def _number(request: MemberRequest, name: str) -> int:
     value = request.GET.get(name, "")[:9]
     return int(value) if value.isascii() and value.isdigit() else 0
 
 
-def _rule(request: HttpRequest) -> CampaignRule:
+def _rule(request: MemberRequest) -> CampaignRule:
     """The rule a form names, where its campaign is there for this member."""
-    form, member = RuleForm(request.POST), _member(request)
+    form, member = RuleForm(request.POST), request.user
     if not form.is_valid():
         raise Http404
     ours = CampaignRule.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID).select_related("owner")
@@ -296,7 +296,7 @@ def _rule(request: HttpRequest) -> CampaignRule:
     return rule
 
 
-def _waiting(request: HttpRequest) -> list[str]:
+def _waiting(request: MemberRequest) -> list[str]:
     """The later messages a form means: one, or all that its page showed."""
     return list(dict.fromkeys(request.POST.getlist("message")))[: showing.PER_PAGE]
 
@@ -307,11 +307,7 @@ def _back(by: CampaignBy, key: str, *, anchor: str = "", **more: object) -> Http
     return HttpResponse(status=303, headers={"Location": address})
 
 
-def _go(request: HttpRequest, address: str) -> HttpResponse:
+def _go(request: MemberRequest, address: str) -> HttpResponse:
     if wants_partial(request):
         return HttpResponse(headers={"HX-Redirect": address})
     return HttpResponse(status=303, headers={"Location": address})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

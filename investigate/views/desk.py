@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.web import errors
-from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.htmx import wants_partial
 from investigate.actions.queries import states_for
 from investigate.bulk.facts import is_id
 from investigate.desk import cases, changes, collecting, notes, presence, words
@@ -43,9 +43,9 @@ Change = Callable[[Case], Case]
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def queue(request: HttpRequest) -> HttpResponse:
+def queue(request: MemberRequest) -> HttpResponse:
     """The list, and the message beside it; htmx asks for more rows."""
-    member, filters = _member(request), Filters.from_query(request.GET.dict())
+    member, filters = request.user, Filters.from_query(request.GET.dict())
     after = request.GET.get("after", "")
     page = queues.page(member, filters, after=after)
     ids = [row.id for row in page.rows]
@@ -75,9 +75,9 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def queue_case(request: HttpRequest, case_id: int) -> HttpResponse:
+def queue_case(request: MemberRequest, case_id: int) -> HttpResponse:
     """A report whose message is not known, as its own page; a case with a message leads there."""
-    found = get_object_or_404(cases.cases_of(_member(request)), pk=case_id)
+    found = get_object_or_404(cases.cases_of(request.user), pk=case_id)
     if found.investigate_id:
         return redirect(queues.address_of(found))
     return render(request, "investigate/desk/report.html", _report(request, found))
@@ -85,14 +85,14 @@ def queue_case(request: HttpRequest, case_id: int) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def queue_case_pane(request: HttpRequest, case_id: int) -> HttpResponse:
+def queue_case_pane(request: MemberRequest, case_id: int) -> HttpResponse:
     """The same beside the list."""
-    found = get_object_or_404(cases.cases_of(_member(request)), pk=case_id)
+    found = get_object_or_404(cases.cases_of(request.user), pk=case_id)
     return render(request, "investigate/desk/_report.html", _report(request, found))
 
 
-def _report(request: HttpRequest, found: Case) -> dict[str, Any]:
-    member = _member(request)
+def _report(request: MemberRequest, found: Case) -> dict[str, Any]:
+    member = request.user
     presence.looks_at(member, found.key)
     return {
         "case": found,
@@ -109,11 +109,11 @@ def _report(request: HttpRequest, found: Case) -> dict[str, Any]:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def case(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def case(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The line at the head of a message, anew."""
-    found = cases.cases_of(_member(request)).filter(key=investigate_id).first()
+    found = cases.cases_of(request.user).filter(key=investigate_id).first()
     if found is None:
-        parts.read_message(investigate_id, scope=_member(request).scope)  # what is not theirs to see is not here
+        parts.read_message(investigate_id, scope=request.user.scope)  # what is not theirs to see is not here
     if not wants_partial(request):
         return redirect(_page_of(investigate_id, found))
     return _line(request, investigate_id)
@@ -121,7 +121,7 @@ def case(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def take(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def take(request: MemberRequest, investigate_id: str) -> HttpResponse:
     form = TakeForm(request.POST)
     if not form.is_valid():
         return errors.bad_request(request)
@@ -129,7 +129,7 @@ def take(request: HttpRequest, investigate_id: str) -> HttpResponse:
         request,
         investigate_id,
         lambda found: cases.take(
-            actor=_member(request), case=found, take_over=form.cleaned_data["take_over"], request=request
+            actor=request.user, case=found, take_over=form.cleaned_data["take_over"], request=request
         ),
         told="You have this.",
     )
@@ -137,11 +137,11 @@ def take(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.CASE_WORK)
-def hand_over(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def hand_over(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET asks to whom; POST gives it to them."""
     found = _case_to_work_on(request, investigate_id)
     data = request.POST if request.method == "POST" else None
-    form = HandOverForm(data, colleagues=cases.colleagues_for(found, _member(request)))
+    form = HandOverForm(data, colleagues=cases.colleagues_for(found, request.user))
     if not form.is_valid():
         return _panel(request, found, form, status=422 if data is not None else 200)
     to = form.colleague
@@ -149,7 +149,7 @@ def hand_over(request: HttpRequest, investigate_id: str) -> HttpResponse:
         request,
         investigate_id,
         lambda found: cases.hand_over(
-            actor=_member(request), case=found, to=to, take_over=form.cleaned_data["take_over"], request=request
+            actor=request.user, case=found, to=to, take_over=form.cleaned_data["take_over"], request=request
         ),
         told=f"{to.display_name} has this now.",
         closes_panel=True,
@@ -158,18 +158,18 @@ def hand_over(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def let_go(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def let_go(request: MemberRequest, investigate_id: str) -> HttpResponse:
     return _change(
         request,
         investigate_id,
-        lambda found: cases.let_go(actor=_member(request), case=found, request=request),
+        lambda found: cases.let_go(actor=request.user, case=found, request=request),
         told="It is there for everybody again.",
     )
 
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def case_state(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def case_state(request: MemberRequest, investigate_id: str) -> HttpResponse:
     form = StateForm(request.POST)
     if not form.is_valid():
         return errors.bad_request(request)
@@ -177,14 +177,14 @@ def case_state(request: HttpRequest, investigate_id: str) -> HttpResponse:
     return _change(
         request,
         investigate_id,
-        lambda found: cases.set_state(actor=_member(request), case=found, state=state, request=request),
+        lambda found: cases.set_state(actor=request.user, case=found, state=state, request=request),
         told=f"State: {state.label.lower()}.",
     )
 
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def own_verdict(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def own_verdict(request: MemberRequest, investigate_id: str) -> HttpResponse:
     form = VerdictForm(request.POST)
     if not form.is_valid():
         return errors.bad_request(request)
@@ -192,28 +192,28 @@ def own_verdict(request: HttpRequest, investigate_id: str) -> HttpResponse:
     return _change(
         request,
         investigate_id,
-        lambda found: cases.set_verdict(actor=_member(request), case=found, verdict=verdict, was=was, request=request),
+        lambda found: cases.set_verdict(actor=request.user, case=found, verdict=verdict, was=was, request=request),
         told=f"Our verdict: {words.verdict(verdict)}." if verdict else "Our verdict was taken back.",
     )
 
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def finish(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def finish(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """Done; where it came out of a list of the queue, the next one of that list opens."""
     return _change(
         request,
         investigate_id,
-        lambda found: cases.finish(actor=_member(request), case=found, request=request),
+        lambda found: cases.finish(actor=request.user, case=found, request=request),
         answer=_went_on,
     )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def notes_on(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET shows the notes and a form for one more; POST writes it."""
-    member = _member(request)
+    member = request.user
     if request.method != "POST":
         existing = cases.cases_of(member).filter(key=investigate_id).first()
         if existing is None:
@@ -237,9 +237,9 @@ def notes_on(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def notes_seen(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def notes_seen(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The notes beside the message were opened: who is named in them knows it now."""
-    member = _member(request)
+    member = request.user
     found = get_object_or_404(cases.cases_of(member), key=investigate_id)
     notes.mark_seen(member, found)
     if not wants_partial(request):
@@ -251,13 +251,13 @@ def notes_seen(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 
 def _change(
-    request: HttpRequest,
+    request: MemberRequest,
     key: str,
     work: Change,
     *,
     told: str = "",
     closes_panel: bool = False,
-    answer: Callable[[HttpRequest, Case], HttpResponse] | None = None,
+    answer: Callable[[MemberRequest, Case], HttpResponse] | None = None,
 ) -> HttpResponse:
     """Carry one change out and show what is true afterwards."""
     found = _case_to_work_on(request, key)
@@ -277,17 +277,17 @@ def _change(
 
 
 def _changed(
-    request: HttpRequest, changed: Case, *, told: str, closes_panel: bool = False, renews_notes: bool = False
+    request: MemberRequest, changed: Case, *, told: str, closes_panel: bool = False, renews_notes: bool = False
 ) -> HttpResponse:
     if not wants_partial(request):
         return _see_other(queues.address_of(changed, _list_behind(request)))
     return _line(request, changed.key, told=told, closes_panel=closes_panel, renews_notes=renews_notes)
 
 
-def _went_on(request: HttpRequest, done: Case) -> HttpResponse:
+def _went_on(request: MemberRequest, done: Case) -> HttpResponse:
     """What a person sees who is through with one case: the next of the list they work through, if they like it so."""
-    filters, advances = _list_behind(request), _member(request).has_auto_advance
-    following = queues.next_case(_member(request), filters, done) if filters else None
+    filters, advances = _list_behind(request), request.user.has_auto_advance
+    following = queues.next_case(request.user, filters, done) if filters else None
     there = ""
     if filters:
         its_list = f"{reverse('investigate:queue')}?{filters.query()}"
@@ -309,10 +309,10 @@ def _went_on(request: HttpRequest, done: Case) -> HttpResponse:
 
 
 def _line(
-    request: HttpRequest, key: str, *, told: str = "", closes_panel: bool = False, renews_notes: bool = False
+    request: MemberRequest, key: str, *, told: str = "", closes_panel: bool = False, renews_notes: bool = False
 ) -> HttpResponse:
     """The line, and beside an answer to a click the row's cell and the sentence that is read out."""
-    member = _member(request)
+    member = request.user
     context: dict[str, Any] = {"bar": bar_for(member, key, queue=_came_from(request)), "told": told}
     if told:
         acted, mark = states_for([key], member.scope).get(key), marks_for([key], member).get(key)
@@ -322,9 +322,9 @@ def _line(
     return render(request, "investigate/desk/_line.html", context)
 
 
-def _notes(request: HttpRequest, key: str, form: NoteForm | None) -> HttpResponse:
+def _notes(request: MemberRequest, key: str, form: NoteForm | None) -> HttpResponse:
     """The notes and the form, with what was typed into it where it was refused."""
-    bar = bar_for(_member(request), key, queue=_came_from(request))
+    bar = bar_for(request.user, key, queue=_came_from(request))
     bar = replace(bar, note_form=form) if form is not None else bar
     status = 200 if form is None else 422
     if not wants_partial(request):
@@ -335,7 +335,7 @@ def _notes(request: HttpRequest, key: str, form: NoteForm | None) -> HttpRespons
     return response
 
 
-def _panel(request: HttpRequest, found: Case, form: HandOverForm, *, status: int) -> HttpResponse:
+def _panel(request: MemberRequest, found: Case, form: HandOverForm, *, status: int) -> HttpResponse:
     """The form that asks to whom, below the line; without htmx a page of its own."""
     context = {"form": form, "case": found, "queue": _came_from(request), "back": queues.address_of(found)}
     if not wants_partial(request):
@@ -345,7 +345,7 @@ def _panel(request: HttpRequest, found: Case, form: HandOverForm, *, status: int
     return response
 
 
-def _conflict(request: HttpRequest, conflict: cases.Conflict) -> HttpResponse:
+def _conflict(request: MemberRequest, conflict: cases.Conflict) -> HttpResponse:
     """Who has it, and the way to insist; the line and what was typed stay as they are."""
     context = {"told": str(conflict), "case": conflict.case, "may_take_over": conflict.may_take_over}
     if not wants_partial(request):
@@ -356,12 +356,12 @@ def _conflict(request: HttpRequest, conflict: cases.Conflict) -> HttpResponse:
     return response
 
 
-def _case_to_work_on(request: HttpRequest, key: str) -> Case:
+def _case_to_work_on(request: MemberRequest, key: str) -> Case:
     """The case, made now where there is only a message and something is to be done with it.
 
     Raises NotFound where there is nothing for this member.
     """
-    member = _member(request)
+    member = request.user
     found = cases.cases_of(member).filter(key=key).first()
     if found is not None:
         return found
@@ -372,15 +372,15 @@ def _case_to_work_on(request: HttpRequest, key: str) -> Case:
         return cases.ensure(message)
 
 
-def _came_from(request: HttpRequest) -> str:
+def _came_from(request: MemberRequest) -> str:
     """The list of the queue that the person works through, "" where they came from elsewhere."""
     filters = _list_behind(request)
     return filters.tab.value if filters else ""
 
 
-def _list_behind(request: HttpRequest) -> Filters | None:
+def _list_behind(request: MemberRequest) -> Filters | None:
     """From the page htmx asked from (the queue, or a message that was opened out of it), or from the form itself."""
-    current = cast("HtmxRequest", request).htmx.current_url if wants_partial(request) else None
+    current = request.htmx.current_url if wants_partial(request) else None
     address = urlsplit(current or "")
     query = dict(parse_qsl(address.query)) if current else {}
     if address.path == reverse("investigate:queue"):
@@ -389,8 +389,8 @@ def _list_behind(request: HttpRequest) -> Filters | None:
     return Filters(tab=Tab(tab)) if tab in TABS else None
 
 
-def _is_on_a_page_of_its_own(request: HttpRequest) -> bool:
-    address = urlsplit(cast("HtmxRequest", request).htmx.current_url or "")
+def _is_on_a_page_of_its_own(request: MemberRequest) -> bool:
+    address = urlsplit(request.htmx.current_url or "")
     return "queue" in dict(parse_qsl(address.query)) and address.path != reverse("investigate:queue")
 
 
@@ -406,7 +406,3 @@ def _page_of(key: str, found: Case | None) -> str:
 
 def _see_other(url: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": url})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)

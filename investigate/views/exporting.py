@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
-from dashboard.access.decorators import polls, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.audit.exporting import record_export
 from dashboard.audit.recorder import record
@@ -41,7 +39,7 @@ LOOK_AGAIN = 3  # seconds
 
 @require_GET
 @requires(Permission.MESSAGE_READ)
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: MemberRequest) -> HttpResponse:
     """A file: `what=results` with the criteria of a search, or `what=campaign` with `by` and `key`."""
     what, kind = request.GET.get("what", ""), request.GET.get("format", "csv")
     if what == "indicators":
@@ -55,7 +53,7 @@ def export(request: HttpRequest) -> HttpResponse:
     form = _search_form(request)
     if not form.is_valid():
         return answer(request, _unreadable(form))
-    reading = lists.read(form.criteria(), _member(request).scope)
+    reading = lists.read(form.criteria(), request.user.scope)
     if not reading.is_whole:
         return _list_page(request, form.criteria(), reading)
     pinned = form.criteria().within(reading.window)
@@ -63,36 +61,36 @@ def export(request: HttpRequest) -> HttpResponse:
         lists.table_of(reading, form.criteria()),
         kind=kind,
         action="message:export",
-        actor=_member(request),
+        actor=request.user,
         request=request,
         detail={"query": pinned.query()},
     )
 
 
-def _campaign_file(request: HttpRequest, kind: str) -> HttpResponse:
+def _campaign_file(request: MemberRequest, kind: str) -> HttpResponse:
     by, key = _campaign_of(request)
-    table = campaigns.table_of(_member(request), by, key)
+    table = campaigns.table_of(request.user, by, key)
     if table is None:
         raise Http404
     detail = {"by": str(by), "key": key}
-    member = _member(request)
+    member = request.user
     return tables.as_file(table, kind=kind, action="campaign:export", actor=member, request=request, detail=detail)
 
 
 @require_safe
 @polls("again")
 @requires(Permission.MESSAGE_READ)
-def export_list(request: HttpRequest) -> HttpResponse:
+def export_list(request: MemberRequest) -> HttpResponse:
     """A result list before it is taken: read to its end, or as far as a file goes; asks for itself until it is."""
     form = _search_form(request)
     if not form.is_valid():
         return answer(request, _unreadable(form))
-    return _list_page(request, form.criteria(), lists.read(form.criteria(), _member(request).scope))
+    return _list_page(request, form.criteria(), lists.read(form.criteria(), request.user.scope))
 
 
-def _list_page(request: HttpRequest, criteria: Criteria, reading: Reading) -> HttpResponse:
+def _list_page(request: MemberRequest, criteria: Criteria, reading: Reading) -> HttpResponse:
     """How far the list was read. Its range is pinned, so that a second look goes on and the file is what was told."""
-    watching.note(reading.waits_for, _member(request))
+    watching.note(reading.waits_for, request.user)
     failed = reading.failed
     error = results.error_of(failed) if failed is not None else None
     explained = explain(error) if error is not None else explain_name(failed.error) if failed is not None else None
@@ -112,12 +110,12 @@ def _list_page(request: HttpRequest, criteria: Criteria, reading: Reading) -> Ht
     return render(request, template, context, status=status)
 
 
-def _search_form(request: HttpRequest) -> SearchForm:
+def _search_form(request: MemberRequest) -> SearchForm:
     """The criteria of the address, without the words that are ours."""
     query = request.GET.copy()
     for name in ("what", "format", "bom", "again"):
         query.pop(name, None)
-    return SearchForm(query, _member(request).scope)
+    return SearchForm(query, request.user.scope)
 
 
 def _unreadable(form: SearchForm) -> ErrorText:
@@ -129,19 +127,19 @@ def _unreadable(form: SearchForm) -> ErrorText:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def message_indicators(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def message_indicators(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """What of one message can be looked for elsewhere, to be ticked and taken."""
-    opened = opened_for(_member(request), investigate_id)
+    opened = opened_for(request.user, investigate_id)
     back = reverse("investigate:message", args=[opened.message.id])
-    return _indicators(request, sources.of_message(_member(request), opened), back=back)
+    return _indicators(request, sources.of_message(request.user, opened), back=back)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def campaign_indicators(request: HttpRequest) -> HttpResponse:
+def campaign_indicators(request: MemberRequest) -> HttpResponse:
     """The same of a campaign."""
     by, key = _campaign_of(request)
-    source = sources.of_campaign(_member(request), by, key)
+    source = sources.of_campaign(request.user, by, key)
     if source is None:
         raise Http404
     return _indicators(request, source, back=address_of(by, key))
@@ -149,12 +147,12 @@ def campaign_indicators(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def list_indicators(request: HttpRequest) -> HttpResponse:
+def list_indicators(request: MemberRequest) -> HttpResponse:
     """The same of a result list; where that is not read yet, the page that waits for it."""
     form = _search_form(request)
     if not form.is_valid():
         return answer(request, _unreadable(form))
-    reading = lists.read(form.criteria(), _member(request).scope)
+    reading = lists.read(form.criteria(), request.user.scope)
     query = form.criteria().within(reading.window).query()
     if not reading.is_whole:
         return HttpResponseRedirect(f"{reverse('investigate:export_list')}?{query}")
@@ -163,9 +161,9 @@ def list_indicators(request: HttpRequest) -> HttpResponse:
     return _indicators(request, source, back=f"{reverse('investigate:search')}?{query}", here=here)
 
 
-def _indicators(request: HttpRequest, source: Source, *, back: str, here: str = "") -> HttpResponse:
+def _indicators(request: MemberRequest, source: Source, *, back: str, here: str = "") -> HttpResponse:
     """Show them; or hand out those that were ticked, exactly as they were read here and not as a form says."""
-    member = _member(request)
+    member = request.user
     posted = request.POST if request.method == "POST" else None
     form = IndicatorForm(posted, found=source.shown, title=source.title)
     if posted is not None and form.is_valid():
@@ -183,7 +181,7 @@ def _indicators(request: HttpRequest, source: Source, *, back: str, here: str = 
     return render(request, "investigate/exporting/indicators.html", context, status=status)
 
 
-def _file_of(request: HttpRequest, source: Source, form: IndicatorForm) -> HttpResponse:
+def _file_of(request: MemberRequest, source: Source, form: IndicatorForm) -> HttpResponse:
     name = form.cleaned_data["format"]
     chosen, bundle = FORMATS[name], form.bundle(is_malicious=source.is_malicious)
     body = chosen.write(bundle)
@@ -191,7 +189,7 @@ def _file_of(request: HttpRequest, source: Source, form: IndicatorForm) -> HttpR
     for one in bundle.indicators:
         counts[one.kind.value] = counts.get(one.kind.value, 0) + 1
     record_export(
-        actor=_member(request),
+        actor=request.user,
         action="indicator:export",
         targets=source.targets,
         detail={
@@ -214,7 +212,7 @@ def _grouped(source: Source) -> list[tuple[str, list[object]]]:
     return list(groups.items())
 
 
-def _indicators_address(request: HttpRequest) -> str:
+def _indicators_address(request: MemberRequest) -> str:
     query = request.GET.copy()
     for name in ("what", "format"):
         query.pop(name, None)
@@ -227,9 +225,9 @@ def _indicators_address(request: HttpRequest) -> str:
 
 @require_GET
 @requires(Permission.MESSAGE_READ)
-def message_report(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def message_report(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """One message's case, made for paper."""
-    member, has_notes = _member(request), _has_notes(request)
+    member, has_notes = request.user, _has_notes(request)
     opened = opened_for(member, investigate_id)
     context = report.of_message(request, member, opened, has_notes=has_notes)
     _note_report(request, targets=[opened.message.id], notes=has_notes)
@@ -240,9 +238,9 @@ def message_report(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_GET
 @requires(Permission.MESSAGE_READ)
-def campaign_report(request: HttpRequest) -> HttpResponse:
+def campaign_report(request: MemberRequest) -> HttpResponse:
     """A campaign's case, out of the memory."""
-    member, has_notes = _member(request), _has_notes(request)
+    member, has_notes = request.user, _has_notes(request)
     by, key = _campaign_of(request)
     context = report.of_campaign(request, member, by, key, has_notes=has_notes)
     if context is None:
@@ -253,24 +251,24 @@ def campaign_report(request: HttpRequest) -> HttpResponse:
     return _printed(request, "investigate/exporting/campaign_report.html", context, has_notes=has_notes)
 
 
-def _printed(request: HttpRequest, template: str, context: dict[str, object], *, has_notes: bool) -> HttpResponse:
-    who = {"has_notes": has_notes, "printed_by": _member(request).display_name, "printed_at": timezone.now()}
+def _printed(request: MemberRequest, template: str, context: dict[str, object], *, has_notes: bool) -> HttpResponse:
+    who = {"has_notes": has_notes, "printed_by": request.user.display_name, "printed_at": timezone.now()}
     return render(request, template, context | who)
 
 
-def _note_report(request: HttpRequest, *, targets: Sequence[str] = (), **detail: object) -> None:
+def _note_report(request: MemberRequest, *, targets: Sequence[str] = (), **detail: object) -> None:
     """Written down with the page: what is on the screen can be printed."""
-    record(actor=_member(request), action="message:report", targets=targets, detail=detail, request=request)
+    record(actor=request.user, action="message:report", targets=targets, detail=detail, request=request)
 
 
-def _has_notes(request: HttpRequest) -> bool:
+def _has_notes(request: MemberRequest) -> bool:
     return request.GET.get("notes") != "0"
 
 
 # --- of all -------------------------------------------------------------------------------------------------------
 
 
-def _campaign_of(request: HttpRequest) -> tuple[CampaignBy, str]:
+def _campaign_of(request: MemberRequest) -> tuple[CampaignBy, str]:
     """The campaign the address names; 404 for what cannot be one."""
     try:
         by = CampaignBy(request.GET.get("by", ""))
@@ -280,7 +278,3 @@ def _campaign_of(request: HttpRequest) -> tuple[CampaignBy, str]:
     if not key or len(key) > 255 or "\x00" in key:
         raise Http404
     return by, key
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

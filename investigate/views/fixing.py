@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.emailsec.types import Message
 from dashboard.web import errors
-from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.htmx import wants_partial
 from investigate.fixing import queries, services, words
 from investigate.fixing.forms import REASONS_ID, FixForm
 from investigate.fixing.plan import is_detection, plan
@@ -29,26 +29,26 @@ from investigate.fixing.services import Conflict, NotPossible
 from investigate.message.visible import message_for
 from investigate.models import Action, Fix
 from investigate.views.actions import pieces_of
-from investigate.views.asked import member_of, number_in
+from investigate.views.asked import number_in
 from settings_ui.entries import services as rules
 from settings_ui.models import Entry
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def put_right(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def put_right(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET says what will happen, POST decides it."""
     if request.method != "POST":
-        message = message_for(member_of(request), investigate_id)
+        message = message_for(request.user, investigate_id)
         if not is_detection(message):
             raise Http404
         return _panel(request, message, FixForm(initial={"operation_key": uuid.uuid4().hex}))
     form = FixForm(request.POST)
     if not form.is_valid():
-        return _panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _panel(request, message_for(request.user, investigate_id), form, status=422)
     try:
         decided = services.put_right(
-            actor=member_of(request),
+            actor=request.user,
             investigate_id=investigate_id,
             wish=form.wish(),
             operation_key=form.cleaned_data["operation_key"],
@@ -63,7 +63,7 @@ def put_right(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def fix(request: HttpRequest, fix_id: uuid.UUID) -> HttpResponse:
+def fix(request: MemberRequest, fix_id: uuid.UUID) -> HttpResponse:
     """All steps with their receipts; keeps itself current until each has its end."""
     context = _context(request, _fix(request, fix_id))
     template = "investigate/fixing/_fix.html" if wants_partial(request) else "investigate/fixing/fix.html"
@@ -72,14 +72,14 @@ def fix(request: HttpRequest, fix_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def undo_fix(request: HttpRequest, fix_id: uuid.UUID) -> HttpResponse:
+def undo_fix(request: MemberRequest, fix_id: uuid.UUID) -> HttpResponse:
     """Undo all of it."""
     return _changed(request, fix_id, lambda found, member: services.undo(actor=member, fix=found, request=request))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def repeat_step(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
+def repeat_step(request: MemberRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
     """Do one step again that did not succeed."""
     return _changed(
         request,
@@ -90,7 +90,7 @@ def repeat_step(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpRes
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def look_for_rule(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
+def look_for_rule(request: MemberRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
     """Look now for a rule whose making had no answer."""
     return _with_rule(
         request, fix_id, number, lambda entry, member: rules.look_now(actor=member, entry=entry, request=request)
@@ -99,7 +99,7 @@ def look_for_rule(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpR
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def end_rule(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
+def end_rule(request: MemberRequest, fix_id: uuid.UUID, number: int) -> HttpResponse:
     """End the rule before its time."""
     return _with_rule(
         request, fix_id, number, lambda entry, member: rules.end(actor=member, entry=entry, request=request)
@@ -107,7 +107,7 @@ def end_rule(request: HttpRequest, fix_id: uuid.UUID, number: int) -> HttpRespon
 
 
 def _with_rule(
-    request: HttpRequest, fix_id: uuid.UUID, number: int, change: Callable[[Entry, Member], object]
+    request: MemberRequest, fix_id: uuid.UUID, number: int, change: Callable[[Entry, Member], object]
 ) -> HttpResponse:
     def changed(found: Fix, member: Member) -> Fix:
         step = found.steps.select_related("entry").filter(number=number).first()
@@ -122,10 +122,10 @@ def _with_rule(
     return _changed(request, fix_id, changed)
 
 
-def _changed(request: HttpRequest, fix_id: uuid.UUID, change: Callable[[Fix, Member], Fix]) -> HttpResponse:
+def _changed(request: MemberRequest, fix_id: uuid.UUID, change: Callable[[Fix, Member], Fix]) -> HttpResponse:
     """Carry a change of a fix out, and show what is true afterwards."""
     try:
-        changed = change(_fix(request, fix_id), member_of(request))
+        changed = change(_fix(request, fix_id), request.user)
     except Conflict as conflict:
         return _conflict(request, conflict)
     except NotPossible as reason:
@@ -133,7 +133,7 @@ def _changed(request: HttpRequest, fix_id: uuid.UUID, change: Callable[[Fix, Mem
     return _shown(request, changed)
 
 
-def _shown(request: HttpRequest, found: Fix) -> HttpResponse:
+def _shown(request: MemberRequest, found: Fix) -> HttpResponse:
     if not wants_partial(request):
         return HttpResponse(status=303, headers={"Location": reverse("investigate:fix", args=[found.pk])})
     context = _context(request, found)
@@ -143,21 +143,21 @@ def _shown(request: HttpRequest, found: Fix) -> HttpResponse:
     return render(request, "investigate/fixing/_started.html", context)
 
 
-def _conflict(request: HttpRequest, conflict: Conflict) -> HttpResponse:
+def _conflict(request: MemberRequest, conflict: Conflict) -> HttpResponse:
     """What stands instead, with the way to it."""
     told = ""
     if conflict.fix is not None:
-        view = queries.view_of(conflict.fix, member_of(request))
+        view = queries.view_of(conflict.fix, request.user)
         told = f"It is at: {view.text}. {view.sentence}".strip()
     return errors.answer(request, errors.ErrorText(str(conflict), told, "Nothing was sent.", 409))
 
 
-def _panel(request: HttpRequest, message: Message, form: FixForm, *, status: int = 200) -> HttpResponse:
+def _panel(request: MemberRequest, message: Message, form: FixForm, *, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
         "message": message,
         "investigate_id": message.id,
-        "plan": plan(message, member_of(request)),
+        "plan": plan(message, request.user),
         "reasons": words.REASONS,
         "reasons_id": REASONS_ID,
     }
@@ -165,15 +165,15 @@ def _panel(request: HttpRequest, message: Message, form: FixForm, *, status: int
     return render(request, template, context, status=status)
 
 
-def _context(request: HttpRequest, found: Fix) -> dict[str, Any]:
-    view = queries.view_of(found, member_of(request))
+def _context(request: MemberRequest, found: Fix) -> dict[str, Any]:
+    view = queries.view_of(found, request.user)
     delay, poll = view.poll_after(min(number_in(request, "n"), 1000))
     return {"fix": found, "view": view, "delay": delay, "poll": poll, "in_panel": _is_in_panel(request, view.url)}
 
 
-def _is_in_panel(request: HttpRequest, url: str) -> bool:
+def _is_in_panel(request: MemberRequest, url: str) -> bool:
     """Whether the steps stand below a message, and not on the page of their own."""
-    htmx = cast("HtmxRequest", request).htmx
+    htmx = request.htmx
     return bool(htmx) and urlsplit(htmx.current_url_abs_path or "").path != url
 
 
@@ -183,5 +183,5 @@ def _newest_action(found: Fix) -> Action | None:
     return step.action if step is not None else None
 
 
-def _fix(request: HttpRequest, fix_id: uuid.UUID) -> Fix:
-    return get_object_or_404(queries.of_member(member_of(request)), pk=fix_id)
+def _fix(request: MemberRequest, fix_id: uuid.UUID) -> Fix:
+    return get_object_or_404(queries.of_member(request.user), pk=fix_id)

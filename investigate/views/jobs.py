@@ -12,13 +12,13 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.audit.exporting import record_export
 from dashboard.audit.refusals import record_refusal
@@ -31,7 +31,7 @@ from investigate.bulk.again import AgainForm
 from investigate.bulk.progress import JobView
 from investigate.models import LIVE_JOBS, Action, ActionItem, ActionState, BulkJob, JobSource, JobState
 from investigate.views import rehearsal
-from investigate.views.asked import job_or_404, looks_since, member_of, number_in
+from investigate.views.asked import job_or_404, looks_since, number_in
 
 FILTERS = [("", "All"), ("mine", "Mine"), ("running", "Running"), ("ended", "Ended")]
 REHEARSED = (JobState.COLLECTING, JobState.REHEARSAL, JobState.FAILED)
@@ -43,11 +43,11 @@ _LARGEST_KEY = 2**63 - 1
 @require_safe
 @polls("part")
 @requires(Permission.MESSAGE_READ)
-def jobs(request: HttpRequest) -> HttpResponse:
+def jobs(request: MemberRequest) -> HttpResponse:
     """Everybody's jobs, those under way first; `?part=live` is what keeps those current."""
     if wants_partial(request) and request.GET.get("part") == "live":
         return _live(request)
-    show, member = request.GET.get("show", ""), member_of(request)
+    show, member = request.GET.get("show", ""), request.user
     listed = progress.newest(member, show)
     live = [view for view in listed if view.is_live]
     context = {
@@ -63,10 +63,10 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """The rehearsal while there is nothing else to see, then the job."""
     found = job_or_404(request, job_id)
-    member = member_of(request)
+    member = request.user
     notices.mark_seen(member, found)
     if found.state in REHEARSED:
         return rehearsal.show(request, found)
@@ -85,36 +85,36 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def job_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def job_progress(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """What moves on the page of a job; 204 where it is as the page shows it."""
     if not wants_partial(request):
         return _see_other(job_id)
     if _is_unchanged(request, job_id):
         return HttpResponse(status=204)
-    view = JobView(job_or_404(request, job_id), member_of(request))
+    view = JobView(job_or_404(request, job_id), request.user)
     context = _progress(request, view) | _beside(request, view) | {"oob": True}
     return render(request, "investigate/bulk/_progress.html", context)
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def job_chunks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def job_chunks(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """Every chunk of a job, newest first, a page at a time."""
     found = job_or_404(request, job_id)
     chunks, before = progress.chunks_before(found, number_in(request, "before"))
-    context = {"view": JobView(found, member_of(request)), "chunks": chunks, "before": before}
+    context = {"view": JobView(found, request.user), "chunks": chunks, "before": before}
     template = "investigate/bulk/_chunks.html" if wants_partial(request) else "investigate/bulk/chunks.html"
     return render(request, template, context)
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def job_messages(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """The messages of a job, filtered; with `after` the rows below those that are there."""
     found, show, after = job_or_404(request, job_id), request.GET.get("show", ""), number_in(request, "after")
     if not wants_partial(request) and not after:
         return _see_other(job_id, f"?show={show}#messages" if show in dict(_shows()) else "#messages")
-    view = JobView(found, member_of(request))
+    view = JobView(found, request.user)
     page = progress.messages_of(found, show=show, after=after)
     context = {"view": view, "page": page, "show": show, "listed": view.ended}
     if not wants_partial(request):
@@ -125,7 +125,7 @@ def job_messages(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpResponse:
+def job_message(request: MemberRequest, job_id: uuid.UUID, item_id: int) -> HttpResponse:
     """What became of each copy of one message."""
     found = job_or_404(request, job_id)
     if item_id > _LARGEST_KEY:
@@ -135,7 +135,7 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
     receipts = list(item.receipts.all())
     done = sum(1 for receipt in receipts if receipt.is_done)
     context = {
-        "view": JobView(found, member_of(request)),
+        "view": JobView(found, request.user),
         "message": progress.message_view(
             found,
             item,
@@ -151,11 +151,11 @@ def job_message(request: HttpRequest, job_id: uuid.UUID, item_id: int) -> HttpRe
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
+def job_result(request: MemberRequest, job_id: uuid.UUID) -> HttpResponseBase:
     """What became of every copy, as a file; written down in the audit trail, because it leaves with mail addresses."""
     found, with_mark = job_or_404(request, job_id), request.GET.get("bom") == "1"
     record_export(
-        actor=member_of(request),
+        actor=request.user,
         action="job:export",
         refers_to=found.audit_sequence,
         detail={"job": found.pk, "messages": sum(found.counts.values())},
@@ -171,14 +171,14 @@ def job_result(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def job_notices(request: HttpRequest) -> HttpResponse:
+def job_notices(request: MemberRequest) -> HttpResponse:
     """Tell a member, on whatever page they are, that jobs of theirs have ended; 204 where that is on the screen.
 
     `told` are the jobs whose notices are there, `page` is the one whose page it is.
     """
     if not wants_partial(request):
         return _see_other(None)
-    member = member_of(request)
+    member = request.user
     ended = [one for one in notices.unseen(member) if str(one.pk) != request.GET.get("page")]
     told = request.GET.getlist("told")
     is_watching = bool(ended) or notices.are_to_come(member)
@@ -190,9 +190,9 @@ def job_notices(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def dismiss_notices(request: HttpRequest) -> HttpResponse:
+def dismiss_notices(request: MemberRequest) -> HttpResponse:
     """Somebody has closed the notices of these jobs, for all their tabs."""
-    member = member_of(request)
+    member = request.user
     for one in notices.unseen(member):
         if str(one.pk) in request.POST.getlist("told"):
             notices.mark_seen(member, one)
@@ -201,39 +201,39 @@ def dismiss_notices(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def cancel_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     return _changed(request, job_id, partial(services.cancel, expects=request.POST.get("expects", "")))
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def pause_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def pause_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     return _changed(request, job_id, services.pause)
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def resume_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def resume_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     return _changed(request, job_id, services.resume)
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def retry_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def retry_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     return _changed(request, job_id, services.retry_failed)
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def look_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def look_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     return _changed(request, job_id, services.look_now)
 
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def job_again(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """A new rehearsal of another action on the messages of this job."""
-    earlier, member = job_or_404(request, job_id), member_of(request)
+    earlier, member = job_or_404(request, job_id), request.user
     form = AgainForm(member, request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
@@ -252,9 +252,9 @@ def job_again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     return _see_other(begun.pk)
 
 
-def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., BulkJob]) -> HttpResponse:
+def _changed(request: MemberRequest, job_id: uuid.UUID, change: Callable[..., BulkJob]) -> HttpResponse:
     """Carry out what somebody wants of a job, and show what is true afterwards."""
-    member, found = member_of(request), job_or_404(request, job_id)
+    member, found = request.user, job_or_404(request, job_id)
     try:
         changed = change(actor=member, job=found, request=request)
     except services.Conflict as conflict:
@@ -276,9 +276,9 @@ def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[..., Bulk
     return render(request, "investigate/bulk/_progress.html", context)
 
 
-def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse:
+def _conflict(request: MemberRequest, conflict: services.Conflict) -> HttpResponse:
     """Somebody was faster: what they made of the job stands beside the notice."""
-    view = JobView(conflict.job, member_of(request))
+    view = JobView(conflict.job, request.user)
     if not wants_partial(request):
         text = errors.ErrorText(str(conflict), view.sentence, "Open the job to see how it stands.", 409)
         return errors.answer(request, text)
@@ -288,7 +288,7 @@ def _conflict(request: HttpRequest, conflict: services.Conflict) -> HttpResponse
     return response
 
 
-def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
+def _progress(request: MemberRequest, view: JobView) -> dict[str, Any]:
     """Context of what moves. A page that polls says since when it looks, and how many ends its list of messages has."""
     now = timezone.now()
     since = looks_since(request, now) if request.method == "GET" else now
@@ -303,7 +303,7 @@ def _progress(request: HttpRequest, view: JobView) -> dict[str, Any]:
     }
 
 
-def _beside(request: HttpRequest, view: JobView) -> dict[str, Any]:
+def _beside(request: MemberRequest, view: JobView) -> dict[str, Any]:
     """What else of the page is out of date. Its list of messages is renewed by itself only when the job has ended, and
     only where nobody has gone into it: with no row open and no second page, each row comes back where it was.
     """
@@ -325,13 +325,13 @@ def _again(view: JobView) -> AgainForm | None:
     return AgainForm(view.member, initial={"operation_key": uuid.uuid4().hex, "states": states})
 
 
-def _sent(request: HttpRequest, name: str) -> str:
+def _sent(request: MemberRequest, name: str) -> str:
     return (request.GET if request.method == "GET" else request.POST).get(name, "")
 
 
-def _is_unchanged(request: HttpRequest, job_id: uuid.UUID) -> bool:
+def _is_unchanged(request: MemberRequest, job_id: uuid.UUID) -> bool:
     """Whether the page shows the job as it is, and need not poll more calmly from now on."""
-    found = progress.of_account_within(member_of(request).scope, pk=job_id).annotate(is_late=_is_late())
+    found = progress.of_account_within(request.user.scope, pk=job_id).annotate(is_late=_is_late())
     row = found.values_list("version", "is_late").first()
     if row is None:
         raise Http404
@@ -347,25 +347,25 @@ def _is_late() -> Exists:
     return Exists(Action.objects.filter(progress.late(), job=OuterRef("pk")))
 
 
-def _live(request: HttpRequest) -> HttpResponse:
+def _live(request: MemberRequest) -> HttpResponse:
     """Rows of the jobs under way, and of those a page has seen under way: they stay where they are when they end."""
     ids = [one for text in request.GET.get("ids", "").split(",")[:MOST_WATCHED] if (one := _uuid(text))]
     shown = _wanted(request) & Q(state__in=LIVE_JOBS) | Q(pk__in=ids)
-    wanted = progress.of_account_within(member_of(request).scope).filter(shown)
+    wanted = progress.of_account_within(request.user.scope).filter(shown)
     late = Count("pk", filter=Q(_is_late()))
     now = wanted.aggregate(number=Count("pk"), versions=Sum("version"), late=late)
     if request.GET.get("v") == _stamp(now["number"], now["versions"] or 0, now["late"]):
         return HttpResponse(status=204)
     found = wanted.defer("progress", "not_found").order_by("-created_at", "pk")[:MOST_WATCHED]
-    context = _watched([JobView(job, member_of(request)) for job in found]) | {"show": request.GET.get("show", "")}
+    context = _watched([JobView(job, request.user) for job in found]) | {"show": request.GET.get("show", "")}
     return render(request, "investigate/bulk/_live_jobs.html", context)
 
 
-def _wanted(request: HttpRequest) -> Q:
+def _wanted(request: MemberRequest) -> Q:
     """Which jobs under way the list shows with its filter."""
     match request.GET.get("show", ""):
         case "mine":
-            return Q(actor=member_of(request))
+            return Q(actor=request.user)
         case "ended":
             return Q(pk__in=[])
     return Q()

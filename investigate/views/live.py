@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from dashboard.access.decorators import polls, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from investigate.bulk.facts import is_id
 from investigate.desk import changes, presence
@@ -22,9 +19,9 @@ MOST_CELLS = 200  # messages a page asks for at once
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def live(request: HttpRequest) -> HttpResponse:
+def live(request: MemberRequest) -> HttpResponse:
     """Which messages changed after `since`, and who else has the `open` one open; nothing where nothing is new."""
-    member = cast("Member", request.user)  # `requires` let nobody else in
+    member = request.user  # `requires` let nobody else in
     news = changes.since(_number(request.GET.get("since", "")), member)
     open_id = _id(request.GET.get("open", ""))
     here = ""
@@ -41,7 +38,7 @@ def live(request: HttpRequest) -> HttpResponse:
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def live_cells(request: HttpRequest) -> HttpResponse:
+def live_cells(request: MemberRequest) -> HttpResponse:
     """The cells of some messages as they are now, and the state of the open one; each only where the page has it."""
     ids = [name for name in request.GET.getlist("id")[:MOST_CELLS] if is_id(name)]
     open_id = _id(request.GET.get("open", ""))

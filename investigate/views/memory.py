@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission, allowed
 from dashboard.access.scope import spaced
 from dashboard.audit.recorder import recording
@@ -25,7 +25,7 @@ from investigate.memory.searching import Place
 from investigate.message import parts, privacy, sample
 from investigate.message.privacy import UncoverForm
 from investigate.models import Evidence
-from investigate.views.asked import member_of, number_in
+from investigate.views.asked import number_in
 from investigate.views.message import COVERED, NOT_OFFERED, body_answer
 
 EVIDENCE_PER_PAGE = 100
@@ -45,9 +45,9 @@ DAMAGED = ErrorText(
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def memory(request: HttpRequest) -> HttpResponse:
+def memory(request: MemberRequest) -> HttpResponse:
     """What the desk has seen, newest first, as far as the filter in the address goes."""
-    member, form = member_of(request), MemoryForm(request.GET)
+    member, form = request.user, MemoryForm(request.GET)
     is_valid = form.is_valid()
     filters = form.filters() if is_valid else searching.Filters()
     after = Place.read(request.GET.get("after", ""))
@@ -66,9 +66,9 @@ def memory(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.EVIDENCE_KEEP)
 @requires(Permission.MESSAGE_READ_BODY)
-def keep_evidence(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def keep_evidence(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET asks why a message's raw file shall be kept, POST fetches and seals it."""
-    member = member_of(request)
+    member = request.user
     try:
         found = parts.seen_message(investigate_id, scope=member.scope)
         if privacy.is_covered(member, found.id):
@@ -97,9 +97,9 @@ def keep_evidence(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def evidence(request: HttpRequest) -> HttpResponse:
+def evidence(request: MemberRequest) -> HttpResponse:
     """The files that are kept, newest first."""
-    pages = Paginator(keeping.evidence_for(member_of(request)), EVIDENCE_PER_PAGE)
+    pages = Paginator(keeping.evidence_for(request.user), EVIDENCE_PER_PAGE)
     return render(
         request, "investigate/memory/evidence.html", {"page": pages.get_page(number_in(request, "page") or 1)}
     )
@@ -107,32 +107,30 @@ def evidence(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def evidence_file(request: HttpRequest, evidence_id: int) -> HttpResponse:
+def evidence_file(request: MemberRequest, evidence_id: int) -> HttpResponse:
     """One file: what it is, its download, and its end."""
     return _file_page(request, _evidence_or_404(request, evidence_id))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ_BODY)
-def uncover_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
+def uncover_evidence(request: MemberRequest, evidence_id: int) -> HttpResponse:
     """Take the reason for reading what the sender wrote; the message itself may be gone."""
     kept, form = _evidence_or_404(request, evidence_id), UncoverForm(request.POST)
     if not form.is_valid():
         return _file_page(request, kept, uncover_form=form, status=422)
-    privacy.uncover(
-        actor=member_of(request), message=Message(id=kept.investigate_id), reason=form.reason, request=request
-    )
+    privacy.uncover(actor=request.user, message=Message(id=kept.investigate_id), reason=form.reason, request=request)
     return _see_other(kept)
 
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def download_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
+def download_evidence(request: MemberRequest, evidence_id: int) -> HttpResponse:
     """The file in an AES zip with the usual password, if it is still the one that was kept."""
     kept = _evidence_or_404(request, evidence_id)
-    if privacy.is_covered(member_of(request), kept.investigate_id):
+    if privacy.is_covered(request.user, kept.investigate_id):
         return answer(request, COVERED)
-    with recording(member_of(request), "evidence:download", targets=[kept.investigate_id], request=request) as event:
+    with recording(request.user, "evidence:download", targets=[kept.investigate_id], request=request) as event:
         event.detail = {"sha256": kept.sha256, "bytes": kept.size}
         try:
             eml = keeping.open_evidence(kept)
@@ -146,22 +144,22 @@ def download_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
 @require_POST
 @requires(Permission.EVIDENCE_KEEP)
 @requires(Permission.MESSAGE_PURGE)
-def end_evidence(request: HttpRequest, evidence_id: int) -> HttpResponse:
+def end_evidence(request: MemberRequest, evidence_id: int) -> HttpResponse:
     """Delete a file before its time."""
     kept, form = _evidence_or_404(request, evidence_id), ReasonForm(request.POST)
     if not form.is_valid():
         return _file_page(request, kept, form=form, status=422)
-    keeping.end(actor=member_of(request), evidence=kept, reason=form.cleaned_data["reason"], request=request)
+    keeping.end(actor=request.user, evidence=kept, reason=form.cleaned_data["reason"], request=request)
     return redirect("investigate:evidence")
 
 
-def _evidence_or_404(request: HttpRequest, evidence_id: int) -> Evidence:
-    found: Evidence = get_object_or_404(keeping.evidence_for(member_of(request)), pk=min(evidence_id, 2**63 - 1))
+def _evidence_or_404(request: MemberRequest, evidence_id: int) -> Evidence:
+    found: Evidence = get_object_or_404(keeping.evidence_for(request.user), pk=min(evidence_id, 2**63 - 1))
     return found
 
 
-def _file_page(request: HttpRequest, kept: Evidence, *, status: int = 200, **forms: Any) -> HttpResponse:
-    member = member_of(request)
+def _file_page(request: MemberRequest, kept: Evidence, *, status: int = 200, **forms: Any) -> HttpResponse:
+    member = request.user
     context = {
         "kept": kept,
         "is_covered": privacy.is_covered(member, kept.investigate_id),

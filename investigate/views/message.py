@@ -6,15 +6,14 @@ import codecs
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 from urllib.parse import urlencode, urlsplit
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.audit.recorder import recording
@@ -49,25 +48,25 @@ RAW_TEXT_ENDS = "\n\n[Mailwarden shows the first 1 MB. The .eml holds the whole 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def message(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def message(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """A message as a page of its own, with the tab that `?tab=` names."""
     return _opened(request, investigate_id, "investigate/message.html")
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def pane(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def pane(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """A message beside the list: head and reasons in one answer; the other parts come when they are opened."""
     return _opened(request, investigate_id, "investigate/_pane.html")
 
 
-def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpResponse:
+def _opened(request: MemberRequest, investigate_id: str, template: str) -> HttpResponse:
     tab = TABS.get(request.GET.get("tab", FIRST_TAB), TABS[FIRST_TAB])
     try:
-        opened = opened_for(_member(request), investigate_id)
+        opened = opened_for(request.user, investigate_id)
     except EmailSecurityError as error:
         return _not_opened(request, investigate_id, template, error)
-    member = _member(request)
+    member = request.user
     presence.looks_at(member, opened.message.id)
     why = why_of(request, member, opened) | {"detections_failed": _failed(opened.detections_error)}
     acted = states_for([opened.message.id], member.scope).get(opened.message.id)
@@ -96,7 +95,7 @@ def _opened(request: HttpRequest, investigate_id: str, template: str) -> HttpRes
     return render(request, template, context)
 
 
-def _way_back(request: HttpRequest) -> tuple[str, str]:
+def _way_back(request: MemberRequest) -> tuple[str, str]:
     """(words, address) of the list somebody came from: as they left it where the browser says how."""
     before = urlsplit(request.headers.get("Referer", ""))
     queue, search = reverse("investigate:queue"), reverse("investigate:search")
@@ -111,11 +110,11 @@ def _way_back(request: HttpRequest) -> tuple[str, str]:
     return "To the search", search
 
 
-def _not_opened(request: HttpRequest, investigate_id: str, template: str, error: EmailSecurityError) -> HttpResponse:
+def _not_opened(request: MemberRequest, investigate_id: str, template: str, error: EmailSecurityError) -> HttpResponse:
     """The state of a message that is gone or cannot be read now, in the place where it was asked for."""
     failed = explain(error)
     is_gone = isinstance(error, NotFound)
-    kept = of_message(_member(request), investigate_id) if is_gone else []
+    kept = of_message(request.user, investigate_id) if is_gone else []
     context = {"explained": failed, "is_gone": is_gone, "kept": kept, "investigate_id": investigate_id}
     is_page = template == "investigate/message.html"
     page = "investigate/message_failed.html" if is_page else "investigate/_pane_failed.html"
@@ -124,7 +123,7 @@ def _not_opened(request: HttpRequest, investigate_id: str, template: str, error:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def part(request: HttpRequest, investigate_id: str, part: str) -> HttpResponse:
+def part(request: MemberRequest, investigate_id: str, part: str) -> HttpResponse:
     """One part, alone: it loads, fails and is tried again by itself."""
     tab = TABS.get(part)
     if tab is None:
@@ -132,19 +131,19 @@ def part(request: HttpRequest, investigate_id: str, part: str) -> HttpResponse:
     if not wants_partial(request):
         return redirect(f"{reverse('investigate:message', args=[investigate_id])}?tab={tab.name}")
     try:
-        found = seen_for(_member(request), investigate_id)
+        found = seen_for(request.user, investigate_id)
     except EmailSecurityError as error:
         return _shown(request, tab, *_failure(investigate_id, tab, error))
     return _panel(request, found, tab)
 
 
-def _panel(request: HttpRequest, found: Message, tab: Tab) -> HttpResponse:
+def _panel(request: MemberRequest, found: Message, tab: Tab) -> HttpResponse:
     return _shown(request, tab, *_state(request, found, tab))
 
 
-def _state(request: HttpRequest, found: Message, tab: Tab) -> tuple[str, Context, int]:
+def _state(request: MemberRequest, found: Message, tab: Tab) -> tuple[str, Context, int]:
     """Template, context and status of a part: shown, not offered, forbidden, or failed."""
-    member = _member(request)
+    member = request.user
     context: Context = {"message": found, "investigate_id": found.id}
     if not member.may(tab.permission):
         record_refusal(request, tab.permission.value)
@@ -182,22 +181,22 @@ def _is_covered(member: Member, tab: Tab, found: Message) -> bool:
     return tab.permission == Permission.MESSAGE_READ_BODY and privacy.is_covered(member, found.id)
 
 
-def _shown(request: HttpRequest, tab: Tab, template: str, context: Context, status: int) -> HttpResponse:
+def _shown(request: MemberRequest, tab: Tab, template: str, context: Context, status: int) -> HttpResponse:
     response = render(request, template, context, status=status)
     return response if status == 200 else _in_place(response, f"#panel-{tab.name}")
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ_BODY)
-def render_preview(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def render_preview(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """Ask Cloudflare to render clean mail, which its log and ours keep."""
     tab = TABS["preview"]
     is_partial = wants_partial(request)
     try:
-        found = seen_for(_member(request), investigate_id)
-        if _is_covered(_member(request), tab, found):
+        found = seen_for(request.user, investigate_id)
+        if _is_covered(request.user, tab, found):
             return answer(request, COVERED)
-        with recording(_member(request), "message:render_preview", targets=[found.id], request=request) as event:
+        with recording(request.user, "message:render_preview", targets=[found.id], request=request) as event:
             try:
                 picture = parts.render(found)
             except UnsafePicture as unsafe:
@@ -217,10 +216,10 @@ def render_preview(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ_BODY)
-def uncover(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def uncover(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """Take the reason for reading what the sender wrote; then show the part where it was asked for."""
     tab = TABS.get(request.POST.get("tab", ""), TABS["preview"])
-    is_partial, member = wants_partial(request), _member(request)
+    is_partial, member = wants_partial(request), request.user
     try:
         found = seen_for(member, investigate_id)
     except EmailSecurityError as error:
@@ -244,14 +243,14 @@ def uncover(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def preview_image(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def preview_image(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The picture, drawn anew by us."""
-    found = seen_for(_member(request), investigate_id)
-    if privacy.is_covered(_member(request), found.id):
+    found = seen_for(request.user, investigate_id)
+    if privacy.is_covered(request.user, found.id):
         return answer(request, COVERED)
     if why_not := parts.why_no_preview(found):
         return answer(request, replace(NOT_OFFERED, sentence=why_not))
-    with recording(_member(request), "message:preview", targets=[found.id], request=request) as event:
+    with recording(request.user, "message:preview", targets=[found.id], request=request) as event:
         try:
             picture = parts.preview(found)
         except UnsafePicture as unsafe:
@@ -263,38 +262,38 @@ def preview_image(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def raw_text(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def raw_text(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The raw message as text for the sandboxed frame, with invisible characters shown as marks."""
     return _raw_as(request, investigate_id, "message:raw", _as_text)
 
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def download_eml(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def download_eml(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The message byte for byte."""
     return _raw_as(request, investigate_id, "message:download_eml", _as_eml)
 
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def download_sample(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def download_sample(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """The message in an AES zip with the usual password."""
     return _raw_as(request, investigate_id, "message:download_sample", _as_sample)
 
 
 def _raw_as(
-    request: HttpRequest, investigate_id: str, action: str, handed_out: Callable[[Visit, bytes], HttpResponse]
+    request: MemberRequest, investigate_id: str, action: str, handed_out: Callable[[Visit, bytes], HttpResponse]
 ) -> HttpResponse:
     """The raw message in one of its forms, written down before it is fetched."""
-    found = seen_for(_member(request), investigate_id)
-    if privacy.is_covered(_member(request), found.id):
+    found = seen_for(request.user, investigate_id)
+    if privacy.is_covered(request.user, found.id):
         return answer(request, COVERED)
     if why_not := parts.why_no_raw(found):
         return answer(request, replace(NOT_OFFERED, sentence=why_not))
-    with recording(_member(request), action, targets=[found.id], request=request) as event:
+    with recording(request.user, action, targets=[found.id], request=request) as event:
         raw = parts.raw(found)
         event.detail = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-    return handed_out(Visit(request, _member(request), found), raw)
+    return handed_out(Visit(request, request.user, found), raw)
 
 
 def _as_text(visit: Visit, raw: bytes) -> HttpResponse:
@@ -349,7 +348,3 @@ def _in_place(response: HttpResponse, target: str) -> HttpResponse:
     response["HX-Retarget"] = target
     response["HX-Reswap"] = "innerHTML"
     return response
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)

@@ -6,12 +6,12 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.web.htmx import wants_partial
 from investigate.models import NoticeRule
@@ -20,7 +20,7 @@ from investigate.notices.forms import FilterForm, NoticeForm, as_it_is, begun
 from investigate.notices.queries import ShownNotice
 from investigate.notices.services import Conflict, NotPossible
 from investigate.saved.queries import views_of
-from investigate.views.asked import member_of, number_in
+from investigate.views.asked import number_in
 
 MOST_LOOKS = 60  # a page asks by itself for what became of a notice, once a second
 FARTHEST_PAGE = 1_000
@@ -36,16 +36,16 @@ DONE = {
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def notices(request: HttpRequest) -> HttpResponse:
+def notices(request: MemberRequest) -> HttpResponse:
     """Who is told, and below what was sent."""
     return _list(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def notice_new(request: HttpRequest) -> HttpResponse:
+def notice_new(request: MemberRequest) -> HttpResponse:
     """Set a notice up; `?view=` chooses the view."""
-    member = member_of(request)
+    member = request.user
     if request.method != "POST":
         return _form(request, NoticeForm(member=member, initial=begun(member, number_in(request, "view"))))
     form = NoticeForm(request.POST, member=member)
@@ -63,9 +63,9 @@ def notice_new(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def notice(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
+def notice(request: MemberRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
     """Change a notice; whoever oversees those of others may switch them off and delete them."""
-    member, rule = member_of(request), queries.rule_for(member_of(request), notice_rule_id)
+    member, rule = request.user, queries.rule_for(request.user, notice_rule_id)
     if rule.owner_id != member.pk:
         if request.method == "POST":
             return _list(request, problem="Only who set a notice up changes it.", status=409)
@@ -91,9 +91,9 @@ def notice(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def notice_switch(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
+def notice_switch(request: MemberRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
     """On or off; on is for its owner alone."""
-    member, rule = member_of(request), queries.rule_for(member_of(request), notice_rule_id)
+    member, rule = request.user, queries.rule_for(request.user, notice_rule_id)
     is_on = request.POST.get("on") == "1"
     if is_on and rule.owner_id != member.pk:
         return _list(request, problem="Only who set a notice up switches it on.", status=409)
@@ -106,10 +106,10 @@ def notice_switch(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpRespon
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def notice_delete(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
-    rule = queries.rule_for(member_of(request), notice_rule_id)
+def notice_delete(request: MemberRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
+    rule = queries.rule_for(request.user, notice_rule_id)
     try:
-        services.delete(actor=member_of(request), rule=rule, version=_version(request), request=request)
+        services.delete(actor=request.user, rule=rule, version=_version(request), request=request)
     except Conflict as problem:
         return _list(request, problem=str(problem), status=409)
     return _to_list("deleted")
@@ -117,9 +117,9 @@ def notice_delete(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpRespon
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def notice_try(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
+def notice_try(request: MemberRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
     """Send a test; the page it leads to waits for what comes of it."""
-    member, rule = member_of(request), queries.rule_for(member_of(request), notice_rule_id)
+    member, rule = request.user, queries.rule_for(request.user, notice_rule_id)
     if rule.owner_id != member.pk:
         return _list(request, problem="Only who set a notice up tries it.", status=409)
     try:
@@ -132,9 +132,9 @@ def notice_try(request: HttpRequest, notice_rule_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @polls("n")
 @requires(Permission.MESSAGE_READ)
-def notice_sent(request: HttpRequest, notice_id: uuid.UUID) -> HttpResponse:
+def notice_sent(request: MemberRequest, notice_id: uuid.UUID) -> HttpResponse:
     """One notice: what it says, and what became of it; keeps itself current while that is open."""
-    member = member_of(request)
+    member = request.user
     found = queries.notice_for(member, notice_id)
     shown, number = ShownNotice(found), number_in(request, "n")
     context = {
@@ -150,18 +150,18 @@ def notice_sent(request: HttpRequest, notice_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def notice_again(request: HttpRequest, notice_id: uuid.UUID) -> HttpResponse:
-    found = queries.notice_for(member_of(request), notice_id)
+def notice_again(request: MemberRequest, notice_id: uuid.UUID) -> HttpResponse:
+    found = queries.notice_for(request.user, notice_id)
     try:
-        services.send_again(actor=member_of(request), notice=found, request=request)
+        services.send_again(actor=request.user, notice=found, request=request)
     except (Conflict, NotPossible) as problem:
         return _list(request, problem=str(problem), status=409)
     address = reverse("investigate:notice_sent", args=[found.pk])
     return HttpResponse(status=303, headers={"Location": f"{address}?done=again"})
 
 
-def _list(request: HttpRequest, *, problem: str = "", status: int = 200) -> HttpResponse:
-    member = member_of(request)
+def _list(request: MemberRequest, *, problem: str = "", status: int = 200) -> HttpResponse:
+    member = request.user
     rules = queries.shown_rules(member)
     form = FilterForm(request.GET, rules=rules)
     wanted = form.cleaned_data if form.is_valid() else {"state": "", "rule": ""}
@@ -188,9 +188,9 @@ def _list(request: HttpRequest, *, problem: str = "", status: int = 200) -> Http
 
 
 def _form(
-    request: HttpRequest, form: NoticeForm | None, rule: NoticeRule | None = None, *, status: int = 200
+    request: MemberRequest, form: NoticeForm | None, rule: NoticeRule | None = None, *, status: int = 200
 ) -> HttpResponse:
-    member = member_of(request)
+    member = request.user
     why_none = "" if settings.ADDRESS else words.NO_ADDRESS
     if not why_none and form is not None:
         why_none = _why_no_form(request, form)
@@ -203,8 +203,8 @@ def _form(
     return render(request, "investigate/notices/form.html", context, status=status)
 
 
-def _why_no_form(request: HttpRequest, form: NoticeForm) -> str:
-    member = member_of(request)
+def _why_no_form(request: MemberRequest, form: NoticeForm) -> str:
+    member = request.user
     if not form.has_channels:
         return words.NO_MAIL + " Webhooks need the right to send notices to others and to other systems."
     if not form.tells_others and not member.email:
@@ -214,7 +214,7 @@ def _why_no_form(request: HttpRequest, form: NoticeForm) -> str:
     return ""
 
 
-def _secret(request: HttpRequest, rule: NoticeRule, secret: str) -> HttpResponse:
+def _secret(request: MemberRequest, rule: NoticeRule, secret: str) -> HttpResponse:
     response = render(request, "investigate/notices/secret.html", {"rule": rule, "secret": secret})
     response["Cache-Control"] = "no-store"
     return response
@@ -224,6 +224,6 @@ def _to_list(said: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": f"{reverse('investigate:notices')}?done={said}"})
 
 
-def _version(request: HttpRequest) -> int:
+def _version(request: MemberRequest) -> int:
     text = request.POST.get("version", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

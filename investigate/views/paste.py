@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.web import errors
@@ -24,9 +23,9 @@ from investigate.models import BulkJob, JobSource
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def paste(request: HttpRequest) -> HttpResponse:
+def paste(request: MemberRequest) -> HttpResponse:
     """The box; a POST with `check` only reads what is in it, any other begins the job."""
-    member = cast("Member", request.user)
+    member = request.user
     if request.method != "POST":
         return _page(request, PasteForm(member, initial={"operation_key": uuid.uuid4().hex}))
     if not member.may(Permission.JOB_RUN):
@@ -47,7 +46,7 @@ def paste(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": address})
 
 
-def _begin(request: HttpRequest, member: Member, form: PasteForm) -> BulkJob:
+def _begin(request: MemberRequest, member: Member, form: PasteForm) -> BulkJob:
     key = form.cleaned_data["operation_key"]
     # The second click of a pair comes a moment later: it means the range that was pinned with the first.
     pinned = BulkJob.objects.filter(operation_key=key, actor=member).values_list("query", flat=True).first()
@@ -62,8 +61,8 @@ def _begin(request: HttpRequest, member: Member, form: PasteForm) -> BulkJob:
     )
 
 
-def _page(request: HttpRequest, form: PasteForm, status: int = 200) -> HttpResponse:
-    member = cast("Member", request.user)
+def _page(request: MemberRequest, form: PasteForm, status: int = 200) -> HttpResponse:
+    member = request.user
     holders = [role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN)]
     context = {
         "form": form,
@@ -75,7 +74,7 @@ def _page(request: HttpRequest, form: PasteForm, status: int = 200) -> HttpRespo
     return render(request, "investigate/bulk/paste.html", context, status=status)
 
 
-def _recognised(request: HttpRequest, form: PasteForm, status: int = 200) -> HttpResponse:
+def _recognised(request: MemberRequest, form: PasteForm, status: int = 200) -> HttpResponse:
     """What the box holds, beside the box: text and file stay as they are."""
     context = {"form": form, "most": MOST_TERMS, "shows_errors": status != 200}
     response = render(request, "investigate/bulk/_recognised.html", context, status=status)

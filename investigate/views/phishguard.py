@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission, roles_with
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import recording
@@ -56,9 +55,9 @@ LOOKS_STILL = ErrorText(
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def reports(request: HttpRequest) -> HttpResponse:
+def reports(request: MemberRequest) -> HttpResponse:
     """The list; htmx asks the same address for the rows below."""
-    member, criteria = _member(request), Criteria.from_query(request.GET.dict())
+    member, criteria = request.user, Criteria.from_query(request.GET.dict())
     if criteria.problem:
         return render(request, "investigate/phishguard/reports.html", {"criteria": criteria}, status=422)
     found = reading.read(criteria, member.scope, is_forced="fresh" in request.GET)
@@ -85,23 +84,23 @@ def reports(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def report(request: HttpRequest, report_id: str) -> HttpResponse:
+def report(request: MemberRequest, report_id: str) -> HttpResponse:
     """One report as its own page."""
     return _opened(request, report_id, "investigate/phishguard/report.html")
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def report_pane(request: HttpRequest, report_id: str) -> HttpResponse:
+def report_pane(request: MemberRequest, report_id: str) -> HttpResponse:
     """The same beside the list."""
     return _opened(request, report_id, "investigate/phishguard/_report.html")
 
 
 @require_GET
 @requires(Permission.MESSAGE_READ_BODY)
-def report_text(request: HttpRequest, report_id: str) -> HttpResponse:
+def report_text(request: MemberRequest, report_id: str) -> HttpResponse:
     """What outsiders wrote, as text for the sandboxed frame."""
-    member, found = _member(request), _found(request, report_id)
+    member, found = request.user, _found(request, report_id)
     if found is None:
         return answer(request, NO_REPORT)
     if privacy.is_covered(member, _name(found)):
@@ -120,9 +119,9 @@ def report_text(request: HttpRequest, report_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ_BODY)
-def uncover_report(request: HttpRequest, report_id: str) -> HttpResponse:
+def uncover_report(request: MemberRequest, report_id: str) -> HttpResponse:
     """Take the reason for reading it; then show it where it was asked for."""
-    member, found, form = _member(request), _found(request, report_id), UncoverForm(request.POST)
+    member, found, form = request.user, _found(request, report_id), UncoverForm(request.POST)
     if found is None:
         return answer(request, NO_REPORT)
     if not form.is_valid():
@@ -136,9 +135,9 @@ def uncover_report(request: HttpRequest, report_id: str) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def report_message(request: HttpRequest, report_id: str) -> HttpResponse:
+def report_message(request: MemberRequest, report_id: str) -> HttpResponse:
     """To the message a report is about, by what the desk knows of it or by its postfix id."""
-    member, found = _member(request), _found(request, report_id)
+    member, found = request.user, _found(request, report_id)
     if found is None:
         return answer(request, NO_REPORT)
     [shown] = presenting.shown([found], member, _criteria(request))
@@ -156,9 +155,9 @@ def report_message(request: HttpRequest, report_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def take_report(request: HttpRequest, report_id: str) -> HttpResponse:
+def take_report(request: MemberRequest, report_id: str) -> HttpResponse:
     """Put it into the queue, where its message is known beside that."""
-    member, found = _member(request), _found(request, report_id)
+    member, found = request.user, _found(request, report_id)
     if found is None:
         return answer(request, NO_REPORT)
     with recording(member, "report:take", targets=[presenting.key_of(found)], request=request) as event:
@@ -172,7 +171,7 @@ def take_report(request: HttpRequest, report_id: str) -> HttpResponse:
     return _to_page(request, found)
 
 
-def _opened(request: HttpRequest, report_id: str, template: str) -> HttpResponse:
+def _opened(request: MemberRequest, report_id: str, template: str) -> HttpResponse:
     try:
         found = _found(request, report_id)
     except EmailSecurityError as error:
@@ -184,7 +183,7 @@ def _opened(request: HttpRequest, report_id: str, template: str) -> HttpResponse
     return _shown(request, found, template)
 
 
-def _in_place(request: HttpRequest, template: str, context: dict[str, Any], status: int) -> HttpResponse:
+def _in_place(request: MemberRequest, template: str, context: dict[str, Any], status: int) -> HttpResponse:
     """A report that cannot be shown, where it was asked for and not in the notice line."""
     if not template.endswith("_report.html"):
         return render(request, "investigate/phishguard/report_failed.html", context, status=status)
@@ -194,9 +193,9 @@ def _in_place(request: HttpRequest, template: str, context: dict[str, Any], stat
 
 
 def _shown(
-    request: HttpRequest, found: PhishGuardReport, template: str, *, status: int = 200, **also: Any
+    request: MemberRequest, found: PhishGuardReport, template: str, *, status: int = 200, **also: Any
 ) -> HttpResponse:
-    member = _member(request)
+    member = request.user
     [shown] = presenting.shown([found], member, _criteria(request))
     reads = member.may(Permission.MESSAGE_READ_BODY)
     context = {
@@ -212,27 +211,23 @@ def _shown(
     return render(request, template, context, status=status)
 
 
-def _template(request: HttpRequest) -> str:
+def _template(request: MemberRequest) -> str:
     return f"investigate/phishguard/{'_report' if wants_partial(request) else 'report'}.html"
 
 
-def _to_page(request: HttpRequest, found: PhishGuardReport) -> HttpResponse:
+def _to_page(request: MemberRequest, found: PhishGuardReport) -> HttpResponse:
     page = reverse("investigate:phishguard_report", args=[found.id])
     return HttpResponse(status=303, headers={"Location": f"{page}?{_criteria(request).query()}"})
 
 
-def _found(request: HttpRequest, report_id: str) -> PhishGuardReport | None:
-    return reading.find(report_id, _criteria(request), _member(request).scope)
+def _found(request: MemberRequest, report_id: str) -> PhishGuardReport | None:
+    return reading.find(report_id, _criteria(request), request.user.scope)
 
 
-def _criteria(request: HttpRequest) -> Criteria:
+def _criteria(request: MemberRequest) -> Criteria:
     return Criteria.from_query(request.GET.dict())
 
 
 def _name(found: PhishGuardReport) -> str:
     """What a grant for reading it is kept under."""
     return storable_text(presenting.key_of(found), limit=255)
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

@@ -7,13 +7,13 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, roles_with
 from dashboard.audit.refusals import record_refusal
@@ -30,7 +30,7 @@ from investigate.bulk.progress import JobView
 from investigate.bulk.upstream import asking, queries
 from investigate.models import ActionKind, Approval, BulkJob, JobSource, JobState
 from investigate.search.criteria import Criteria
-from investigate.views.asked import job_or_404, looks_since, member_of, number_in
+from investigate.views.asked import job_or_404, looks_since, number_in
 
 WAITS = dt.timedelta(seconds=3)  # a step that is due later than that waits for something
 SAMPLED = (JobState.REHEARSAL, JobState.AWAITING_APPROVAL)
@@ -41,14 +41,14 @@ PIECES = {
 }
 
 
-def show(request: HttpRequest, job: BulkJob) -> HttpResponse:
+def show(request: MemberRequest, job: BulkJob) -> HttpResponse:
     """The page of a job that is not decided; `jobs.job` has asked for the right to see it."""
     if wants_partial(request) and "sample" in request.GET and job.state in SAMPLED:
         return render(request, "investigate/bulk/_sample.html", _rehearsed(request, job))
     return render(request, "investigate/bulk/rehearsal.html", _context(request, job))
 
 
-def show_request(request: HttpRequest, job: BulkJob, approval: Approval) -> HttpResponse:
+def show_request(request: MemberRequest, job: BulkJob, approval: Approval) -> HttpResponse:
     """A job that waits for a second person is shown with its request; other tens of its messages come from here."""
     if wants_partial(request) and "sample" in request.GET:
         return show(request, job)
@@ -58,7 +58,7 @@ def show_request(request: HttpRequest, job: BulkJob, approval: Approval) -> Http
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def rehearsal_progress(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """How far collecting has come, and in the end the rehearsal; 204 where it is as the page shows it."""
     job = job_or_404(request, job_id)
     if not wants_partial(request):
@@ -74,9 +74,9 @@ def rehearsal_progress(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def decide(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """Let it happen: with a reason, and the number of messages the person read."""
-    job, member = job_or_404(request, job_id), member_of(request)
+    job, member = job_or_404(request, job_id), request.user
     if job.actor_id != member.pk:
         told = f"{job.actor_name} rehearses this and decides it."
         record_refusal(request, told)
@@ -106,14 +106,14 @@ def decide(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def recollect_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """The same rehearsal once more, after its messages could not be collected, or were long ago."""
     earlier, form = job_or_404(request, job_id), KeyForm(request.POST)
     if not form.is_valid():
         text = errors.ErrorText("No rehearsal was begun.", form.problem, "Nothing was sent.", 422)
         return errors.answer(request, text)
     try:
-        job = jobs.collect_again(actor=member_of(request), job=earlier, request=request, **form.cleaned_data)
+        job = jobs.collect_again(actor=request.user, job=earlier, request=request, **form.cleaned_data)
     except (jobs.NotPossible, jobs.Conflict) as problem:
         return errors.answer(
             request, errors.ErrorText("No rehearsal was begun.", str(problem), "Nothing was sent.", 409)
@@ -123,12 +123,12 @@ def recollect_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN_LARGE)
-def take_over_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+def take_over_job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     """A rehearsal becomes who may decide it; it still waits to be decided."""
     job = job_or_404(request, job_id)
-    if job.actor_id != member_of(request).pk:  # the second click of a pair
+    if job.actor_id != request.user.pk:  # the second click of a pair
         try:
-            jobs.take_over(actor=member_of(request), job=job, request=request)
+            jobs.take_over(actor=request.user, job=job, request=request)
         except jobs.Conflict as conflict:
             text = errors.ErrorText(str(conflict), "", "Open the job again to see how it stands.", 409)
             return errors.answer(request, text)
@@ -139,7 +139,7 @@ def _overlaps(job: BulkJob) -> list[Overlap]:
     return outlook.overlaps(job) if job.state == JobState.REHEARSAL else []
 
 
-def _again(request: HttpRequest, job: BulkJob, form: DecideForm, *, status: int = 422) -> HttpResponse:
+def _again(request: MemberRequest, job: BulkJob, form: DecideForm, *, status: int = 422) -> HttpResponse:
     """The form with what is wrong, and everything the person wrote."""
     if job.state != JobState.REHEARSAL:
         text = errors.ErrorText("This job was decided or discarded already.", "", "Open it to see how it stands.", 409)
@@ -153,10 +153,10 @@ def _again(request: HttpRequest, job: BulkJob, form: DecideForm, *, status: int 
     return response
 
 
-def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
+def _context(request: MemberRequest, job: BulkJob) -> dict[str, Any]:
     if job.state == JobState.REHEARSAL:
         return _rehearsed(request, job)
-    now, member = timezone.now(), member_of(request)
+    now, member = timezone.now(), request.user
     since = looks_since(request, now)
     found = sum(job.counts.values())
     waits_until = job.due_at if job.due_at and job.claimed_at is None and job.due_at > now + WAITS else None
@@ -176,8 +176,8 @@ def _context(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
     }
 
 
-def _rehearsed(request: HttpRequest, job: BulkJob) -> dict[str, Any]:
-    member = member_of(request)
+def _rehearsed(request: MemberRequest, job: BulkJob) -> dict[str, Any]:
+    member = request.user
     shown = rehearsal.rehearsal_of(job, member, sample=number_in(request, "sample"))
     return {
         "job": job,

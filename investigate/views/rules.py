@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.types import Message
 from dashboard.web import errors
@@ -28,7 +28,7 @@ from investigate.rules.candidates import candidate_named
 from investigate.rules.forms import PRESETS_ID, AllowForm, BlockForm, GuardForm, RuleForm
 from investigate.rules.queries import RuleView
 from investigate.rules.services import Conflict, NotAccepted, NotPossible
-from investigate.views.asked import member_of, number_in
+from investigate.views.asked import number_in
 from settings_ui.changes import services as engine
 from settings_ui.entries import services as rules
 from settings_ui.models import Change, Entry
@@ -37,31 +37,29 @@ from settings_ui.models import Change, Entry
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_BLOCK, whole=True)
 @requires(Permission.MESSAGE_READ, whole=True)
-def block_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def block_sender(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET shows whom the message names and what blocking each would do, POST does it."""
     if request.method != "POST":
-        return _block_panel(request, message_for(member_of(request), investigate_id), BlockForm(initial=_key()))
+        return _block_panel(request, message_for(request.user, investigate_id), BlockForm(initial=_key()))
     form = BlockForm(request.POST)
     if not form.is_valid():
-        return _block_panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _block_panel(request, message_for(request.user, investigate_id), form, status=422)
     try:
-        change = services.block(
-            actor=member_of(request), investigate_id=investigate_id, **form.cleaned_data, request=request
-        )
+        change = services.block(actor=request.user, investigate_id=investigate_id, **form.cleaned_data, request=request)
     except NotAccepted as wrong:
         _add_errors(form, wrong.problems, instead="candidate")
-        return _block_panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _block_panel(request, message_for(request.user, investigate_id), form, status=422)
     except (NotPossible, Conflict) as problem:
         return _refused(request, problem)
-    return _shown(request, queries.view_of(change, member_of(request)))
+    return _shown(request, queries.view_of(change, request.user))
 
 
 @require_safe
 @requires(Permission.POLICY_BLOCK, whole=True)
 @requires(Permission.MESSAGE_READ, whole=True)
-def try_block(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def try_block(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """How much recent mail a block would have refused; asked for by a panel that is open, until it is known."""
-    message = message_for(member_of(request), investigate_id)
+    message = message_for(request.user, investigate_id)
     candidate = candidate_named(message, request.GET.get("candidate", ""))
     if candidate is None:
         raise Http404
@@ -79,16 +77,16 @@ def try_block(request: HttpRequest, investigate_id: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_ACCEPT, whole=True)
 @requires(Permission.MESSAGE_READ, whole=True)
-def allow_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def allow_sender(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET says what the narrowest rule would allow, POST makes it."""
     if request.method != "POST":
-        return _allow_panel(request, message_for(member_of(request), investigate_id), AllowForm(initial=_key()))
+        return _allow_panel(request, message_for(request.user, investigate_id), AllowForm(initial=_key()))
     form = AllowForm(request.POST)
     if not form.is_valid():
-        return _allow_panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _allow_panel(request, message_for(request.user, investigate_id), form, status=422)
     try:
         entry = services.allow(
-            actor=member_of(request),
+            actor=request.user,
             investigate_id=investigate_id,
             expires_at=form.expires_at(),
             reason=form.cleaned_data["reason"],
@@ -97,73 +95,71 @@ def allow_sender(request: HttpRequest, investigate_id: str) -> HttpResponse:
         )
     except (NotPossible, Conflict) as problem:
         return _refused(request, problem)
-    return _shown(request, queries.accepted_view(entry, member_of(request)))
+    return _shown(request, queries.accepted_view(entry, request.user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_WRITE, whole=True)
 @requires(Permission.MESSAGE_READ, whole=True)
-def guard_name(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def guard_name(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """GET shows the name the message writes under, POST puts it on the impersonation registry."""
     if request.method != "POST":
-        message = message_for(member_of(request), investigate_id)
+        message = message_for(request.user, investigate_id)
         form = GuardForm(initial={**_key(), "name": " ".join((message.from_name or "").split())})
         return _guard_panel(request, message, form)
     form = GuardForm(request.POST)
     if not form.is_valid():
-        return _guard_panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _guard_panel(request, message_for(request.user, investigate_id), form, status=422)
     try:
-        change = services.guard(
-            actor=member_of(request), investigate_id=investigate_id, **form.cleaned_data, request=request
-        )
+        change = services.guard(actor=request.user, investigate_id=investigate_id, **form.cleaned_data, request=request)
     except NotAccepted as wrong:
         _add_errors(form, wrong.problems, instead="name")
-        return _guard_panel(request, message_for(member_of(request), investigate_id), form, status=422)
+        return _guard_panel(request, message_for(request.user, investigate_id), form, status=422)
     except (NotPossible, Conflict) as problem:
         return _refused(request, problem)
-    return _shown(request, queries.view_of(change, member_of(request)))
+    return _shown(request, queries.view_of(change, request.user))
 
 
 @require_safe
 @polls("n")
 @requires(Permission.MESSAGE_READ, whole=True)
-def rule(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def rule(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     """What became of a rule; keeps itself current while that is open."""
-    return _outcome(request, queries.view_of(_change(request, change_id), member_of(request)))
+    return _outcome(request, queries.view_of(_change(request, change_id), request.user))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ, whole=True)
-def look_at_rule(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def look_at_rule(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     """Look an unknown outcome up now."""
     change = _change(request, change_id)
     try:
-        engine.look_now(actor=member_of(request), change=change, request=request)
+        engine.look_now(actor=request.user, change=change, request=request)
     except engine.Conflict as conflict:
         return _refused(request, conflict)
-    return _shown(request, queries.view_of(_change(request, change_id), member_of(request)))
+    return _shown(request, queries.view_of(_change(request, change_id), request.user))
 
 
 @require_safe
 @polls("n")
 @requires(Permission.MESSAGE_READ, whole=True)
-def accepted(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
+def accepted(request: MemberRequest, entry_id: uuid.UUID) -> HttpResponse:
     """What became of a sender that was accepted."""
-    return _outcome(request, queries.accepted_view(_entry(request, entry_id), member_of(request)))
+    return _outcome(request, queries.accepted_view(_entry(request, entry_id), request.user))
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ, whole=True)
-def undo_accepted(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
+def undo_accepted(request: MemberRequest, entry_id: uuid.UUID) -> HttpResponse:
     """Undo it while it was not sent yet."""
     entry = _entry(request, entry_id)
-    if not rules.withdraw(actor=member_of(request), entry=entry, request=request):
+    if not rules.withdraw(actor=request.user, entry=entry, request=request):
         return _refused(request, Conflict("Too late to undo."))
-    return _shown(request, queries.accepted_view(_entry(request, entry_id), member_of(request)))
+    return _shown(request, queries.accepted_view(_entry(request, entry_id), request.user))
 
 
-def _block_panel(request: HttpRequest, message: Message, form: BlockForm, *, status: int = 200) -> HttpResponse:
-    member = member_of(request)
+def _block_panel(request: MemberRequest, message: Message, form: BlockForm, *, status: int = 200) -> HttpResponse:
+    member = request.user
     offered = plan.choices(message, member)
     chosen = form["candidate"].value() if form.is_bound else ""
     by_name = {choice.candidate.name: choice for choice in offered if choice.is_possible}
@@ -176,8 +172,8 @@ def _block_panel(request: HttpRequest, message: Message, form: BlockForm, *, sta
     return _panel(request, "block", message, form, context, status=status)
 
 
-def _allow_panel(request: HttpRequest, message: Message, form: AllowForm, *, status: int = 200) -> HttpResponse:
-    member, address = member_of(request), sender_of(message)
+def _allow_panel(request: MemberRequest, message: Message, form: AllowForm, *, status: int = 200) -> HttpResponse:
+    member, address = request.user, sender_of(message)
     values = {"pattern": address, "pattern_type": "EMAIL", "is_acceptable_sender": True, "verify_sender": True}
     step = services.acceptance(message, member)
     may_write = member.may(Permission.POLICY_WRITE)
@@ -193,7 +189,7 @@ def _allow_panel(request: HttpRequest, message: Message, form: AllowForm, *, sta
     return _panel(request, "allow", message, form, context, status=status)
 
 
-def _guard_panel(request: HttpRequest, message: Message, form: GuardForm, *, status: int = 200) -> HttpResponse:
+def _guard_panel(request: MemberRequest, message: Message, form: GuardForm, *, status: int = 200) -> HttpResponse:
     domains = sorted({*own_domains(message)})
     form.fields["email"].help_text = words.true_address(domains[0] if len(domains) == 1 else "")
     values = {"name": form["name"].value() or "", "email": form["email"].value() or ""}
@@ -206,7 +202,7 @@ def _guard_panel(request: HttpRequest, message: Message, form: GuardForm, *, sta
 
 
 def _panel(
-    request: HttpRequest, which: str, message: Message, form: RuleForm, context: Mapping[str, Any], *, status: int
+    request: MemberRequest, which: str, message: Message, form: RuleForm, context: Mapping[str, Any], *, status: int
 ) -> HttpResponse:
     panel = f"investigate/rules/_{which}.html"
     template = panel if wants_partial(request) else "investigate/rules/page.html"
@@ -218,7 +214,7 @@ def _panel(
             "form": form,
             "message": message,
             "investigate_id": message.id,
-            "may_read": queries.may_read(member_of(request)),
+            "may_read": queries.may_read(request.user),
             "presets_id": PRESETS_ID,
             "panel": panel,
             "title": {"block": "Block the sender", "allow": "Allow the sender", "guard": "Guard the name"}[which],
@@ -227,7 +223,7 @@ def _panel(
     )
 
 
-def _shown(request: HttpRequest, view: RuleView) -> HttpResponse:
+def _shown(request: MemberRequest, view: RuleView) -> HttpResponse:
     """What is true now, in the place of the panel; without scripts the page that says so."""
     if not wants_partial(request):
         return HttpResponse(status=303, headers={"Location": view.url})
@@ -236,7 +232,7 @@ def _shown(request: HttpRequest, view: RuleView) -> HttpResponse:
     return render(request, "investigate/rules/_outcome.html", context)
 
 
-def _outcome(request: HttpRequest, view: RuleView) -> HttpResponse:
+def _outcome(request: MemberRequest, view: RuleView) -> HttpResponse:
     number = number_in(request, "n")
     delay, poll = view.poll_after(number)
     is_over = number > 0 and not view.is_open
@@ -245,7 +241,7 @@ def _outcome(request: HttpRequest, view: RuleView) -> HttpResponse:
     return render(request, template, context)
 
 
-def _refused(request: HttpRequest, problem: Exception) -> HttpResponse:
+def _refused(request: MemberRequest, problem: Exception) -> HttpResponse:
     """What stands in the way; what was typed stays in the panel."""
     told = "Nothing was sent."
     if isinstance(problem, Conflict) and problem.stands is not None:
@@ -267,12 +263,12 @@ def _key() -> dict[str, str]:
     return {"operation_key": uuid.uuid4().hex}
 
 
-def _change(request: HttpRequest, change_id: uuid.UUID) -> Change:
-    change = queries.one_change(change_id, member_of(request))
+def _change(request: MemberRequest, change_id: uuid.UUID) -> Change:
+    change = queries.one_change(change_id, request.user)
     if change is None:
         raise Http404
     return change
 
 
-def _entry(request: HttpRequest, entry_id: uuid.UUID) -> Entry:
-    return get_object_or_404(queries.accepted_of(member_of(request)), pk=entry_id)
+def _entry(request: MemberRequest, entry_id: uuid.UUID) -> Entry:
+    return get_object_or_404(queries.accepted_of(request.user), pk=entry_id)

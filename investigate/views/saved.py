@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.access.team.catalogue import all_roles, label_for
@@ -35,9 +35,9 @@ DONE = {
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def views(request: HttpRequest) -> HttpResponse:
+def views(request: MemberRequest) -> HttpResponse:
     """The member's own views and the team's, in their order."""
-    member, roles = _member(request), all_roles()
+    member, roles = request.user, all_roles()
     shown = [
         {
             "one": one,
@@ -57,9 +57,9 @@ def views(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def new_view(request: HttpRequest) -> HttpResponse:
+def new_view(request: MemberRequest) -> HttpResponse:
     """Save the search whose filters stand in the query; with `from`, a copy of a view."""
-    member = _member(request)
+    member = request.user
     if request.method == "POST":
         form = ViewForm(request.POST, member=member, roles=all_roles())
         if not form.is_valid():
@@ -83,9 +83,9 @@ def new_view(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def view(request: HttpRequest, view_id: int) -> HttpResponse:
+def view(request: MemberRequest, view_id: int) -> HttpResponse:
     """Change one view. Who may not sees what it says, and can duplicate it."""
-    member, found = _member(request), _view_or_404(request, view_id)
+    member, found = request.user, _view_or_404(request, view_id)
     if request.method != "POST":
         return _form_page(request, ViewForm(member=member, roles=all_roles(), view=found), found)
     form = ViewForm(request.POST, member=member, roles=all_roles(), view=found)
@@ -109,9 +109,9 @@ def view(request: HttpRequest, view_id: int) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def save_filters(request: HttpRequest, view_id: int) -> HttpResponse:
+def save_filters(request: MemberRequest, view_id: int) -> HttpResponse:
     """Give a view the filters that its open list has now; everything else of it stays."""
-    member, found = _member(request), _view_or_404(request, view_id)
+    member, found = request.user, _view_or_404(request, view_id)
     criteria, version = _given(request.POST.get("query", "")), request.POST.get("version", "")
     problem = why_not(criteria, member.scope)
     if not problem:
@@ -129,37 +129,42 @@ def save_filters(request: HttpRequest, view_id: int) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def move_view(request: HttpRequest, view_id: int) -> HttpResponse:
+def move_view(request: MemberRequest, view_id: int) -> HttpResponse:
     """One place up or down in one's own order."""
-    services.move(actor=_member(request), view=_view_or_404(request, view_id), is_up=request.POST.get("to") == "up")
+    services.move(actor=request.user, view=_view_or_404(request, view_id), is_up=request.POST.get("to") == "up")
     return _see(f"{reverse('investigate:views')}?done=moved#view-{view_id}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_READ)
-def delete_view(request: HttpRequest, view_id: int) -> HttpResponse:
+def delete_view(request: MemberRequest, view_id: int) -> HttpResponse:
     """Ask first, and say what ends with it."""
     found = _view_or_404(request, view_id)
     problem = ""
     if request.method == "POST":
         try:
-            services.delete(actor=_member(request), view=found, request=request)
+            services.delete(actor=request.user, view=found, request=request)
             return _see(f"{reverse('investigate:views')}?done=deleted")
         except NotPossible as refused:
             problem = str(refused)
     context = {
         "view": found,
         "problem": problem,
-        "may_change": queries.may_change(_member(request), found),
+        "may_change": queries.may_change(request.user, found),
         "notices": NoticeRule.objects.filter(view=found).count(),
     }
     return render(request, "investigate/saved/delete.html", context, status=422 if problem else 200)
 
 
 def _form_page(
-    request: HttpRequest, form: ViewForm, view: SavedView | None, status: int = 200, *, stands: SavedView | None = None
+    request: MemberRequest,
+    form: ViewForm,
+    view: SavedView | None,
+    status: int = 200,
+    *,
+    stands: SavedView | None = None,
 ) -> HttpResponse:
-    member = _member(request)
+    member = request.user
     context: dict[str, Any] = {
         "form": form,
         "view": view,
@@ -201,13 +206,13 @@ def _given(query: str) -> Criteria:
         return Criteria(ignored=("too many parameters",))
 
 
-def _copied(request: HttpRequest) -> SavedView | None:
+def _copied(request: MemberRequest) -> SavedView | None:
     given = request.GET.get("from", "")
     return _view_or_404(request, int(given)) if given.isascii() and given.isdigit() and len(given) <= 18 else None
 
 
-def _view_or_404(request: HttpRequest, view_id: int) -> SavedView:
-    found = queries.view_for(_member(request), view_id) if view_id < 2**63 else None
+def _view_or_404(request: MemberRequest, view_id: int) -> SavedView:
+    found = queries.view_for(request.user, view_id) if view_id < 2**63 else None
     if found is None:
         raise Http404("no such view")
     return found
@@ -215,7 +220,3 @@ def _view_or_404(request: HttpRequest, view_id: int) -> SavedView:
 
 def _see(url: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": url})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

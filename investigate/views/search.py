@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.times import parse_time
 from dashboard.web.htmx import wants_partial
@@ -36,10 +34,10 @@ MOST_OPEN_ID = 255
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: MemberRequest) -> HttpResponse:
     """The investigate page; htmx asks the same URL for the results alone, and with `more` for the rows below them."""
-    form = SearchForm(request.GET, _member(request).scope)
-    criteria, scope = form.criteria(), _member(request).scope
+    form = SearchForm(request.GET, request.user.scope)
+    criteria, scope = form.criteria(), request.user.scope
     if form.is_first_visit and (first := _first_view(request, criteria)):
         return HttpResponseRedirect(f"{reverse('investigate:search')}?{query_into(first)}")
     if not form.is_valid():
@@ -55,19 +53,19 @@ def search(request: HttpRequest) -> HttpResponse:
         found = results.resume(criteria, _run_ids(request.GET.getlist("run")), scope=scope)
     if found is None:
         found = results.search(criteria, scope=scope, is_forced="fresh" in request.GET)
-    watching.note(found.open_runs, _member(request))
+    watching.note(found.open_runs, request.user)
     return _list(request, form, found)
 
 
-def _first_view(request: HttpRequest, criteria: Criteria) -> SavedView | None:
+def _first_view(request: MemberRequest, criteria: Criteria) -> SavedView | None:
     """The view that an address without a search names, or with which the member begins."""
-    bar = ViewBar(_member(request), criteria)
+    bar = ViewBar(request.user, criteria)
     return bar.open or (None if request.GET else bar.first)
 
 
-def _list(request: HttpRequest, form: SearchForm, found: results.Results) -> HttpResponse:
+def _list(request: MemberRequest, form: SearchForm, found: results.Results) -> HttpResponse:
     """The first page of a search. Where it is that of a view, the member has now looked at it."""
-    criteria, bar = form.criteria(), ViewBar(_member(request), form.criteria())
+    criteria, bar = form.criteria(), ViewBar(request.user, form.criteria())
     shown = presenting.shown(request, criteria, found, open_id=_open_id(request), own=bar.columns)
     if bar.open and not bar.is_changed and found.state in (results.State.ROWS, results.State.EMPTY):
         note_shown(bar.open, found)
@@ -78,16 +76,16 @@ def _list(request: HttpRequest, form: SearchForm, found: results.Results) -> Htt
 @require_safe
 @polls()
 @requires(Permission.MESSAGE_READ)
-def arrivals(request: HttpRequest) -> HttpResponse:
+def arrivals(request: MemberRequest) -> HttpResponse:
     """How many messages came since the list was read; asked every 15 s, never a call of its own."""
-    form = SearchForm(request.GET, _member(request).scope)
+    form = SearchForm(request.GET, request.user.scope)
     since = request.GET.get("since", "")
     if not form.is_valid() or parse_time(since) is None or not new_mail.can_grow(form.criteria()):
         return HttpResponse(status=204)
-    scope = _member(request).scope
+    scope = request.user.scope
     number, is_full = new_mail.count(form.criteria(), since, scope=scope)
     new_mail.keep_current(form.criteria(), scope=scope)
-    views = ViewBar(_member(request), form.criteria())
+    views = ViewBar(request.user, form.criteria())
     if not number and not views.shown:
         return HttpResponse(status=204)
     context = {"number": number, "is_full": is_full, "query": form.criteria().query(), "views": views}
@@ -96,17 +94,17 @@ def arrivals(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def filters(request: HttpRequest) -> HttpResponse:
+def filters(request: MemberRequest) -> HttpResponse:
     """The panel of fields, filled from what stands in the filter line at this moment."""
-    return render(request, "investigate/_filters.html", {"form": SearchForm(request.GET, _member(request).scope)})
+    return render(request, "investigate/_filters.html", {"form": SearchForm(request.GET, request.user.scope)})
 
 
 @require_POST
 @requires(Permission.MESSAGE_READ)
-def cancel_search(request: HttpRequest) -> HttpResponse:
+def cancel_search(request: MemberRequest) -> HttpResponse:
     """Stop waiting for a slow search; it ends once nobody else waits for it."""
-    form = SearchForm(request.GET, _member(request).scope)
-    member = _member(request)
+    form = SearchForm(request.GET, request.user.scope)
+    member = request.user
     ids = _run_ids(request.POST.getlist("run"))
     if not member.scope.is_whole:
         ids = [run.pk for run in results.of_search(form.criteria(), ids, member.scope)] if form.is_valid() else []
@@ -121,39 +119,35 @@ def cancel_search(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _left(request: HttpRequest, form: SearchForm, ids: list[UUID]) -> HttpResponse:
+def _left(request: MemberRequest, form: SearchForm, ids: list[UUID]) -> HttpResponse:
     """The page of somebody who stopped waiting; it asks nothing."""
     if not form.is_valid():
         return _page(request, form, None)
-    found = results.left(form.criteria(), ids, scope=_member(request).scope)
-    waiting = watching.others([run.pk for run in found.open_runs], _member(request))
+    found = results.left(form.criteria(), ids, scope=request.user.scope)
+    waiting = watching.others([run.pk for run in found.open_runs], request.user)
     return _page(request, form, presenting.shown(request, form.criteria(), found, waiting=waiting))
 
 
-def _place(request: HttpRequest) -> str:
+def _place(request: MemberRequest) -> str:
     """The open message and tab of the page an htmx request came from, as the end of a query string."""
     url = request.htmx.current_url or ""  # type: ignore[attr-defined]
     kept = [(name, value) for name, value in parse_qsl(urlsplit(url).query) if name in ("open", "tab")]
     return f"&{urlencode(kept)}" if kept else ""
 
 
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in
-
-
 def _page(
-    request: HttpRequest, form: SearchForm, shown: presenting.Shown | None, views: ViewBar | None = None
+    request: MemberRequest, form: SearchForm, shown: presenting.Shown | None, views: ViewBar | None = None
 ) -> HttpResponse:
     is_partial = wants_partial(request)
     context = {
-        "views": views or ViewBar(_member(request), form.criteria()),
+        "views": views or ViewBar(request.user, form.criteria()),
         "form": form,
         "shown": shown,
         "oob": is_partial,
         "open_id": _open_id(request),
         "open_tab": request.GET.get("tab", ""),
         "latest": changes.latest,  # asked for by whole pages only
-        "bar": bar_for(_member(request)),
+        "bar": bar_for(request.user),
         "examples": presenting.examples() if form.is_first_visit else (),
         "shows_filters": request.GET.get("filters") == "open",
     }
@@ -167,21 +161,19 @@ def _page(
     return response
 
 
-def _more(request: HttpRequest, form: SearchForm) -> HttpResponse:
+def _more(request: MemberRequest, form: SearchForm) -> HttpResponse:
     """The rows below; a whole page of their own where no script is there to put them into the list."""
-    criteria, own = form.criteria(), ViewBar(_member(request), form.criteria()).columns
+    criteria, own = form.criteria(), ViewBar(request.user, form.criteria()).columns
     is_row = wants_partial(request) and request.htmx.target != "results"  # type: ignore[attr-defined]
     try:
-        found = results.more(
-            criteria, request.GET["more"], scope=_member(request).scope, is_forced="fresh" in request.GET
-        )
+        found = results.more(criteria, request.GET["more"], scope=request.user.scope, is_forced="fresh" in request.GET)
     except BadToken:
         if not is_row:
             return HttpResponseRedirect(_address(criteria))
-        number = columns(has_ticks=_member(request).may(Permission.JOB_RUN), own=own)
+        number = columns(has_ticks=request.user.may(Permission.JOB_RUN), own=own)
         context = {"query": criteria.query(), "columns": number}
         return render(request, "investigate/_no_more.html", context, status=422)
-    watching.note(found.open_runs, _member(request))
+    watching.note(found.open_runs, request.user)
     shown = presenting.shown(request, criteria, found, open_id=_open_id(request), own=own)
     if not is_row:
         return _page(request, form, shown)
@@ -192,7 +184,7 @@ def _address(criteria: Criteria) -> str:
     return f"{reverse('investigate:search')}?{criteria.query()}"
 
 
-def _open_id(request: HttpRequest) -> str:
+def _open_id(request: MemberRequest) -> str:
     """The message whose pane the URL asks for; "" where the value cannot be an id."""
     open_id = request.GET.get("open", "")
     return open_id if len(open_id) <= MOST_OPEN_ID and "/" not in open_id and open_id not in (".", "..") else ""

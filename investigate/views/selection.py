@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
@@ -20,7 +17,7 @@ from investigate.bulk.forms import BeginForm
 
 @require_POST
 @requires(Permission.JOB_RUN)
-def begin_job(request: HttpRequest) -> HttpResponse:
+def begin_job(request: MemberRequest) -> HttpResponse:
     """Begin a rehearsal; nothing is sent before it is decided on the page this leads to."""
     form = BeginForm(request.POST)
     if not form.is_valid():
@@ -29,7 +26,7 @@ def begin_job(request: HttpRequest) -> HttpResponse:
         )
     try:
         job = jobs.begin(
-            actor=cast("Member", request.user),  # `requires` let nobody else in
+            actor=request.user,  # `requires` let nobody else in
             operation_key=form.cleaned_data["operation_key"],
             request=request,
             **form.begun(),

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, cast
+from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.enums import CustomerStatus, SubmissionOrder, SubmitterType
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
@@ -53,9 +52,9 @@ ORDERS = [
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def submissions(request: HttpRequest) -> HttpResponse:
+def submissions(request: MemberRequest) -> HttpResponse:
     """The list with its figures; htmx asks the same address for both alone."""
-    member, asked = _member(request), criteria.read(request.GET)
+    member, asked = request.user, criteria.read(request.GET)
     found = listing.read(member, asked, is_forced="fresh" in request.GET)
     window = found.window
     became = figures.outcomes(member, start=window.start, end=window.end, kind=asked.kind)
@@ -81,21 +80,21 @@ def submissions(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def submission(request: HttpRequest, submission_id: str) -> HttpResponse:
+def submission(request: MemberRequest, submission_id: str) -> HttpResponse:
     """One of them as its own page."""
     return render(request, "investigate/submissions/submission.html", _detail(request, _found(request, submission_id)))
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def submission_pane(request: HttpRequest, submission_id: str) -> HttpResponse:
+def submission_pane(request: MemberRequest, submission_id: str) -> HttpResponse:
     """The same beside the list."""
     return render(request, "investigate/submissions/_article.html", _detail(request, _found(request, submission_id)))
 
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def submission_original(request: HttpRequest, submission_id: str) -> HttpResponse:
+def submission_original(request: MemberRequest, submission_id: str) -> HttpResponse:
     """The message it is about, and what can be asked for: loaded by itself, because it costs a call."""
     row = _found(request, submission_id)
     if not wants_partial(request):
@@ -105,12 +104,12 @@ def submission_original(request: HttpRequest, submission_id: str) -> HttpRespons
 
 @require_safe
 @requires(Permission.MESSAGE_READ)
-def submissions_file(request: HttpRequest) -> HttpResponse:
+def submissions_file(request: MemberRequest) -> HttpResponse:
     """The list as a file, out of the memory: `format=csv` or `json`, with the criteria of the list."""
     kind = request.GET.get("format", "csv")
     if kind not in tables.KINDS:
         raise Http404
-    member, asked = _member(request), criteria.read(request.GET)
+    member, asked = request.user, criteria.read(request.GET)
     rows = listing.rows_for_export(member, asked, limit=tables.MOST_ROWS + 1)
     table = presenting.table_of(rows[: tables.MOST_ROWS], about=asked.values(), is_cut=len(rows) > tables.MOST_ROWS)
     return tables.as_file(
@@ -123,7 +122,7 @@ def submissions_file(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_RECLASSIFY)
-def escalate(request: HttpRequest, submission_id: str) -> HttpResponse:
+def escalate(request: MemberRequest, submission_id: str) -> HttpResponse:
     """Submit a user's report again in the team's name, with a verdict of ours."""
     row = _found(request, submission_id)
     if row.type != SubmitterType.USER:
@@ -141,9 +140,9 @@ def escalate(request: HttpRequest, submission_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.MESSAGE_RECLASSIFY)
-def missed_detection(request: HttpRequest, investigate_id: str) -> HttpResponse:
+def missed_detection(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """Report mail as missed after a reclassification was refused. GET fetches its file, so that it is there to send."""
-    member = _member(request)
+    member = request.user
     message = message_for(member, investigate_id)
     form = SubmitForm(request.POST or None)
     if form.is_valid():
@@ -163,7 +162,7 @@ def missed_detection(request: HttpRequest, investigate_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.CASE_WORK)
-def answer(request: HttpRequest, submission_id: str) -> HttpResponse:
+def answer(request: MemberRequest, submission_id: str) -> HttpResponse:
     """Say that a user's report was reviewed on our side."""
     row = _found(request, submission_id)
     if row.type != SubmitterType.USER:
@@ -173,7 +172,7 @@ def answer(request: HttpRequest, submission_id: str) -> HttpResponse:
         found = form.cleaned_data
         try:
             answering.answer(
-                actor=_member(request),
+                actor=request.user,
                 submission=row,
                 verdict=OwnVerdict(found["verdict"]),
                 text=found["text"],
@@ -196,12 +195,12 @@ def answer(request: HttpRequest, submission_id: str) -> HttpResponse:
 
 
 def _act(
-    request: HttpRequest, decision: Decision, form: SubmitForm, *, back: str, row: SeenSubmission | None = None
+    request: MemberRequest, decision: Decision, form: SubmitForm, *, back: str, row: SeenSubmission | None = None
 ) -> HttpResponse:
     """Decide it the way all actions are decided, and show where it stands."""
     try:
         action = services.act(
-            actor=_member(request), decision=decision, operation_key=form.cleaned_data["operation_key"], request=request
+            actor=request.user, decision=decision, operation_key=form.cleaned_data["operation_key"], request=request
         )
     except Conflict as conflict:
         return errors.answer(request, ErrorText(str(conflict), "", "Nothing was sent.", 409))
@@ -209,9 +208,9 @@ def _act(
         return errors.answer(request, ErrorText("This cannot be done.", str(reason), "Nothing was sent.", 409))
     if not wants_partial(request):
         return _see_other(reverse("investigate:action", args=[action.pk]))
-    context = {"announcement": announcement(action, _member(request)), "back": back, "oob": True}
+    context = {"announcement": announcement(action, request.user), "back": back, "oob": True}
     if row is None:
-        view = states_for([decision.investigate_ids[0]], _member(request).scope).get(decision.investigate_ids[0])
+        view = states_for([decision.investigate_ids[0]], request.user.scope).get(decision.investigate_ids[0])
         return render(
             request, "investigate/submissions/_sent.html", context | {"view": view, "may_undo": _undo(request, view)}
         )
@@ -235,9 +234,9 @@ def _decision(
 # --- contexts ---------------------------------------------------------------------------------------------------------
 
 
-def _original(request: HttpRequest, row: SeenSubmission) -> dict[str, Any]:
+def _original(request: MemberRequest, row: SeenSubmission) -> dict[str, Any]:
     """The message as it is now, or what keeps it from being shown; and the verdicts that can be asked for."""
-    member = _member(request)
+    member = request.user
     (shown,) = presenting.shown([row])
     context: dict[str, Any] = {"shown": shown, "message": None, "is_gone": False, "operation_key": uuid.uuid4().hex}
     name = presenting.original_id(row)
@@ -263,12 +262,12 @@ def _original(request: HttpRequest, row: SeenSubmission) -> dict[str, Any]:
     }
 
 
-def _detail(request: HttpRequest, row: SeenSubmission) -> dict[str, Any]:
+def _detail(request: MemberRequest, row: SeenSubmission) -> dict[str, Any]:
     return _detail_of(request, row) | {"answer_form": AnswerForm(initial={"operation_key": uuid.uuid4().hex})}
 
 
-def _detail_of(request: HttpRequest, row: SeenSubmission) -> dict[str, Any]:
-    detail = presenting.detail(_member(request), row)
+def _detail_of(request: MemberRequest, row: SeenSubmission) -> dict[str, Any]:
+    detail = presenting.detail(request.user, row)
     return {"detail": detail, "shown": detail.shown}
 
 
@@ -318,12 +317,12 @@ def _line(asked: Criteria, name: str, line: figures.Line) -> dict[str, Any]:
     return {"name": line.name, "numbers": numbers}
 
 
-def _undo(request: HttpRequest, view: Any) -> bool:
-    return view is not None and view.may_undo(_member(request))
+def _undo(request: MemberRequest, view: Any) -> bool:
+    return view is not None and view.may_undo(request.user)
 
 
-def _found(request: HttpRequest, submission_id: str) -> SeenSubmission:
-    row = listing.find(_member(request), submission_id)
+def _found(request: MemberRequest, submission_id: str) -> SeenSubmission:
+    row = listing.find(request.user, submission_id)
     if row is None:
         raise Http404
     return row
@@ -331,7 +330,3 @@ def _found(request: HttpRequest, submission_id: str) -> SeenSubmission:
 
 def _see_other(url: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": url})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)

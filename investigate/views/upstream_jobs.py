@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import polls, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec import errors as api
 from dashboard.emailsec.enums import BulkAction, BulkJobStatus, BulkMessageStatus
@@ -40,7 +39,7 @@ MOST_PAGES = 10_000
 
 @require_safe
 @requires(Permission.MESSAGE_READ, whole=True)
-def upstream_jobs(request: HttpRequest) -> HttpResponse:
+def upstream_jobs(request: MemberRequest) -> HttpResponse:
     """Everybody's jobs at Cloudflare, also those made in its dashboard."""
     action, status = request.GET.get("action", ""), request.GET.get("status", "")
     context: dict[str, Any] = {"action": action, "status": status, "actions": ACTIONS, "statuses": STATUSES}
@@ -60,7 +59,7 @@ def upstream_jobs(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.JOB_RUN, whole=True)
-def new_upstream_job(request: HttpRequest) -> HttpResponse:
+def new_upstream_job(request: MemberRequest) -> HttpResponse:
     """GET counts the search and asks what to do with everything it finds; POST decides."""
     search = SearchForm(request.GET)
     criteria = search.criteria()
@@ -89,7 +88,7 @@ def new_upstream_job(request: HttpRequest) -> HttpResponse:
         context["delay"] = runs.next_look(run, timezone.now())
     elif run.state == SearchState.DONE:
         counted = sample.count(run, criteria, is_exact=is_exact)
-        choices = presenting.choices(_member(request), counted)
+        choices = presenting.choices(request.user, counted)
         take_two = {bool(choice.takes_two) for choice in choices if not choice.why_not}
         context |= {
             "choices": choices,
@@ -120,12 +119,12 @@ _NOT_COUNTED = ErrorText(
 )
 
 
-def _create(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def _create(request: MemberRequest, context: dict[str, Any]) -> HttpResponse:
     form = CreateForm(request.POST)
     if form.is_valid():
         try:
             job = services.create(
-                actor=_member(request),
+                actor=request.user,
                 kind=form.kind,
                 destination=form.destination,
                 criteria=context["criteria"],
@@ -145,7 +144,7 @@ def _create(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 @require_safe
 @polls("n")
 @requires(Permission.MESSAGE_READ, whole=True)
-def upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
+def upstream_job(request: MemberRequest, job_id: str) -> HttpResponse:
     """One job; the part that changes asks for itself until the job has ended."""
     is_poll = wants_partial(request)
     try:
@@ -166,16 +165,16 @@ _NO_JOB = ErrorText(
 
 
 def _page(
-    request: HttpRequest, watched: queries.Watched, *, told: ErrorText | None = None, status: int = 200
+    request: MemberRequest, watched: queries.Watched, *, told: ErrorText | None = None, status: int = 200
 ) -> HttpResponse:
     view, number = presenting.view_of(watched), _number(request, "n", least=0)
     if view.ours is not None:
-        notices.mark_seen(_member(request), view.ours)
+        notices.mark_seen(request.user, view.ours)
     context = {
         "view": view,
         "delay": view.poll_after(number),
         "poll": number + 1,
-        "may_control": _member(request).may(Permission.JOB_RUN_LARGE),
+        "may_control": request.user.may(Permission.JOB_RUN_LARGE),
         "settle": SettleForm(),
         "told": told,
         "reference": getattr(request, "reference", ""),
@@ -186,7 +185,7 @@ def _page(
 
 @require_safe
 @requires(Permission.MESSAGE_READ, whole=True)
-def upstream_copies(request: HttpRequest, job_id: str) -> HttpResponse:
+def upstream_copies(request: MemberRequest, job_id: str) -> HttpResponse:
     """What became of each copy; htmx asks for the table, and for the rows below it."""
     ours = queries.find_ours(job_id)
     upstream_id = ours.upstream_id if ours else job_id
@@ -217,45 +216,45 @@ def upstream_copies(request: HttpRequest, job_id: str) -> HttpResponse:
 
 @require_POST
 @requires(Permission.JOB_RUN_LARGE, whole=True)
-def cancel_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
+def cancel_upstream_job(request: MemberRequest, job_id: str) -> HttpResponse:
     """Undo a job that Cloudflare has not been asked for, else stop it there."""
 
     def change(ours: UpstreamJob | None, upstream_id: str) -> None:
         if ours is not None and not upstream_id:
-            services.undo(actor=_member(request), job=ours, request=request)
+            services.undo(actor=request.user, job=ours, request=request)
         else:
-            services.cancel(actor=_member(request), job_id=upstream_id, request=request)
+            services.cancel(actor=request.user, job_id=upstream_id, request=request)
 
     return _changed(request, job_id, change, perhaps="The job may have been stopped.")
 
 
 @require_POST
 @requires(Permission.JOB_RUN_LARGE, whole=True)
-def delete_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
+def delete_upstream_job(request: MemberRequest, job_id: str) -> HttpResponse:
     """Delete the record of a finished job at Cloudflare."""
 
     def change(_ours: UpstreamJob | None, upstream_id: str) -> None:
         if not upstream_id:
             raise NotPossible("Cloudflare has no record of this job.")
-        services.delete(actor=_member(request), job_id=upstream_id, request=request)
+        services.delete(actor=request.user, job_id=upstream_id, request=request)
 
     return _changed(request, job_id, change, perhaps="The record may have been deleted.", is_list=True)
 
 
 @require_POST
 @requires(Permission.JOB_RUN_LARGE, whole=True)
-def look_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
+def look_upstream_job(request: MemberRequest, job_id: str) -> HttpResponse:
     """Look now for a job whose answer was lost."""
 
     def change(ours: UpstreamJob | None, _upstream_id: str) -> None:
-        services.look_now(actor=_member(request), job=_made_here(ours), request=request)
+        services.look_now(actor=request.user, job=_made_here(ours), request=request)
 
     return _changed(request, job_id, change)
 
 
 @require_POST
 @requires(Permission.JOB_RUN_LARGE, whole=True)
-def settle_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
+def settle_upstream_job(request: MemberRequest, job_id: str) -> HttpResponse:
     """Decide what became of a job that was not found again."""
     form = SettleForm(request.POST)
     if not form.is_valid():
@@ -263,13 +262,13 @@ def settle_upstream_job(request: HttpRequest, job_id: str) -> HttpResponse:
     named = form.cleaned_data["upstream_id"].strip()
 
     def change(ours: UpstreamJob | None, _upstream_id: str) -> None:
-        services.settle(actor=_member(request), job=_made_here(ours), upstream_id=named, request=request)
+        services.settle(actor=request.user, job=_made_here(ours), upstream_id=named, request=request)
 
     return _changed(request, job_id, change)
 
 
 def _changed(
-    request: HttpRequest,
+    request: MemberRequest,
     job_id: str,
     change: Callable[[UpstreamJob | None, str], None],
     *,
@@ -311,18 +310,14 @@ def _made_here(ours: UpstreamJob | None) -> UpstreamJob:
     return ours
 
 
-def _not_offered(request: HttpRequest) -> HttpResponse:
+def _not_offered(request: MemberRequest) -> HttpResponse:
     return render(request, f"{FOLDER}/not_offered.html")
 
 
-def _number(request: HttpRequest, name: str, *, least: int) -> int:
+def _number(request: MemberRequest, name: str, *, least: int) -> int:
     text = request.GET.get(name, "")
     return min(MOST_PAGES, max(least, int(text))) if text.isdecimal() and len(text) < 6 else least
 
 
 def _see_other(name: str, *args: str) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": reverse(f"investigate:{name}", args=args)})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from typing import cast
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission, roles_with
 from dashboard.upstream.connection import get_client
 from settings_ui.backup import keeping, restoring, showing, taking
@@ -31,16 +29,16 @@ from settings_ui.tables.columns import listed
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def backup(request: HttpRequest) -> HttpResponse:
+def backup(request: MemberRequest) -> HttpResponse:
     """What a backup is, the file itself, and the form for one that comes back."""
     return _page(request, CompareForm())
 
 
 @require_GET
 @requires(Permission.POLICY_READ, whole=True)
-def backup_file(request: HttpRequest) -> HttpResponse:
+def backup_file(request: MemberRequest) -> HttpResponse:
     """All lists in one file; what leaves is written down itself."""
-    body = taking.take(actor=cast("Member", request.user), request=request)
+    body = taking.take(actor=request.user, request=request)
     day = timezone.now().astimezone(dt.UTC).strftime("%Y-%m-%d-%H%M%S")
     name = f"mailwarden-settings-{settings.CLOUDFLARE_ACCOUNT_ID[:8]}-{day}.json"
     return HttpResponse(
@@ -51,13 +49,13 @@ def backup_file(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires(Permission.POLICY_WRITE, whole=True)
 @requires(Permission.POLICY_READ, whole=True)
-def compare(request: HttpRequest) -> HttpResponse:
+def compare(request: MemberRequest) -> HttpResponse:
     """Keep an uploaded backup, and lead to its comparison."""
     form = CompareForm(request.POST, request.FILES)
     if form.is_valid():
         file = form.cleaned_data["file"]
         try:
-            upload = keeping.keep(cast("Member", request.user), file.read(), file.name or "")
+            upload = keeping.keep(request.user, file.read(), file.name or "")
         except Unreadable as problem:
             form.add_error("file", str(problem))
         else:
@@ -68,9 +66,9 @@ def compare(request: HttpRequest) -> HttpResponse:
 @require_safe
 @requires(Permission.POLICY_WRITE, whole=True)
 @requires(Permission.POLICY_READ, whole=True)
-def compared(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
+def compared(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponse:
     """The backup beside the account as it is now; nothing is sent."""
-    found = keeping.kept(cast("Member", request.user), upload_id)
+    found = keeping.kept(request.user, upload_id)
     if found is None:
         return _over(request)
     return _compared(request, *found)
@@ -79,9 +77,9 @@ def compared(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @requires(Permission.POLICY_WRITE, whole=True)
 @requires(Permission.POLICY_READ, whole=True)
-def restore(request: HttpRequest) -> HttpResponse:
+def restore(request: MemberRequest) -> HttpResponse:
     """Make dry runs of what was ticked; each is decided on its own page."""
-    member = cast("Member", request.user)
+    member = request.user
     form = RestoreForm(request.POST)
     if not form.is_valid():
         raise Http404
@@ -113,8 +111,8 @@ def restore(request: HttpRequest) -> HttpResponse:
     return render(request, "settings_ui/backup/restored.html", {"runs": [(one, dry_run.of(one)) for one in made]})
 
 
-def _page(request: HttpRequest, form: CompareForm, status: int = 200) -> HttpResponse:
-    member = cast("Member", request.user)
+def _page(request: MemberRequest, form: CompareForm, status: int = 200) -> HttpResponse:
+    member = request.user
     offers = get_client().offers
     context = {
         "form": form,
@@ -126,7 +124,7 @@ def _page(request: HttpRequest, form: CompareForm, status: int = 200) -> HttpRes
     return render(request, "settings_ui/backup/backup.html", context, status=status)
 
 
-def _over(request: HttpRequest) -> HttpResponse:
+def _over(request: MemberRequest) -> HttpResponse:
     """The hour is over, or the address is somebody else's."""
     form = CompareForm({}, {})
     form.full_clean()
@@ -135,11 +133,11 @@ def _over(request: HttpRequest) -> HttpResponse:
 
 
 def _compared(
-    request: HttpRequest, upload: Upload, file: Backup, *, problem: str = "", status: int = 200
+    request: MemberRequest, upload: Upload, file: Backup, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
     found, missing = restoring.compared(file)
     alone = request.GET.get("show", "")
-    lists: Sequence[showing.ShownList] = showing.shown(cast("Member", request.user), found, alone=alone)
+    lists: Sequence[showing.ShownList] = showing.shown(request.user, found, alone=alone)
     context = {
         "upload": upload,
         "backup": file,

@@ -12,15 +12,14 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.access.decorators import polls, recently_proved, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, recently_proved, requires
 from dashboard.access.roles import Permission
 from dashboard.access.sessions import has_proved
 from dashboard.audit.chain import storable_text
@@ -75,9 +74,9 @@ class DecisionForm(forms.Form):
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def changes(request: HttpRequest) -> HttpResponse:
+def changes(request: MemberRequest) -> HttpResponse:
     """All changes, newest first; what waits for the member's decision stands above them."""
-    member = _member(request)
+    member = request.user
     given = {name: storable_text(request.GET.get(name, "")[:300]) for name in ("show", "resource", "state", "who")}
     asked = Asked(**given)
     page = Paginator(presenting.listed(member, asked), PER_PAGE).get_page(request.GET.get("page"))
@@ -98,7 +97,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 @require_safe
 @polls("part")
 @requires(Permission.POLICY_READ, whole=True)
-def change(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
+def change(request: MemberRequest, change_id: uuid.UUID) -> HttpResponseBase:
     """The dry run while nothing is decided, then the change as it goes; `?part=` is what keeps that current."""
     found = _found(change_id)
     part = request.GET.get("part", "")
@@ -111,13 +110,13 @@ def change(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def lines(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     """The lines of a change, all or some of them, a page at a time."""
     found = _found(change_id)
     show, verb = request.GET.get("show", ""), request.GET.get("verb", "")
     page = Paginator(presenting.lines_of(found, show=show, verb=verb), LINES_PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "view": ChangeView(found, _member(request)),
+        "view": ChangeView(found, request.user),
         "change": found,
         "page": page,
         "filters": presenting.FILTERS,
@@ -130,7 +129,7 @@ def lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
-def confirm(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def confirm(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     """Let a dry run happen."""
     found = _found(change_id)
     form = ConfirmForm(request.POST, dangerous=dry_run.dangerous(found))
@@ -138,7 +137,7 @@ def confirm(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
         return _page(request, found, form=form, status=422)
     try:
         services.confirm(
-            actor=_member(request),
+            actor=request.user,
             change=found,
             fingerprint=request.POST.get("fingerprint", ""),
             reason=form.cleaned_data["reason"],
@@ -153,25 +152,25 @@ def confirm(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
-def cancel(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def cancel(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     return _changed(request, change_id, services.cancel)
 
 
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
-def undo(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def undo(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     return _changed(request, change_id, services.undo)
 
 
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
-def retry(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def retry(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     return _changed(request, change_id, services.retry)
 
 
 @require_POST
 @requires(Permission.POLICY_READ, whole=True)
-def look(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
+def look(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     return _changed(request, change_id, services.look_now)
 
 
@@ -179,7 +178,7 @@ def look(request: HttpRequest, change_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.APPROVAL_DECIDE, whole=True)
 @requires(Permission.POLICY_READ, whole=True)
 @recently_proved(PROOF_MINUTES)
-def approve(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
+def approve(request: MemberRequest, change_id: uuid.UUID) -> HttpResponseBase:
     return _decided(request, change_id, services.approve)
 
 
@@ -187,14 +186,14 @@ def approve(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
 @requires(Permission.APPROVAL_DECIDE, whole=True)
 @requires(Permission.POLICY_READ, whole=True)
 @recently_proved(PROOF_MINUTES)
-def refuse(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:
+def refuse(request: MemberRequest, change_id: uuid.UUID) -> HttpResponseBase:
     def say_no(*, fingerprint: str, **what: Any) -> Change:  # noqa: ARG001  a no is a no, whatever was shown
         return services.refuse(**what)
 
     return _decided(request, change_id, say_no)
 
 
-def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., Change]) -> HttpResponse:
+def _decided(request: MemberRequest, change_id: uuid.UUID, decide: Callable[..., Change]) -> HttpResponse:
     """Who lends a special right has just proved who they are. While it waits for somebody, what was typed stays."""
     form = DecisionForm(request.POST)
     if not form.is_valid():
@@ -206,17 +205,17 @@ def _decided(request: HttpRequest, change_id: uuid.UUID, decide: Callable[..., C
         return _page(request, _found(change_id), form=form, status=422)
     except services.Conflict as problem:
         found = _found(change_id)
-        if not ChangeView(found, _member(request)).is_pending:
+        if not ChangeView(found, request.user).is_pending:
             return _not_done(request, problem)
         form.add_error(None, str(problem))
         return _page(request, found, form=form, status=409)
 
 
-def _changed(request: HttpRequest, change_id: uuid.UUID, do: Callable[..., Change], **given: Any) -> HttpResponse:
+def _changed(request: MemberRequest, change_id: uuid.UUID, do: Callable[..., Change], **given: Any) -> HttpResponse:
     """Carry it out, and lead to what is true afterwards. `given`: what a form said; it shows what stood in the way."""
     found = _found(change_id)
     try:
-        do(actor=_member(request), change=found, request=request, **given)
+        do(actor=request.user, change=found, request=request, **given)
     except services.Conflict as problem:
         if given:
             raise
@@ -233,19 +232,19 @@ def _changed(request: HttpRequest, change_id: uuid.UUID, do: Callable[..., Chang
     return _to(found)
 
 
-def _not_done(request: HttpRequest, problem: services.Conflict) -> HttpResponse:
+def _not_done(request: MemberRequest, problem: services.Conflict) -> HttpResponse:
     advice = "Open the change again to see how it stands."
     return errors.answer(request, ErrorText("This was not done.", str(problem), advice, 409))
 
 
 def _page(
-    request: HttpRequest,
+    request: MemberRequest,
     found: Change,
     *,
     form: forms.Form | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    member = _member(request)
+    member = request.user
     view = ChangeView(found, member)
     context: dict[str, Any] = {"change": found, "view": view, **_progress(request, view)}
     if view.is_draft:
@@ -268,9 +267,9 @@ def _page(
     return render(request, "settings_ui/changes/change.html", context, status=status)
 
 
-def _part(request: HttpRequest, found: Change, part: str) -> HttpResponse:
+def _part(request: MemberRequest, found: Change, part: str) -> HttpResponse:
     """What moves, or 204 where it is as the page shows it."""
-    view = ChangeView(found, _member(request))
+    view = ChangeView(found, request.user)
     if request.GET.get("known", "") == view.stamp and view.is_polling:
         return HttpResponse(status=204)
     context = {"change": found, "view": view, "oob": True, **_progress(request, view)}
@@ -282,7 +281,7 @@ def _part(request: HttpRequest, found: Change, part: str) -> HttpResponse:
     return render(request, "settings_ui/changes/_progress.html", context)
 
 
-def _progress(request: HttpRequest, view: ChangeView) -> dict[str, Any]:
+def _progress(request: MemberRequest, view: ChangeView) -> dict[str, Any]:
     now = timezone.now()
     since = request.GET.get("since", "")
     seconds = int(since) if since.isascii() and since.isdigit() and len(since) < 12 else int(now.timestamp())
@@ -304,16 +303,16 @@ def _shown(found: Change, page: Any, verb: str) -> dict[str, Any]:
     return {"run": run, "listed": dry_run.Block(Verb(verb), run.counts.get(Verb(verb), 0), rows, is_page=True)}
 
 
-def _proving(request: HttpRequest, found: Change) -> HttpResponseBase:
+def _proving(request: MemberRequest, found: Change) -> HttpResponseBase:
     """Ask for the proof, and come back to the change."""
 
-    def back(_request: HttpRequest) -> HttpResponse:
+    def back(_request: MemberRequest) -> HttpResponse:
         return _to(found)
 
     return recently_proved(PROOF_MINUTES)(back)(request)
 
 
-def _is_proved(request: HttpRequest) -> bool:
+def _is_proved(request: MemberRequest) -> bool:
     return has_proved(request, seconds=PROOF_MINUTES * 60)
 
 
@@ -324,7 +323,3 @@ def _found(change_id: uuid.UUID) -> Change:
 
 def _to(found: Change) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": reverse("settings:change", args=[found.pk])})
-
-
-def _member(request: HttpRequest) -> Member:
-    return cast("Member", request.user)  # `requires` let nobody else in

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError, NotFound, NotOnThisServer
 from dashboard.upstream.connection import get_client
@@ -19,7 +19,7 @@ from settings_ui.views.parts import resource_or_404
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def verification(request: HttpRequest, entry_id: str) -> HttpResponse:
+def verification(request: MemberRequest, entry_id: str) -> HttpResponse:
     """The DNS record that proves a domain, and how far the proof has come: a part of the domain's page."""
     resource = resource_or_404("domains")
     if not wants_partial(request):

@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from dashboard.access.decorators import MemberRequest
 from dashboard.access.models import Member
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.upstream.connection import get_client
 from dashboard.web import errors
-from dashboard.web.htmx import HtmxRequest, wants_partial
+from dashboard.web.htmx import wants_partial
 from dashboard.web.text import visible
 from settings_ui.changes import services, words
 from settings_ui.forms.building import EntryForm
@@ -44,13 +45,13 @@ SAVED = "settings-saved"  # the event that lists listen for; `told` is what a sc
 class FormPage:
     """The page of one form. `entry_id` is "" where an entry is made; `beside`: what the form asks besides."""
 
-    request: HttpRequest
+    request: MemberRequest
     resource: Resource
     entry_id: str = ""
 
     @property
     def member(self) -> Member:
-        return cast("Member", self.request.user)
+        return self.request.user
 
     @property
     def url(self) -> str:
@@ -188,7 +189,7 @@ class FormPage:
         opens = self.request.method != "POST"
         response = render(self.request, "settings_ui/forms/_pane.html" if opens else inside, said, status=status)
         if status not in (200, 422):  # htmx would put these above the page
-            target = cast("HtmxRequest", self.request).htmx.target if opens else "entry-form"
+            target = self.request.htmx.target if opens else "entry-form"
             response["HX-Retarget"] = f"#{target or 'detail'}"
             response["HX-Reswap"] = "innerHTML" if opens else "outerHTML"
         return response
@@ -202,10 +203,10 @@ class FormPage:
         return f"Edit {shortened(label, 120)}" if label else f"Edit {self.resource.singular}"
 
 
-def writable(request: HttpRequest, slug: str) -> Resource:
+def writable(request: MemberRequest, slug: str) -> Resource:
     """The list of an address, for who may change it."""
     resource = resource_or_404(slug)
-    if not cast("Member", request.user).may(resource.write):
+    if not request.user.may(resource.write):
         raise PermissionDenied(resource.write.value)
     return resource
 
@@ -217,7 +218,7 @@ def nothing_sent(problem: EmailSecurityError) -> str:
     return f"{text.title} Nothing was sent, and what you wrote is still here.{wait}"
 
 
-def key_of(request: HttpRequest) -> str:
+def key_of(request: MemberRequest) -> str:
     """The operation key of a form as it came: without a right one the service sends nothing."""
     return request.POST.get("operation_key", "")
 

@@ -5,15 +5,12 @@ Each is a page of its own and the pane beside the list. Whatever happens, what w
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.access.decorators import polls, requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.upstream.connection import get_client
@@ -32,7 +29,7 @@ MOST_TURNS = 60  # a try that goes on searching asks again so many times
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_READ, whole=True)
-def new(request: HttpRequest, slug: str) -> HttpResponse:
+def new(request: MemberRequest, slug: str) -> HttpResponse:
     """An entry that is made; the address may propose values by the names of its fields."""
     resource = writable(request, slug)
     page = FormPage(request, resource)
@@ -71,7 +68,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_READ, whole=True)
-def edit(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
+def edit(request: MemberRequest, slug: str, entry_id: str) -> HttpResponse:
     """An edit of an entry. Nothing that changed since it was opened is overwritten."""
     resource = writable(request, slug)
     page = FormPage(request, resource, entry_id)
@@ -126,7 +123,7 @@ def edit(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
 @require_POST
 @polls("again")
 @requires(Permission.POLICY_READ, whole=True)
-def try_pattern(request: HttpRequest, slug: str) -> HttpResponse:
+def try_pattern(request: MemberRequest, slug: str) -> HttpResponse:
     """What the pattern of the form would have matched among recent mail; asked while somebody types it.
 
     Who may not see messages is told what is dangerous about it, and no more.
@@ -138,7 +135,7 @@ def try_pattern(request: HttpRequest, slug: str) -> HttpResponse:
     is_right = set(form.errors) <= unasked  # an edit does not ask for what never changes
     turn = request.GET.get("again", "")
     turns = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
-    may_see = cast("Member", request.user).may(Permission.MESSAGE_READ)
+    may_see = request.user.may(Permission.MESSAGE_READ)
     context = {
         "tried": tried(form) if may_see else None,
         "is_closed": not may_see,

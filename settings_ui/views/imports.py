@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission, roles_with
 from settings_ui.changes import planning, services
 from settings_ui.lists import criteria
@@ -29,13 +27,13 @@ from settings_ui.views.parts import resource_or_404
 
 @require_GET
 @requires(Permission.POLICY_READ, whole=True)
-def export(request: HttpRequest, slug: str) -> HttpResponseBase:
+def export(request: MemberRequest, slug: str) -> HttpResponseBase:
     """The list as a file, as far as the filters in the address go; what leaves is written down itself."""
     resource = resource_or_404(slug)
     asked = criteria.read(resource, request.GET)
     said = {"search": asked.search, **asked.filters} if asked.search else dict(asked.filters)
     file = writing.export(
-        actor=cast("Member", request.user),
+        actor=request.user,
         resource=resource,
         read=lambda: listing.read(resource, asked),
         said=said,
@@ -46,10 +44,10 @@ def export(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_READ, whole=True)
-def upload(request: HttpRequest, slug: str) -> HttpResponse:
+def upload(request: MemberRequest, slug: str) -> HttpResponse:
     """The form; a POST reads the file and leads to its dry run."""
     resource = resource_or_404(slug)
-    member = cast("Member", request.user)
+    member = request.user
     if request.method != "POST":
         form = ImportForm(resource=resource, initial={"operation_key": uuid.uuid4().hex})
         return _page(request, resource, form)
@@ -79,7 +77,7 @@ def upload(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 @requires(Permission.POLICY_READ, whole=True)
-def bad_lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:  # noqa: ARG001
+def bad_lines(request: MemberRequest, change_id: uuid.UUID) -> HttpResponseBase:  # noqa: ARG001
     """The lines of a file that cannot be used, with what is wrong, to be mended and uploaded again."""
     change: Change = get_object_or_404(planning.of_account(), pk=change_id)
     if not change.lines.filter(verb=Verb.BAD).exists():
@@ -87,13 +85,13 @@ def bad_lines(request: HttpRequest, change_id: uuid.UUID) -> HttpResponseBase:  
     return _download(StreamingHttpResponse(writing.bad_lines(change)), f"{BY_NAME[change.resource].slug}-bad-lines")
 
 
-def _page(request: HttpRequest, resource: Resource, form: ImportForm, status: int = 200) -> HttpResponse:
+def _page(request: MemberRequest, resource: Resource, form: ImportForm, status: int = 200) -> HttpResponse:
     needed = [field.name for field in columns.required(resource)]
     context = {
         "resource": resource,
         "named": words.named(resource),
         "form": form,
-        "may_write": cast("Member", request.user).may(resource.write),
+        "may_write": request.user.may(resource.write),
         "holders": [role.value.replace("_", " ") for role in roles_with(resource.write)],
         "needed": needed,
         "others": [field.name for field in resource.sent if field.name not in needed],

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.upstream.connection import get_client
@@ -30,7 +29,7 @@ KEPT = "kept"
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_READ, whole=True)
-def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
+def life(request: MemberRequest, slug: str, entry_id: str) -> HttpResponse:
     """A page of its own, or a part of the entry's page; who may change the entry may change this."""
     resource = resource_or_404(slug)
     stands = _stands(resource, entry_id)
@@ -46,7 +45,7 @@ def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
         return _refused(request, resource, entry_id, form, problem)
     try:
         set_life(
-            actor=cast("Member", request.user),
+            actor=request.user,
             resource=resource,
             entry=entry,
             life=form.life(),
@@ -65,7 +64,7 @@ def life(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
 
 
 def _refused(
-    request: HttpRequest, resource: Resource, entry_id: str, form: LifeForm, problem: EmailSecurityError
+    request: MemberRequest, resource: Resource, entry_id: str, form: LifeForm, problem: EmailSecurityError
 ) -> HttpResponse:
     """The account has no such entry, or does not say: nothing was kept, and what was typed is still there."""
     text = errors.explain(problem)
@@ -90,11 +89,11 @@ def _stands(resource: Resource, entry_id: str) -> Entry | None:
 
 
 def _shown(
-    request: HttpRequest, resource: Resource, entry_id: str, form: LifeForm, *, told: str = "", status: int = 200
+    request: MemberRequest, resource: Resource, entry_id: str, form: LifeForm, *, told: str = "", status: int = 200
 ) -> HttpResponse:
     known = who(resource.name, [entry_id])[entry_id]
     stands = _stands(resource, entry_id)
-    member = cast("Member", request.user)
+    member = request.user
     context = {
         "resource": resource,
         "entry_id": entry_id,

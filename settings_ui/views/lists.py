@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from dashboard.access.decorators import requires
-from dashboard.access.models import Member
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import NotOnThisServer
 from dashboard.upstream.connection import get_client
@@ -23,7 +20,7 @@ from settings_ui.views.parts import is_id, not_offered, resource_or_404
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def entries(request: HttpRequest, slug: str) -> HttpResponse:
+def entries(request: MemberRequest, slug: str) -> HttpResponse:
     """One list, as far as the filters in the address go; htmx asks the same address for the rows alone."""
     resource = resource_or_404(slug)
     opened = request.GET.get("open", "")
@@ -36,7 +33,7 @@ def entries(request: HttpRequest, slug: str) -> HttpResponse:
         resource,
         criteria,
         found,
-        member=cast("Member", request.user),
+        member=request.user,
         open_id=opened if is_id(opened) else "",
     )
     if wants_partial(request):
@@ -46,7 +43,7 @@ def entries(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @requires(Permission.POLICY_READ, whole=True)
-def entry(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
+def entry(request: MemberRequest, slug: str, entry_id: str) -> HttpResponse:
     """One entry with all its fields and its past, as a page of its own or in the pane beside the list."""
     resource = resource_or_404(slug)
     try:
@@ -66,7 +63,7 @@ def entry(request: HttpRequest, slug: str, entry_id: str) -> HttpResponse:
         "known": who(resource.name, [entry_id])[entry_id],
         "fixed_because": resource.fixed_because(values),
         "is_proved": get_client().offers(resource.name, "verification"),
-        "rights": presenting.rights(cast("Member", request.user), resource),
+        "rights": presenting.rights(request.user, resource),
     }
     status = 404 if opened.is_gone else explained.status if explained is not None and opened.entry is None else 200
     if wants_partial(request):

@@ -7,11 +7,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from dashboard.access.decorators import requires
+from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.web import errors
@@ -50,7 +50,7 @@ class RemovalPage(FormPage):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.POLICY_READ, whole=True)
-def remove(request: HttpRequest, slug: str) -> HttpResponse:
+def remove(request: MemberRequest, slug: str) -> HttpResponse:
     """`id`: the entries. They go once a form comes back that shows them as they are at that moment.
 
     Many ids do not fit into an address, so a list may post them as well, without `shown`: it gets the page.

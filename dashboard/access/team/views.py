@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, ParamSpec, cast
 
 from allauth.account.internal import flows
 from allauth.account.models import Login
@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.access.decorators import public, recently_proved, requires
+from dashboard.access.decorators import MemberRequest, MemberView, public, recently_proved, requires
 from dashboard.access.models import Invitation, Member, TeamRole
 from dashboard.access.roles import RIGHTS, Permission
 from dashboard.access.team import catalogue, links, people, services, words
@@ -26,44 +26,39 @@ from dashboard.access.team.rules import Changed, Refused, manages
 from dashboard.audit.recorder import record
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def notes_refusals(action: str) -> Callable[[View[P]], View[P]]:
+def notes_refusals(action: str) -> Callable[[MemberView[P]], MemberView[P]]:
     """Write down what the rules of the team refused; a missing right is written down wherever it is missed."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: MemberView[P]) -> MemberView[P]:
         @wraps(view)
-        def watched(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def watched(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             response = view(request, *args, **kwargs)
             if refused := getattr(response, "refused", ""):
                 _note(request, action, kwargs, refused)
             return response
 
-        return watched
+        return cast("MemberView[P]", watched)
 
     return decorate
 
 
-def _note(request: HttpRequest, action: str, about: dict[str, Any], why: str) -> None:
+def _note(request: MemberRequest, action: str, about: dict[str, Any], why: str) -> None:
     targets = [str(one) for one in about.values()] or [request.POST.get("email", "")[:254]]
     member_id = about.get("member_id")
     if member_id and (found := Member.objects.filter(pk=member_id).first()):
         targets = [found.username]
     record(
-        actor=actor_of(request),
+        actor=request.user,
         action=action,
         targets=[one for one in targets if one],
         detail={"why": why},
         request=request,
         phase="refused",
     )
-
-
-def actor_of(request: HttpRequest) -> Member:
-    return cast(Member, request.user)  # `requires` let nobody else in
 
 
 def refused(response: HttpResponse, problem: Refused) -> HttpResponse:
@@ -84,8 +79,8 @@ DONE = {
 }
 
 
-def _page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    member = actor_of(request)
+def _page(request: MemberRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    member = request.user
     shared = {
         "may_manage": manages(member),
         "may_invite": manages(member) and not settings.SSO_ONLY,
@@ -101,16 +96,16 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any], status: 
 
 @require_safe
 @requires(Permission.TEAM_READ)
-def members(request: HttpRequest) -> HttpResponse:
+def members(request: MemberRequest) -> HttpResponse:
     """Who is in the team; how they sign in is for those who manage it, and domains for those without a limit."""
-    return _page(request, "members.html", {"people": people.team(), "sees_domains": actor_of(request).scope.is_whole})
+    return _page(request, "members.html", {"people": people.team(), "sees_domains": request.user.scope.is_whole})
 
 
 @get_or_post
 @notes_refusals("team:change_member")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def member(request: HttpRequest, member_id: int) -> HttpResponse:
+def member(request: MemberRequest, member_id: int) -> HttpResponse:
     """One member; a change is shown as sentences first, and saved when it comes back with `seen`."""
     found = get_object_or_404(Member, pk=member_id)
     roles = catalogue.all_roles()
@@ -120,7 +115,7 @@ def member(request: HttpRequest, member_id: int) -> HttpResponse:
     form = MemberForm(request.POST, member=found, roles=roles)
     if not form.is_valid():
         return _page(request, "member.html", context | {"form": form}, 422)
-    actor, wanted = actor_of(request), form.standing()
+    actor, wanted = request.user, form.standing()
     try:
         if "seen" in request.POST:
             services.change_member(
@@ -145,9 +140,9 @@ def member(request: HttpRequest, member_id: int) -> HttpResponse:
 @notes_refusals("team:end_sessions")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def end_sessions(request: HttpRequest, member_id: int) -> HttpResponse:
+def end_sessions(request: MemberRequest, member_id: int) -> HttpResponse:
     found = get_object_or_404(Member, pk=member_id)
-    services.end_sessions_of(actor=actor_of(request), member=found, request=request)
+    services.end_sessions_of(actor=request.user, member=found, request=request)
     return done("team:member", found.pk, said="sessions")
 
 
@@ -155,14 +150,14 @@ def end_sessions(request: HttpRequest, member_id: int) -> HttpResponse:
 @notes_refusals("team:reset_sign_in")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def reset_sign_in(request: HttpRequest, member_id: int) -> HttpResponse:
+def reset_sign_in(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask first; then a link with which the member chooses a new password, told this once."""
     found = get_object_or_404(Member, pk=member_id)
     context: dict[str, Any] = {"person": people.person(found), "is_self": found.pk == request.user.pk}
     if request.method != "POST":
         return _page(request, "reset.html", context)
     try:
-        found = services.reset_sign_in(actor=actor_of(request), member_id=found.pk, request=request)
+        found = services.reset_sign_in(actor=request.user, member_id=found.pk, request=request)
     except Refused as problem:
         return refused(_page(request, "reset.html", context | {"problem": problem.sentence}), problem)
     link = links.absolute(links.first_sign_in(found), request)
@@ -174,7 +169,7 @@ def reset_sign_in(request: HttpRequest, member_id: int) -> HttpResponse:
 
 @require_safe
 @requires(Permission.TEAM_READ)
-def roles(request: HttpRequest) -> HttpResponse:
+def roles(request: MemberRequest) -> HttpResponse:
     """The table of permissions itself: what each role may do."""
     columns = catalogue.all_roles()
     rows = [(one, RIGHTS[one], [one in column.permissions for column in columns]) for one in Permission]
@@ -185,8 +180,8 @@ def roles(request: HttpRequest) -> HttpResponse:
 @notes_refusals("team:create_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def new_role(request: HttpRequest) -> HttpResponse:
-    actor = actor_of(request)
+def new_role(request: MemberRequest) -> HttpResponse:
+    actor = request.user
     form = RoleForm(request.POST or None, initial={"permissions": []})
     context = {"form": form, "out_of_reach": _out_of_reach(actor)}
     if request.method != "POST":
@@ -205,9 +200,9 @@ def new_role(request: HttpRequest) -> HttpResponse:
 @notes_refusals("team:change_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def role(request: HttpRequest, name: str) -> HttpResponse:
+def role(request: MemberRequest, name: str) -> HttpResponse:
     """A role of the team; what its members gain and lose is shown before it is saved."""
-    actor, found = actor_of(request), get_object_or_404(TeamRole, pk=name)
+    actor, found = request.user, get_object_or_404(TeamRole, pk=name)
     initial = {
         "label": found.label,
         "permissions": sorted(found.granted),
@@ -248,7 +243,7 @@ def role(request: HttpRequest, name: str) -> HttpResponse:
 @notes_refusals("team:delete_role")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def delete_role(request: HttpRequest, name: str) -> HttpResponse:
+def delete_role(request: MemberRequest, name: str) -> HttpResponse:
     found = get_object_or_404(TeamRole, pk=name)
     context: dict[str, Any] = {
         "role": found,
@@ -258,7 +253,7 @@ def delete_role(request: HttpRequest, name: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, "role_delete.html", context)
     try:
-        services.delete_role(actor=actor_of(request), name=name, request=request)
+        services.delete_role(actor=request.user, name=name, request=request)
     except Refused as problem:
         return refused(_page(request, "role_delete.html", context | {"problem": problem.sentence}), problem)
     return done("team:roles", said="deleted")
@@ -276,7 +271,7 @@ def _out_of_reach(actor: Member) -> set[str]:
 
 @require_safe
 @requires(Permission.TEAM_MANAGE, whole=True)
-def invitations(request: HttpRequest) -> HttpResponse:
+def invitations(request: MemberRequest) -> HttpResponse:
     columns = catalogue.all_roles()
     listed = [(one, catalogue.label_for(one.role, columns)) for one in inviting.open_invitations()]
     return _page(request, "invitations.html", {"listed": listed})
@@ -286,9 +281,9 @@ def invitations(request: HttpRequest) -> HttpResponse:
 @notes_refusals("team:invite")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def invite(request: HttpRequest) -> HttpResponse:
+def invite(request: MemberRequest) -> HttpResponse:
     """Who is invited, and as what; the answer holds the link, told this once."""
-    actor, columns = actor_of(request), catalogue.all_roles()
+    actor, columns = request.user, catalogue.all_roles()
     offered = [one for one in columns if not one.permissions & frozenset(map(Permission, _out_of_reach(actor)))]
     form = InviteForm(request.POST if request.method == "POST" else None, roles=columns)
     context: dict[str, Any] = {"form": form, "hours": int(inviting.GOOD_FOR.total_seconds() // 3600)}
@@ -315,9 +310,9 @@ def invite(request: HttpRequest) -> HttpResponse:
 @notes_refusals("team:revoke_invitation")
 @requires(Permission.TEAM_MANAGE, whole=True)
 @recently_proved()
-def revoke(request: HttpRequest, invitation_id: int) -> HttpResponse:
+def revoke(request: MemberRequest, invitation_id: int) -> HttpResponse:
     try:
-        inviting.revoke(actor=actor_of(request), invitation_id=invitation_id, request=request)
+        inviting.revoke(actor=request.user, invitation_id=invitation_id, request=request)
     except Refused as problem:
         columns = catalogue.all_roles()
         listed = [(one, catalogue.label_for(one.role, columns)) for one in inviting.open_invitations()]
