@@ -58,8 +58,9 @@ from django.db.models.functions import Now  # noqa: E402
 
 from dashboard.access.models import Member  # noqa: E402
 from dashboard.access.roles import Role  # noqa: E402
+from dashboard.upstream.ring import ring  # noqa: E402
 from investigate.actions.sweep import sweep_actions  # noqa: E402
-from investigate.bulk import jobs  # noqa: E402
+from investigate.bulk import jobs, ringing  # noqa: E402
 from investigate.bulk.sweep import sweep_jobs  # noqa: E402
 from investigate.models import Action, ActionKind, ActionState, BulkJob, JobSource, JobState, Receipt  # noqa: E402
 
@@ -174,7 +175,7 @@ def run(seed: int, owner: Member, workers: Workers, *, kills: int, share: float)
         request=None,
     )  # fmt: skip
     BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
-    jobs.ring(jobs.STEP_TASK, str(job.pk))
+    ring(ringing.STEP_TASK, str(job.pk))
     started = time.monotonic()
     kill_at = sorted(chance.uniform(0.0, 3.0) for _ in range(kills))
     seen = {"unknown at once": 0, "chunks that were unknown": set()}

@@ -21,7 +21,8 @@ from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, is_same_person
 from investigate.bulk.facts import facts_of
-from investigate.bulk.jobs import LOOK_TASK, check_control
+from investigate.bulk.rights import check_control
+from investigate.bulk.ringing import LOOK_TASK
 from investigate.desk import cases
 from investigate.desk.changes import note_change
 from investigate.fixing.bell import ring_after_action

@@ -29,7 +29,7 @@ from investigate.approvals.asking import targets_of
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import why_not_decide
-from investigate.bulk import jobs
+from investigate.bulk import jobs, lifecycle, rights, ringing
 from investigate.bulk.upstream import services as upstream
 from investigate.models import Action, ActionState, Approval, ApprovalState, BulkJob, JobState, UpstreamJob
 
@@ -212,7 +212,7 @@ def _asked_rights(about: About, approval: Approval) -> set[Any]:
             found = about.items.order_by().values_list("disposition", flat=True).distinct()
             needed = {permission_for(about.kind, destination=about.destination, disposition=one) for one in found}
         case BulkJob():
-            needed = jobs.needed_rights(about, about.items.filter(state=ActionState.QUEUED))
+            needed = rights.needed_rights(about, about.items.filter(state=ActionState.QUEUED))
         case UpstreamJob():
             needed = set(upstream.needed_rights(about.kind, about.destination))
             lent = set(approval.permissions)
@@ -273,7 +273,7 @@ def _release(about: About, seconds: float) -> bool:
         case Action():
             return transitions.approve(about, seconds=seconds)
         case BulkJob():
-            return jobs.approve(about, seconds=seconds)
+            return lifecycle.approve(about, seconds=seconds)
         case UpstreamJob():
             return upstream.approve(about, seconds=seconds)
 
@@ -283,7 +283,7 @@ def _drop(about: About, told: str) -> None:
         case Action():
             transitions.drop(about, told)
         case BulkJob():
-            jobs.drop(about, told)
+            lifecycle.drop(about, told)
         case UpstreamJob():
             upstream.drop(about, told)
 
@@ -293,7 +293,7 @@ def _ring(about: About, seconds: float) -> None:
         case Action():
             actions.ring(about, seconds=seconds)
         case BulkJob():
-            jobs.ring_for(about, seconds=seconds)
+            ringing.ring_for(about, seconds=seconds)
         case UpstreamJob():
             upstream.ring_for(about, seconds=seconds)
 
@@ -340,7 +340,7 @@ def _record_attempt(approval: Approval, about: About, actor: Member, request: Ht
             )
             Action.objects.filter(pk=about.pk).update(audit_sequence=event.sequence)
         case BulkJob():
-            jobs.record_decision(about, actor=actor, detail=by, request=request)
+            lifecycle.record_decision(about, actor=actor, detail=by, request=request)
         case UpstreamJob():
             event = upstream.note(about, "attempt", actor=actor, detail=by, request=request)
             UpstreamJob.objects.filter(pk=about.pk).update(audit_sequence=event.sequence)

@@ -25,7 +25,7 @@ from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
 from dashboard.upstream.ring import ring
 from investigate.actions import reconciling, sending, transitions, words
-from investigate.bulk import jobs
+from investigate.bulk import lifecycle, rights, ringing
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 
 log = structlog.get_logger("mailwarden.jobs")
@@ -50,9 +50,9 @@ def step(job_id: uuid.UUID | str) -> None:
     if job is None:
         return
     if job.state == JobState.CANCELLED:
-        jobs.cancel_leftovers(job)
+        lifecycle.cancel_leftovers(job)
         return
-    if job.state == JobState.WAITING and not jobs.start(job):
+    if job.state == JobState.WAITING and not lifecycle.start(job):
         return
     started = time.monotonic()
     while (chunk_id := _next_chunk_in_turn(job)) is not None:
@@ -60,16 +60,16 @@ def step(job_id: uuid.UUID | str) -> None:
         if problem is not None:
             _answer_for(job, chunk_id, problem)
         elif job.progress.get("halvings") and _was_answered(chunk_id):
-            jobs.forget_halvings(job)
+            lifecycle.forget_halvings(job)
         if time.monotonic() - started > STEP_SECONDS:
-            ring(jobs.STEP_TASK, str(job.pk))
+            ring(ringing.STEP_TASK, str(job.pk))
             return
 
 
 def look(chunk_id: uuid.UUID | str) -> None:
     """Look up a chunk whose outcome is unknown, if that is due, and carry its job on."""
     if reconciling.look_up(chunk_id):
-        ring(jobs.STEP_TASK, str(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id)))
+        ring(ringing.STEP_TASK, str(Action.objects.values_list("job_id", flat=True).get(pk=chunk_id)))
 
 
 def chunk_size(job: BulkJob) -> int:
@@ -100,7 +100,7 @@ def _next_chunk_in_turn(job: BulkJob) -> uuid.UUID | None:
         return _next_chunk(job)
     except OperationalError as problem:
         log.info("job_held_by_another", job=str(job.pk), error=type(problem).__name__)
-        ring(jobs.STEP_TASK, str(job.pk), countdown=HELD_SECONDS)
+        ring(ringing.STEP_TASK, str(job.pk), countdown=HELD_SECONDS)
         return None
 
 
@@ -110,7 +110,7 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
     if job.state != JobState.RUNNING:
         return None
     if told := _why_held(job):
-        jobs.hold(job, told)
+        lifecycle.hold(job, told)
         return None
     with transaction.atomic():
         held = BulkJob.objects.select_for_update().get(pk=job.pk)
@@ -126,22 +126,22 @@ def _next_chunk(job: BulkJob) -> uuid.UUID | None:
             return _rest_until(held, waiting)
         told = _why_held(held, waiting.items.filter(state=ActionState.QUEUED)) if waiting is not None else ""
         if told:
-            jobs.hold(held, told)
+            lifecycle.hold(held, told)
             return None
         chosen = waiting.pk if waiting is not None else _pack(held)
         if chosen is None:
-            jobs.finish(held)
+            lifecycle.finish(held)
         elif held.explanation:
-            jobs.go_on(held)  # what it waited for is over
+            lifecycle.go_on(held)  # what it waited for is over
     return chosen
 
 
 def _why_held(job: BulkJob, messages: QuerySet[ActionItem] | None = None) -> str:
     """Why the job pauses by itself, by the rights in the database now, and what can be done about it; or ""."""
-    told = jobs.why_not_carried_on(job, messages)
+    told = rights.why_not_carried_on(job, messages)
     if not told:
         return ""
-    return f"{told} {jobs.ASK_ANEW if jobs.owner_may(job, messages) else OWNER_LOST}"
+    return f"{told} {lifecycle.ASK_ANEW if rights.owner_may(job, messages) else OWNER_LOST}"
 
 
 def _is_due(chunk: Action) -> bool:
@@ -151,9 +151,9 @@ def _is_due(chunk: Action) -> bool:
 def _rest_until(job: BulkJob, chunk: Action) -> None:
     """The chunk could not be sent and waits; so does the job, and says until when."""
     left = max(0.0, (chunk.due_at - timezone.now()).total_seconds())
-    jobs.wait(job, seconds=left, explanation=chunk.explanation)
+    lifecycle.wait(job, seconds=left, explanation=chunk.explanation)
     if left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(jobs.STEP_TASK, str(job.pk), countdown=left + 0.3))
+        transaction.on_commit(lambda: ring(ringing.STEP_TASK, str(job.pk), countdown=left + 0.3))
 
 
 def _rest_for_look(chunk: Action) -> None:
@@ -162,7 +162,7 @@ def _rest_for_look(chunk: Action) -> None:
         return
     left = max(0.0, (chunk.next_look_at - timezone.now()).total_seconds())
     if left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(jobs.LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
+        transaction.on_commit(lambda: ring(ringing.LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
 
 
 def _pack(job: BulkJob) -> uuid.UUID | None:
@@ -223,9 +223,9 @@ def _answer_for(job: BulkJob, chunk_id: uuid.UUID, problem: errors.EmailSecurity
         told = _halve(job, chunk)
         if not told:
             return
-        jobs.hold(job, told)
+        lifecycle.hold(job, told)
         return
-    jobs.hold(job, words.refusal(problem))
+    lifecycle.hold(job, words.refusal(problem))
 
 
 def _unpack(chunk: Action) -> None:

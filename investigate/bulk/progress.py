@@ -33,7 +33,7 @@ from investigate.actions.within import is_within, jobs_within, receipts_within
 from investigate.actions.words import counted, lacks, outcome, receipt
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, approved_rights
-from investigate.bulk import engine, jobs, words
+from investigate.bulk import engine, jobs, rights, words
 from investigate.bulk.searched import searched
 from investigate.bulk.tally import OVERTAKEN
 from investigate.models import (
@@ -502,7 +502,7 @@ class JobView:
         """Why this member may not control the job at all; "" where they may."""
         if not self.member.may(Permission.JOB_RUN):
             return lacks(Permission.JOB_RUN)
-        if not jobs.may_control(self.member, self.job):
+        if not rights.may_control(self.member, self.job):
             holders = " or ".join(role.value.replace("_", " ") for role in roles_with(Permission.JOB_RUN_LARGE))
             return f"This is {self.job.actor_name}'s job; a {holders} can do this too."
         return ""

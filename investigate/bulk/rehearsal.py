@@ -31,7 +31,7 @@ from investigate.actions.decision import MALICIOUS, PURGES, may_do_harm
 from investigate.actions.within import is_within
 from investigate.actions.words import counted
 from investigate.approvals.needs import Needed, takes_two
-from investigate.bulk import jobs, outlook, words
+from investigate.bulk import jobs, outlook, rights, words
 from investigate.bulk.engine import chunk_size
 from investigate.bulk.facts import KnownMessage, message_of
 from investigate.bulk.outlook import Overlap, Refusals
@@ -273,7 +273,7 @@ def rehearsal_of(job: BulkJob, member: Member, *, sample: int = 0) -> Rehearsal:
     """The rehearsal as this member sees it."""
     summary = summary_of(job)
     outdated = jobs.why_outdated(job)
-    needed = jobs.needs_second(job)
+    needed = rights.needs_second(job)
     number = sample % max(1, min(MOST_SAMPLES, math.ceil(summary.messages / SAMPLED)))
     return Rehearsal(
         job=job,
@@ -442,7 +442,7 @@ def _why_not(job: BulkJob, member: Member, summary: Summary, outdated: str) -> s
         return outdated
     if not summary.messages:
         return "None of these messages can be acted on."
-    missing = jobs.missing_rights(member, job, ActionItem.objects.filter(job=job, state=ActionState.QUEUED))
+    missing = rights.missing_rights(member, job, ActionItem.objects.filter(job=job, state=ActionState.QUEUED))
     if not missing:
         return ""
     size = f" This is {summary.messages:,}; without that right {setting('LARGE_JOB'):,} is the most."

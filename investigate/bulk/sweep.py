@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from dashboard.upstream.ring import ring
 from investigate.actions.transitions import looks_due, seconds_from_now
-from investigate.bulk import engine, jobs
+from investigate.bulk import engine, ringing
+from investigate.bulk.collecting import steps
 from investigate.bulk.upstream import sending as upstream
 from investigate.bulk.upstream.services import TASK as UPSTREAM_TASK
 from investigate.models import Action, ActionState, BulkJob, JobState
@@ -27,7 +28,7 @@ def sweep_jobs() -> None:
 
 
 def _due() -> Iterator[tuple[str, str]]:
-    unclaimed = Q(claimed_at=None) | Q(claimed_at__lte=seconds_from_now(-jobs.COLLECT_CLAIM))
+    unclaimed = Q(claimed_at=None) | Q(claimed_at__lte=seconds_from_now(-steps.CLAIM_SECONDS))
     collecting = BulkJob.objects.filter(unclaimed, state=JobState.COLLECTING, due_at__lte=Now())
     chunks = Action.objects.filter(job=OuterRef("pk"))
     resting = chunks.filter(engine.ON_ITS_WAY | Q(state=ActionState.WAITING, due_at__gt=Now()))
@@ -37,7 +38,11 @@ def _due() -> Iterator[tuple[str, str]]:
         | Q(state=JobState.RUNNING) & ~Exists(resting)
         | Q(state=JobState.CANCELLED) & Exists(chunks.filter(state=ActionState.WAITING))
     )
-    for task, found in ((jobs.COLLECT_TASK, collecting), (jobs.STEP_TASK, going), (UPSTREAM_TASK, upstream.due())):
+    for task, found in (
+        (ringing.COLLECT_TASK, collecting),
+        (ringing.STEP_TASK, going),
+        (UPSTREAM_TASK, upstream.due()),
+    ):
         yield from ((task, str(pk)) for pk in found.order_by("due_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
     looks = looks_due().filter(job__in=ours)
-    yield from ((jobs.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    yield from ((ringing.LOOK_TASK, str(pk)) for pk in looks.values_list("pk", flat=True)[:MOST_AT_ONCE])

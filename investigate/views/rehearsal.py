@@ -22,7 +22,7 @@ from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.actions.decision import least_permission_for
 from investigate.approvals.needs import right_to_ask
-from investigate.bulk import jobs, outlook, progress, rehearsal
+from investigate.bulk import jobs, outlook, progress, rehearsal, rights
 from investigate.bulk.again import AgainForm, KeyForm
 from investigate.bulk.deciding import DecideForm
 from investigate.bulk.outlook import Overlap
@@ -167,7 +167,7 @@ def _context(request: MemberRequest, job: BulkJob) -> dict[str, Any]:
         "found": found,
         "found_words": f"{found:,}",
         "waits_until": waits_until,
-        "may_control": jobs.may_control(member, job),
+        "may_control": rights.may_control(member, job),
         "since": int(since.timestamp()),
         "every": progress.poll_after(since, now),
         "again": _other_action(member),
@@ -184,7 +184,7 @@ def _rehearsed(request: MemberRequest, job: BulkJob) -> dict[str, Any]:
         "view": JobView(job, member),
         "rehearsal": shown,
         "summary": shown.summary,
-        "may_control": jobs.may_control(member, job),
+        "may_control": rights.may_control(member, job),
         "form": DecideForm(
             initial={
                 "reason": job.reason,
@@ -194,7 +194,7 @@ def _rehearsed(request: MemberRequest, job: BulkJob) -> dict[str, Any]:
         ),
         "again": _other_action(member),
         "is_for_cloudflare": _is_for_cloudflare(job, member),
-        "may_take_over": jobs.may_take_over(member, job),
+        "may_take_over": rights.may_take_over(member, job),
         "retry": _retry(job, member, is_outdated=bool(shown.outdated)),
     }
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
-from investigate.bulk import jobs
+from investigate.bulk import jobs, rights
 from investigate.bulk.recognising import TermKind
 from investigate.bulk.rehearsal import summary_of
 from investigate.message.visible import OUTSIDE
@@ -315,8 +315,8 @@ def test_a_limited_member_takes_over_nothing_that_holds_more(
     Member.objects.filter(pk=ana.pk).update(role="viewer")
     job.refresh_from_db()
 
-    assert not jobs.may_take_over(sam, job)
-    assert not jobs.may_control(sam, job)
+    assert not rights.may_take_over(sam, job)
+    assert not rights.may_control(sam, job)
 
 
 def test_a_colleague_without_a_limit_takes_over_and_the_limit_of_the_job_stays(

@@ -15,8 +15,8 @@ from dashboard.access.roles import Permission
 from dashboard.upstream.ring import ring
 from investigate.actions.transitions import seconds_from_now
 from investigate.actions.within import is_within
-from investigate.bulk import jobs, rehearsal
-from investigate.bulk.collecting import copying, finding, selection, walking
+from investigate.bulk import rehearsal, ringing
+from investigate.bulk.collecting import copying, finding, selection, steps, walking
 from investigate.models import BulkJob, JobSource, JobState
 
 log = structlog.get_logger("mailwarden.jobs")
@@ -53,8 +53,8 @@ def collect(job_id: uuid.UUID | str) -> None:
 
 
 def _claimed(job_id: uuid.UUID | str) -> BulkJob | None:
-    was_dropped = BulkJob.objects.filter(pk=job_id, claimed_at__lte=seconds_from_now(-jobs.COLLECT_CLAIM)).exists()
-    job = jobs.collecting_claimed(job_id)
+    was_dropped = BulkJob.objects.filter(pk=job_id, claimed_at__lte=seconds_from_now(-steps.CLAIM_SECONDS)).exists()
+    job = steps.claim(job_id)
     if job is not None and was_dropped:
         BulkJob.objects.filter(pk=job.pk, attempt=job.attempt).update(dead_attempts=F("dead_attempts") + 1)
         job.dead_attempts += 1
@@ -64,13 +64,13 @@ def _claimed(job_id: uuid.UUID | str) -> BulkJob | None:
 
 def _step(job: BulkJob) -> None:
     if job.account_id != settings.CLOUDFLARE_ACCOUNT_ID:
-        jobs.collecting_failed(job, OTHER_ACCOUNT)
+        steps.failed(job, OTHER_ACCOUNT)
     elif job.actor is None or not job.actor.may(Permission.JOB_RUN):
-        jobs.collecting_failed(job, RIGHTS_LOST.format(who=job.actor_name))
+        steps.failed(job, RIGHTS_LOST.format(who=job.actor_name))
     elif not is_within(job.scope, job.actor.scope):
-        jobs.collecting_failed(job, SCOPE_CHANGED.format(who=job.actor_name))
+        steps.failed(job, SCOPE_CHANGED.format(who=job.actor_name))
     elif job.dead_attempts > MOST_DEAD:
-        jobs.collecting_failed(job, POISONED.format(times=job.dead_attempts))
+        steps.failed(job, POISONED.format(times=job.dead_attempts))
     else:
         STEPS[job.source](job)
 
@@ -83,4 +83,4 @@ def _go_on(job_id: uuid.UUID | str) -> None:
     elif job.state == JobState.COLLECTING and job.claimed_at is None and job.due_at is not None:
         wait = max(0.0, (job.due_at - timezone.now()).total_seconds())
         if wait <= LONGEST_BELL:
-            ring(jobs.COLLECT_TASK, str(job.pk), countdown=wait)
+            ring(ringing.COLLECT_TASK, str(job.pk), countdown=wait)

@@ -7,7 +7,8 @@ import uuid
 from dashboard.access.scope import Scope
 from dashboard.installation.values import setting
 from investigate.actions.within import is_within
-from investigate.bulk import facts, jobs
+from investigate.bulk import facts
+from investigate.bulk.collecting import steps
 from investigate.models import ActionItem, ActionState, BulkJob
 
 AT_ONCE = 1000
@@ -19,7 +20,7 @@ def copy_step(job: BulkJob) -> None:
     assert job.actor is not None  # noqa: S101  collecting has looked
     earlier = _earlier(job)
     if earlier is None:
-        jobs.collecting_failed(job, NO_SUCH_JOB)
+        steps.failed(job, NO_SUCH_JOB)
         return
     left = setting("BULK_LIMIT") - sum(job.counts.values())
     wanted = ActionItem.objects.filter(job=earlier, pk__gt=job.progress.get("after", 0)).order_by("pk")
@@ -28,12 +29,12 @@ def copy_step(job: BulkJob) -> None:
     keys = list(wanted.values_list("pk", flat=True)[: min(AT_ONCE, left)])  # of the index alone, the rows by them
     found = list(ActionItem.objects.filter(pk__in=keys).defer("attachment").order_by("pk"))
     if not found:
-        jobs.collected(job)
+        steps.collected(job)
         return
     for item in found:
         item.facts = facts.facts_after(item, earlier)
     items = facts.items_of(job, map(facts.message_of, found), job.actor)
-    jobs.store_step(job, items=items, progress={"after": found[-1].pk})
+    steps.store(job, items=items, progress={"after": found[-1].pk})
 
 
 def _earlier(job: BulkJob) -> BulkJob | None:

@@ -26,7 +26,7 @@ from dashboard.emailsec.types import Message, SlowSearch
 from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
-from investigate.bulk import jobs
+from investigate.bulk.collecting import steps
 from investigate.bulk.collecting.pausing import forget_failure, pause
 from investigate.bulk.facts import items_of
 from investigate.bulk.recognising import TermKind, is_domain
@@ -392,7 +392,7 @@ class _Step:
     def store(self) -> None:
         job, actor = self.job, self.job.actor
         if actor is None:  # `collect` asks before each step; the account may have gone meanwhile
-            jobs.collecting_failed(job, "Its owner has no account any more.")
+            steps.failed(job, "Its owner has no account any more.")
             return
         items = items_of(job, self.found.values(), actor)
         total = sum(bool(self.ways(kind, text)) for kind, text in self.terms)
@@ -413,7 +413,7 @@ class _Step:
             return
         soonest = min((lookup.due for lookup in self.open), default=0.0) - time.time()
         waits = self.open and (self.next >= len(self.terms) or len(self.open) >= MOST_SLOW)
-        is_stored = jobs.store_step(
+        is_stored = steps.store(
             job,
             items=items,
             progress=progress,
@@ -422,7 +422,7 @@ class _Step:
             explanation=LOOKED_UP.format(done=done, total=total),
         )
         if is_stored and self.is_over:
-            jobs.collected(job)
+            steps.collected(job)
 
 
 def _window_of(job: BulkJob) -> Window:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dashboard.emailsec import errors
 from investigate.actions import words
-from investigate.bulk import jobs
+from investigate.bulk.collecting import steps
 from investigate.models import ActionItem, BulkJob
 
 log = structlog.get_logger("mailwarden.jobs")
@@ -49,9 +49,9 @@ def pause(
             wait, told = None, GAVE_UP.format(minutes=round(failing / 60))
     else:
         wait, told = None, words.refusal(error)
-    jobs.store_step(job, items=items, progress=progress, not_found=not_found, due_in=wait or 0.0, explanation=told)
+    steps.store(job, items=items, progress=progress, not_found=not_found, due_in=wait or 0.0, explanation=told)
     if wait is None:
-        jobs.collecting_failed(job, told)
+        steps.failed(job, told)
 
 
 def forget_failure(progress: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from dashboard.emailsec.types import Message
 from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
-from investigate.bulk import facts, jobs
+from investigate.bulk import facts
+from investigate.bulk.collecting import steps
 from investigate.bulk.collecting.pausing import forget_failure, pause
 from investigate.models import ActionItem, BulkJob
 from investigate.search.memory import recent_runs
@@ -36,11 +37,11 @@ def select_step(job: BulkJob) -> None:
     terms = job.input.terms
     ids = [text for name, text in terms if name == "investigate_id" and facts.is_id(text)][: setting("BULK_LIMIT")]
     if progress.get("at", -1) >= len(ids):
-        jobs.collected(job)
+        steps.collected(job)
     elif "at" not in progress:
         assert job.actor is not None  # noqa: S101  collecting has looked
         items = facts.items_of(job, _shown_lately(set(ids), _scope_of(job)), job.actor)
-        jobs.store_step(job, items=items, progress={"at": 0, "is_limited": len(terms) > setting("BULK_LIMIT")})
+        steps.store(job, items=items, progress={"at": 0, "is_limited": len(terms) > setting("BULK_LIMIT")})
     else:
         _ask(job, ids, progress)
 
@@ -83,7 +84,7 @@ def _ask(job: BulkJob, ids: list[str], progress: dict[str, Any]) -> None:
     if stopped is not None:
         pause(job, stopped, progress={**progress, "at": at}, items=items, not_found=not_found)
     else:
-        jobs.store_step(job, items=items, progress={**forget_failure(progress), "at": at}, not_found=not_found)
+        steps.store(job, items=items, progress={**forget_failure(progress), "at": at}, not_found=not_found)
 
 
 def _next_missing(job: BulkJob, ids: list[str], start: int) -> tuple[int, list[int]]:

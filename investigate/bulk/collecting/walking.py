@@ -21,7 +21,8 @@ from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import RawSearchPage, SlowSearch
 from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
-from investigate.bulk import facts, jobs
+from investigate.bulk import facts
+from investigate.bulk.collecting import steps
 from investigate.bulk.collecting.pausing import pause
 from investigate.models import ActionItem, BulkJob
 from investigate.search.criteria import Criteria, search_query
@@ -58,20 +59,20 @@ def walk_step(job: BulkJob) -> None:
     """Ask for one page of the search, or look once at one that is slow."""
     place = msgspec.convert(job.progress, Place)
     if place.is_over:
-        jobs.collected(job)
+        steps.collected(job)
         return
     now = timezone.now()
     criteria = _criteria(job, now)
     if problem := criteria.problem(now):
-        jobs.collecting_failed(job, problem)
+        steps.failed(job, problem)
         return
     scope = Scope(frozenset(job.scope))
     if problem := why_not_within(criteria, scope):
-        jobs.collecting_failed(job, problem)
+        steps.failed(job, problem)
         return
     asked = asked_for(criteria, scope)
     if asked is None:
-        jobs.collected(job)
+        steps.collected(job)
         return
     branches = asked.branches()
     try:
@@ -116,19 +117,19 @@ def _look_later(job: BulkJob, place: Place, answer: SlowSearch, now: dt.datetime
     since = dt.datetime.fromisoformat(place.slow_since) if place.slow_since else now
     searched = (now - since).total_seconds()
     if searched >= settings.SEARCH_DEADLINE:
-        jobs.collecting_failed(job, GAVE_UP.format(minutes=round(searched / 60)))
+        steps.failed(job, GAVE_UP.format(minutes=round(searched / 60)))
         return
     place.location, place.slow_since = answer.location, since.isoformat()
     wait = answer.retry_after or max(SHORTEST_LOOK, min(LONGEST_LOOK, searched / 5))
-    jobs.store_step(job, items=[], progress=_written(place), due_in=wait, explanation=SEARCHING)
+    steps.store(job, items=[], progress=_written(place), due_in=wait, explanation=SEARCHING)
 
 
 def _ask_afresh(job: BulkJob, place: Place) -> None:
     if place.restarts:
-        jobs.collecting_failed(job, EXPIRED)
+        steps.failed(job, EXPIRED)
         return
     place.location, place.slow_since, place.restarts = "", "", 1
-    jobs.store_step(job, items=[], progress=_written(place))
+    steps.store(job, items=[], progress=_written(place))
 
 
 def _take(
@@ -156,7 +157,7 @@ def _take(
         place.branch, place.cursor, place.used, place.last = place.branch + 1, "", [], ""
         place.is_over = place.branch >= most_branches
     place.location, place.slow_since, place.restarts = "", "", 0
-    jobs.store_step(job, items=items, progress=_written(place))
+    steps.store(job, items=items, progress=_written(place))
 
 
 def _leads_on(place: Place, answer: RawSearchPage, rows: list[MessageRow], *, has_new: bool) -> bool:

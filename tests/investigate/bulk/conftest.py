@@ -16,6 +16,7 @@ from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
 from investigate.actions.feasibility import affected_recipients
 from investigate.bulk import engine, jobs
+from investigate.bulk.collecting import steps
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
 from tests.simulated import serving, simulated_account
 
@@ -48,9 +49,9 @@ def rehearsed(actor: Member, kind: ActionKind, records: Iterable[Any], **values:
     job = jobs.begin(
         actor=actor, source=JobSource.SELECTION, kind=kind, operation_key=uuid.uuid4().hex, request=None, **values
     )
-    job = jobs.collecting_claimed(job.pk) or job
-    jobs.store_step(job, items=[item_for(job, client.message(record.id)) for record in records], progress={})
-    assert jobs.collected(BulkJob.objects.get(pk=job.pk))
+    job = steps.claim(job.pk) or job
+    steps.store(job, items=[item_for(job, client.message(record.id)) for record in records], progress={})
+    assert steps.collected(BulkJob.objects.get(pk=job.pk))
     return BulkJob.objects.get(pk=job.pk)
 
 

@@ -27,8 +27,8 @@ from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client, shared_meter
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.actions import words
-from investigate.bulk import collecting, facts, jobs, rehearsal
-from investigate.bulk.collecting import walking
+from investigate.bulk import collecting, facts, jobs, rehearsal, ringing
+from investigate.bulk.collecting import steps, walking
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState, SearchRun
 from investigate.search import results
 from investigate.search.criteria import Criteria, search_query
@@ -214,7 +214,7 @@ def test_a_slow_search_is_looked_at_again_and_nothing_waits_in_a_thread(ana, qui
     assert job.claimed_at is None
     assert job.due_at > timezone.now()
     assert searches(quick) == 1
-    assert bells[-1][0] == jobs.COLLECT_TASK
+    assert bells[-1][0] == ringing.COLLECT_TASK
     assert bells[-1][2] == pytest.approx(1.0, abs=0.5)
 
     quick.faults.endless_search = False
@@ -417,10 +417,10 @@ def test_exactly_the_limit_is_no_limit(monkeypatch, ana, emailsec):
 
 def test_a_step_that_was_overtaken_stores_nothing(ana, emailsec):
     job = begun(ana)
-    slow_worker = jobs.collecting_claimed(job.pk)
+    slow_worker = steps.claim(job.pk)
     assert slow_worker is not None
-    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=jobs.COLLECT_CLAIM + 1))
-    other_worker = jobs.collecting_claimed(job.pk)
+    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=steps.CLAIM_SECONDS + 1))
+    other_worker = steps.claim(job.pk)
     assert other_worker is not None
 
     walking.walk_step(slow_worker)
@@ -434,7 +434,7 @@ def test_a_worker_killed_between_two_steps_costs_nothing(monkeypatch, ana, email
     monkeypatch.setattr(walking, "PER_PAGE", 5)
     job = begun(ana)
     for _ in range(2):
-        claimed = jobs.collecting_claimed(job.pk)
+        claimed = steps.claim(job.pk)
         assert claimed is not None
         walking.walk_step(claimed)
     before = searches(emailsec)
@@ -449,11 +449,11 @@ def test_a_worker_killed_between_two_steps_costs_nothing(monkeypatch, ana, email
 
 def test_a_worker_killed_in_a_step_is_waited_for_and_then_the_step_is_done_again(ana, emailsec):
     job = begun(ana)
-    assert jobs.collecting_claimed(job.pk) is not None
+    assert steps.claim(job.pk) is not None
     assert collected(job).state == JobState.COLLECTING  # somebody seems to be at it
     assert searches(emailsec) == 0
 
-    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=jobs.COLLECT_CLAIM + 1))
+    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=steps.CLAIM_SECONDS + 1))
     job = collected(job)
 
     assert job.state == JobState.REHEARSAL
@@ -465,10 +465,10 @@ def test_a_job_that_kills_its_workers_is_given_up(ana, emailsec):
     for _ in range(collecting.MOST_DEAD):
         assert collecting._claimed(job.pk) is not None
         BulkJob.objects.filter(pk=job.pk).update(
-            claimed_at=F("claimed_at") - dt.timedelta(seconds=jobs.COLLECT_CLAIM + 1)
+            claimed_at=F("claimed_at") - dt.timedelta(seconds=steps.CLAIM_SECONDS + 1)
         )
     assert collecting._claimed(job.pk) is not None
-    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=jobs.COLLECT_CLAIM + 1))
+    BulkJob.objects.filter(pk=job.pk).update(claimed_at=F("claimed_at") - dt.timedelta(seconds=steps.CLAIM_SECONDS + 1))
     job = collected(job)
 
     assert job.state == JobState.FAILED
@@ -484,12 +484,12 @@ def test_a_task_lets_go_after_a_while_and_rings_for_the_next(monkeypatch, ana, e
 
     assert job.state == JobState.COLLECTING
     assert searches(emailsec) == 1
-    assert bells == [(jobs.COLLECT_TASK, str(job.pk), None)]
+    assert bells == [(ringing.COLLECT_TASK, str(job.pk), None)]
 
 
 def test_a_cancelled_job_collects_nothing_more(ana, emailsec):
     job = begun(ana)
-    claimed = jobs.collecting_claimed(job.pk)
+    claimed = steps.claim(job.pk)
     assert claimed is not None
     jobs.cancel(actor=ana, job=job, request=None)
     walking.walk_step(claimed)
@@ -699,7 +699,7 @@ def test_a_selection_waits_for_the_budget_where_it_stands(ana, emailsec):
     ids = [record.id for record in emailsec.store.records[-12:]]
     job = ticked(ana, ["never-there", *ids])
     for _ in range(3):  # what recent searches showed, and two steps of calls
-        claimed = jobs.collecting_claimed(job.pk)
+        claimed = steps.claim(job.pk)
         assert claimed is not None
         collecting._step(claimed)
     found = len(ids_of(job))

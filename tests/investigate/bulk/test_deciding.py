@@ -21,7 +21,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.audit.models import AuditEvent
-from investigate.bulk import engine, jobs
+from investigate.bulk import engine, jobs, rights
 from investigate.models import BulkJob, JobState
 from tests.investigate.bulk.job_rows import chunk_of, counted, item_of, job_of
 from tests.investigate.bulk.truth import calls, chunks, delivered, held, rehearsed, running, states, step
@@ -107,13 +107,13 @@ def test_one_key_for_two_jobs_in_the_same_instant_decides_one(
     ana: Member, emailsec: Any, analyst: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = rehearsed(ana, "move", delivered(emailsec, 3)), rehearsed(ana, "move", delivered(emailsec, 2))
-    check = jobs._check_rights
+    check = rights.check_rights
 
     def while_the_other_is_decided(*about: Any) -> None:
         check(*about)
         BulkJob.objects.filter(pk=first.pk).update(decision_key="key-0001", state=JobState.WAITING)
 
-    monkeypatch.setattr(jobs, "_check_rights", while_the_other_is_decided)
+    monkeypatch.setattr(rights, "check_rights", while_the_other_is_decided)
     address = reverse("investigate:decide_job", args=[second.pk])
     answer = analyst.post(address, form_for(second, decision_key="key-0001"))
 

@@ -27,7 +27,8 @@ from dashboard.upstream.models import CallBudget
 from investigate import tasks
 from investigate.actions import sending, services, transitions
 from investigate.actions import sweep as action_sweep
-from investigate.bulk import engine, jobs, sweep
+from investigate.bulk import engine, jobs, lifecycle, ringing, sweep
+from investigate.bulk.collecting import steps
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
 from tests.investigate.bulk import truth
 from tests.investigate.bulk.truth import (
@@ -93,12 +94,12 @@ def test_a_job_without_messages_cannot_be_decided_and_calls_nothing(ana: Member,
 @pytest.mark.matrix(35)
 def test_the_same_message_twice_is_one_message_of_a_job(ana: Member, emailsec: Any) -> None:
     first, second = delivered(emailsec, 2)
-    job = jobs.collecting_claimed(truth.begun(ana, "move").pk)
+    job = steps.claim(truth.begun(ana, "move").pk)
     assert job is not None
-    assert jobs.store_step(job, items=[truth.item_of(job, one) for one in (first, second, first)], progress={})
-    job = jobs.collecting_claimed(job.pk)
+    assert steps.store(job, items=[truth.item_of(job, one) for one in (first, second, first)], progress={})
+    job = steps.claim(job.pk)
     assert job is not None
-    assert jobs.store_step(job, items=[truth.item_of(job, second)], progress={})
+    assert steps.store(job, items=[truth.item_of(job, second)], progress={})
 
     assert states(job) == {"queued": 2}
     assert BulkJob.objects.get(pk=job.pk).counts == {"queued": 2}
@@ -205,7 +206,7 @@ def test_a_worker_that_dies_between_two_chunks_leaves_a_job_that_goes_on(
     assert states(job) == {"done": 10, "queued": 15}
     assert chunk(job, 2).state == ActionState.WAITING
 
-    assert (jobs.STEP_TASK, str(job.pk)) in list(sweep._due()), "the sweep rings for it"
+    assert (ringing.STEP_TASK, str(job.pk)) in list(sweep._due()), "the sweep rings for it"
     job = step(job, emailsec)
 
     assert states(job) == {"done": 25}
@@ -304,7 +305,7 @@ def test_a_chunk_that_comes_back_unsent_to_a_cancelled_job_is_not_sent_again(
 
     with during_the_call(emailsec, lambda: jobs.cancel(actor=ana, job=job, request=None)):
         engine.step(job.pk)
-    assert (jobs.STEP_TASK, str(job.pk)) in list(sweep._due()), "the sweep rings for the rest"
+    assert (ringing.STEP_TASK, str(job.pk)) in list(sweep._due()), "the sweep rings for the rest"
     passes(job, 3600)
     job = step(job, emailsec)
 
@@ -1008,7 +1009,7 @@ def claimed(job: BulkJob, number: int = 1) -> Action:
 @pytest.mark.matrix(18)
 def test_a_worker_that_wakes_after_its_claim_stores_nothing(ana: Member, emailsec: Any, small_chunks: int) -> None:
     job = running(ana, "move", delivered(emailsec, 10))
-    jobs.start(job)
+    lifecycle.start(job)
     zombie = claimed(job)
     consistent(job, emailsec)
     claim_expires(job)
@@ -1031,7 +1032,7 @@ def test_a_worker_that_wakes_after_its_claim_stores_nothing(ana: Member, emailse
 @pytest.mark.matrix(11)
 def test_a_chunk_whose_worker_died_before_the_call_waits_again(ana: Member, emailsec: Any, small_chunks: int) -> None:
     job = running(ana, "release", held(emailsec, 10))
-    jobs.start(job)
+    lifecycle.start(job)
     claimed(job)
     action_sweep.sweep_actions()
     assert states(job) == {"sending": 10}, "the claim has not expired"
@@ -1050,7 +1051,7 @@ def test_three_dead_workers_park_a_chunk_for_a_person_and_the_job_goes_on(
     ana: Member, emailsec: Any, small_chunks: int
 ) -> None:
     job = running(ana, "release", held(emailsec, 15))
-    jobs.start(job)
+    lifecycle.start(job)
     for _ in range(3):
         claimed(job)
         claim_expires(job)
@@ -1072,7 +1073,7 @@ def test_settling_a_chunk_needs_the_right_for_its_most_dangerous_message(
 ) -> None:
     first, second = held(emailsec, 2)
     job = running(ben, "release", [first, (second, {"disposition": "MALICIOUS"})])
-    jobs.start(job)
+    lifecycle.start(job)
     for _ in range(3):
         claimed(job)
         claim_expires(job)
@@ -1125,7 +1126,7 @@ def test_a_worker_killed_in_mid_call_leaves_a_chunk_that_is_looked_up_and_never_
 
 def test_a_worker_held_up_between_claim_and_call_gives_the_chunk_back(ana: Member, emailsec: Any) -> None:
     job = running(ana, "move", delivered(emailsec, 5))
-    jobs.start(job)
+    lifecycle.start(job)
     pk = engine._next_chunk(job)
     times = iter([0.0, sending.STALE_CHUNK_SECONDS + 0.5])
 

@@ -23,7 +23,7 @@ from dashboard.celery import app as celery_app
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import build_client, get_client, use_client
 from investigate.bulk import collecting, jobs
-from investigate.bulk.collecting import finding
+from investigate.bulk.collecting import finding, steps
 from investigate.bulk.collecting.finding import find_step
 from investigate.models import ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
 from investigate.search.window import write_moment
@@ -68,7 +68,7 @@ def paste(ana: Member, emailsec: Simulator) -> Callable[..., BulkJob]:
 def step(job: BulkJob) -> BulkJob:
     """One step of a worker, whatever the job waits for."""
     BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
-    claimed = jobs.collecting_claimed(job.pk)
+    claimed = steps.claim(job.pk)
     assert claimed is not None
     find_step(claimed)
     job.refresh_from_db()
@@ -322,11 +322,11 @@ def test_a_worker_that_dies_between_steps_costs_nothing(
     job = step(paste([("investigate_id", record.id) for record in records]))
     assert 5 <= job.items.count() < 20
 
-    dead = jobs.collecting_claimed(job.pk)  # takes the job, and is never heard of again
+    dead = steps.claim(job.pk)  # takes the job, and is never heard of again
     assert dead is not None
-    assert jobs.collecting_claimed(job.pk) is None
-    clock.shift(jobs.COLLECT_CLAIM + 1)
-    BulkJob.objects.filter(pk=job.pk).update(claimed_at=Now() - dt.timedelta(seconds=jobs.COLLECT_CLAIM + 1))
+    assert steps.claim(job.pk) is None
+    clock.shift(steps.CLAIM_SECONDS + 1)
+    BulkJob.objects.filter(pk=job.pk).update(claimed_at=Now() - dt.timedelta(seconds=steps.CLAIM_SECONDS + 1))
     to_the_end(job, clock)
 
     assert found(job) == {record.id for record in records}
@@ -335,7 +335,7 @@ def test_a_worker_that_dies_between_steps_costs_nothing(
 def test_of_two_workers_only_one_stores_what_it_found(paste: Callable[..., BulkJob], emailsec: Simulator) -> None:
     job = paste([("investigate_id", record.id) for record in recent(emailsec)[:4]])
     BulkJob.objects.filter(pk=job.pk).update(due_at=Now())
-    slow = jobs.collecting_claimed(job.pk)
+    slow = steps.claim(job.pk)
     assert slow is not None
     BulkJob.objects.filter(pk=job.pk).update(claimed_at=None)  # its claim is over
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.audit.recorder import AuditNotWritten
 from investigate.actions import sending, services, transitions
-from investigate.bulk import engine, jobs
+from investigate.bulk import engine, jobs, lifecycle
 from investigate.models import Action, ActionItem, ActionState, BulkJob, JobState
 from tests.dashboard.audit.test_trail import block_trail
 from tests.investigate.actions.test_races import together
@@ -76,7 +76,7 @@ def test_two_workers_claim_a_chunk_once(ana: Member, emailsec: Any, small_chunks
     records = delivered(emailsec, 10)
     for _ in range(ROUNDS):
         job = running(ana, "move", records)
-        jobs.start(job)
+        lifecycle.start(job)
         pk = engine._next_chunk(job)
 
         claims = together(*[lambda pk=pk: transitions.claim(pk)] * 3)
@@ -177,7 +177,7 @@ def test_a_retry_in_the_same_instant_as_the_end_is_never_forgotten(
             for name in record.client_recipients:
                 emailsec.faults.fail_move_for(name)
         job = running(ana, "move", records)
-        jobs.start(job)
+        lifecycle.start(job)
         while (pk := engine._next_chunk(job)) is not None:
             sending.send(pk)
         BulkJob.objects.filter(pk=job.pk).update(state=JobState.RUNNING, due_at=Now(), finished_at=None)

@@ -23,6 +23,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.features import SharedMissingFeatures
 from investigate.bulk import collecting, jobs, rehearsal
+from investigate.bulk.collecting import steps
 from investigate.bulk.rehearsal import Summary, cost_of, rehearsal_of, summary_of
 from investigate.bulk.upstream import queries
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
@@ -67,11 +68,11 @@ def filled(actor: Member, number: int, kind: str = "move", **fields: Any) -> Bul
         "facts": {"delivery_status": ["delivered"], "from": "m@x.example"},
         "state": ActionState.QUEUED,
     } | fields
-    claimed = jobs.collecting_claimed(job.pk)
+    claimed = steps.claim(job.pk)
     assert claimed is not None
     items = [ActionItem(job=job, investigate_id=f"a:{index}", **fields) for index in range(number)]
-    assert jobs.store_step(claimed, items=items, progress={})
-    assert jobs.collected(claimed)
+    assert steps.store(claimed, items=items, progress={})
+    assert steps.collected(claimed)
     return BulkJob.objects.get(pk=job.pk)
 
 

@@ -22,6 +22,7 @@ from investigate.actions import reconciling, services
 from investigate.actions.decision import Decision
 from investigate.actions.transitions import CLAIM_SECONDS
 from investigate.bulk import engine, jobs
+from investigate.bulk.collecting import steps
 from investigate.bulk.tally import OVERTAKEN
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobSource, Receipt
 from tests.investigate.bulk.conftest import decided
@@ -99,13 +100,13 @@ def begun(actor: Member, kind: str, **values: Any) -> BulkJob:
 
 def rehearsed(actor: Member, kind: str, items: Sequence[Any], **values: Any) -> BulkJob:
     """A job whose messages are collected: records of the simulator, or (record, values of its item)."""
-    claimed = jobs.collecting_claimed(begun(actor, kind, **values).pk)
+    claimed = steps.claim(begun(actor, kind, **values).pk)
     assert claimed is not None
     pairs = [item if isinstance(item, tuple) else (item, {}) for item in items]
-    assert jobs.store_step(claimed, items=[item_of(claimed, record, **more) for record, more in pairs], progress={})
-    claimed = jobs.collecting_claimed(claimed.pk)
+    assert steps.store(claimed, items=[item_of(claimed, record, **more) for record, more in pairs], progress={})
+    claimed = steps.claim(claimed.pk)
     assert claimed is not None
-    assert jobs.collected(claimed)
+    assert steps.collected(claimed)
     return BulkJob.objects.get(pk=claimed.pk)
 
 
