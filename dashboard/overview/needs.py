@@ -19,7 +19,7 @@ from dashboard.web.context import Frame
 from investigate.approvals import of_settings
 from investigate.approvals.of_settings import ChangeRequest
 from investigate.approvals.queries import ABOUT, ApprovalView, visible
-from investigate.campaigns import following
+from investigate.campaigns import rules
 from investigate.desk import collecting
 from investigate.desk import queue as queues
 from investigate.desk.queue import Tab
@@ -100,7 +100,7 @@ def _needs(frame: Frame, member: Member) -> Iterator[Need]:
     if any(map(member.may, (Permission.MESSAGE_MOVE, Permission.MESSAGE_RELEASE, Permission.MESSAGE_RECLASSIFY))):
         word = _of(frame.unknown, "unknown outcome")
         yield Need(frame.unknown, word, f"{actions}?show=unknown", "unknown", is_urgent=True)
-        offered = following.waiting(member).count()
+        offered = rules.waiting(member).count()
         word = "later copy offered" if offered == 1 else "later copies offered"
         yield Need(offered, word, f"{reverse('investigate:campaigns')}?waiting=1", "offered")
     if member.may(Permission.JOB_RUN):

@@ -17,9 +17,9 @@ from dashboard.charts.bars import Piece
 from dashboard.charts.fills import Fill
 from dashboard.emailsec.enums import Disposition
 from investigate.actions import words as action_words
-from investigate.campaigns import following, queries, words
-from investigate.campaigns.following import all_rules
+from investigate.campaigns import queries, rules, words
 from investigate.campaigns.queries import Group, Narrowing
+from investigate.campaigns.rules import all_rules
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
 from investigate.memory.queries import all_seen, seen_by
@@ -152,7 +152,7 @@ def shown(member: Member, filters: Filters) -> Shown:
 def _waiting(member: Member, filters: Filters) -> Shown:
     """Campaigns of every kind and time with later copies that wait, those who waited least first."""
     offset = (filters.page - 1) * queries.PER_PAGE
-    kinds = following.waiting(member).values_list("rule__by", "rule__key").annotate(last=Max("at"))
+    kinds = rules.waiting(member).values_list("rule__by", "rule__key").annotate(last=Max("at"))
     keys = [(by, key) for by, key, _ in kinds.order_by("-last", "rule__key")[offset : offset + queries.PER_PAGE + 1]]
     groups = queries.groups_of(member, keys[: queries.PER_PAGE])
     since = min((group.first_at for group in groups), default=timezone.now())
@@ -216,7 +216,7 @@ def rule_words(rule: CampaignRule) -> str:
 
 def waiting_of(member: Member, by: CampaignBy, keys: Sequence[str]) -> dict[str, int]:
     """How many later messages of each campaign wait for a decision."""
-    waiting = following.waiting(member).filter(rule__by=by, rule__key__in=keys)
+    waiting = rules.waiting(member).filter(rule__by=by, rule__key__in=keys)
     return dict(waiting.values_list("rule__key").annotate(number=Count("pk")))
 
 

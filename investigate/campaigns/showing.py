@@ -20,8 +20,8 @@ from dashboard.emailsec.enums import Disposition
 from investigate.actions import words as action_words
 from investigate.actions.words import counted
 from investigate.campaigns import listing, queries, words
-from investigate.campaigns.following import all_rules, waiting
 from investigate.campaigns.queries import Group
+from investigate.campaigns.rules import all_rules, waiting
 from investigate.desk import words as desk_words
 from investigate.desk.cases import cases_of
 from investigate.memory.places import REACHABLE, WORDS, Where, known, placed, where_now

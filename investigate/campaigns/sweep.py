@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from investigate.campaigns import following
+from investigate.campaigns import advancing
 
 
 def sweep_campaigns() -> None:
     """Ring for rules that have something to do; called every few seconds."""
-    following.sweep()
+    advancing.sweep()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from investigate.campaigns import following
+from investigate.campaigns import advancing
 
 
-@shared_task(name=following.FOLLOW_TASK)
+@shared_task(name=advancing.FOLLOW_TASK)
 def follow_campaign(rule_id: str) -> None:
     """Take one rule further, if there is anything to do."""
-    following.step(rule_id)
+    advancing.step(rule_id)

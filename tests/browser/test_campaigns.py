@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from dashboard.access.models import Member
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client
-from investigate.campaigns import following
+from investigate.campaigns import advancing, following
 from investigate.memory.remembering import remember
 from investigate.models import BulkJob, CampaignBy, CampaignMember, FollowMode, JobInput, MemberState
 from tests.browser import live
@@ -93,7 +93,7 @@ def test_those_who_come_later_are_left_out_by_one_key(page: Page, ana: Member, s
         destination="JunkEmail", reason="ticket 4711", hours=2, most=5, operation_key="k" * 32, request=None,
     )  # fmt: skip
     _remember(simulator, "edf-t1", 2, scanned_at=timezone.now())
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     page.goto(LIST)
     expect(page.locator("#rows")).to_contain_text("2 later copies wait")
     page.keyboard.press("j")

@@ -18,7 +18,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.celery import app
 from dashboard.emailsec.types import Message
 from dashboard.upstream.connection import get_client
-from investigate.campaigns import following, words
+from investigate.campaigns import advancing, claiming, following, words
 from investigate.memory.remembering import remember
 from investigate.models import (
     Action,
@@ -87,7 +87,7 @@ def test_those_who_come_later_are_handled_in_the_owners_name(ben: Member, later:
     rule = _rule(ben, verdict=OwnVerdict.TRUE_POSITIVE)
     came = later(2)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     actions = list(Action.objects.order_by("items__investigate_id"))
     assert [one.items.get().investigate_id for one in actions] == sorted(one.id for one in came)
@@ -106,7 +106,7 @@ def test_those_who_come_later_are_handled_in_the_owners_name(ben: Member, later:
 def test_an_offering_rule_waits_for_a_person(ben: Member, ana: Member, later: Any) -> None:
     rule = _rule(ana, FollowMode.OFFER)
     first, second = later(2)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     assert _states(rule) == [(MemberState.OFFERED, False)] * 2
     assert not Action.objects.exists()
 
@@ -159,12 +159,12 @@ def test_release_of_harmful_mail_is_left_to_a_person(ben: Member, emailsec: Any,
     mild, harmful = later(2, held=True)
     SeenMessage.objects.filter(investigate_id=harmful.id).update(disposition="MALICIOUS")
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert [one.items.get().investigate_id for one in Action.objects.all()] == [mild.id]
     waiting = rule.members.get(investigate_id=harmful.id)
     assert (waiting.state, waiting.explanation) == (MemberState.OFFERED, words.HARMFUL)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     assert Action.objects.count() == 1
 
 
@@ -176,7 +176,7 @@ def test_no_rule_moves_harmful_mail_into_inboxes(ben: Member, emailsec: Any, lat
         SeenMessage.objects.update(disposition="MALICIOUS")
     next(one for one in emailsec.store.records if one.id == message.id).final_disposition = "MALICIOUS"
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert not Action.objects.exists()
     waiting = rule.members.get()
@@ -195,7 +195,7 @@ def test_what_can_be_imitated_lets_nothing_in_by_itself(ben: Member, by: Campaig
     rule = _rule(ben, FollowMode.OFFER, by=by, **what)
 
     CampaignRule.objects.update(mode=FollowMode.HANDLE)  # as one that was made before this was refused
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     rule.refresh_from_db()
     assert rule.ended_why == words.IMITATED
@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_left_and_said(ben: Member, later: Any) -> None:
     rule = _rule(ben)
     later(1, held=True)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     row = rule.members.get()
     assert (row.state, row.explanation) == (MemberState.LEFT, "The message is in quarantine; release it first.")
@@ -217,8 +217,8 @@ def test_the_limit_ends_the_rule_and_leaves_the_rest_to_people(ben: Member, late
     rule = _rule(ben, most=2)
     later(3)
 
-    following.step(rule.pk)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert sorted(_states(rule)) == [(MemberState.OFFERED, False), (MemberState.SENT, True), (MemberState.SENT, True)]
     rule.refresh_from_db()
@@ -228,11 +228,11 @@ def test_the_limit_ends_the_rule_and_leaves_the_rest_to_people(ben: Member, late
 def test_three_refusals_end_the_rule_and_say_why(ben: Member, later: Any) -> None:
     rule = _rule(ben)
     later(3)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     Action.objects.update(state=ActionState.FAILED, explanation="Cloudflare: no active integration.")
     later(1)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     rule.refresh_from_db()
     assert rule.ended_why == "It was refused 3 times: Cloudflare: no active integration."
@@ -265,7 +265,7 @@ def test_a_rule_ends_and_handles_nothing_more(ben: Member, later: Any, change: A
     later(1)
     change(ben, rule)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     rule.refresh_from_db()
     assert rule.ended_why == told
@@ -286,7 +286,7 @@ def test_the_owners_domains_cut_what_a_rule_takes_in(ben: Member, later: Any) ->
     rule = _rule(Member.objects.get(pk=ben.pk))
     later(2)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert not rule.members.exists()
 
@@ -294,9 +294,9 @@ def test_the_owners_domains_cut_what_a_rule_takes_in(ben: Member, later: Any) ->
 def test_old_mail_that_is_remembered_now_did_not_come_later(ben: Member, came: Any) -> None:
     rule = _rule(ben)
     came(2, edf=KEY, ago=dt.timedelta(days=20))
-    assert not following.is_due(rule)
+    assert not advancing.is_due(rule)
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert not rule.members.exists()
 
@@ -305,7 +305,7 @@ def test_mail_that_was_listed_a_little_late_came_later(ben: Member, came: Any) -
     rule = _rule(ben, FollowMode.OFFER)
     came(1, edf=KEY, ago=dt.timedelta(minutes=10))
 
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     assert _states(rule) == [(MemberState.OFFERED, False)]
 
@@ -316,7 +316,7 @@ def test_a_worker_killed_before_or_after_the_action_makes_it_once(
     rule = _rule(ben)
     later(2)
     killed = iter(["before", "after"])
-    act = following.actions.act
+    act = claiming.actions.act
 
     def dies(**named: Any) -> Action:
         if next(killed, "") == "after":
@@ -324,16 +324,16 @@ def test_a_worker_killed_before_or_after_the_action_makes_it_once(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(following.actions, "act", dies)
+        patch.setattr(claiming.actions, "act", dies)
         for _ in range(2):
             with pytest.raises(SystemExit):
-                following.step(rule.pk)
+                advancing.step(rule.pk)
     assert Action.objects.count() == 1
     assert _states(rule) == [(MemberState.SENT, False)] * 2
 
     CampaignMember.objects.update(at=F("at") - dt.timedelta(minutes=5))
-    assert following.is_due(rule)
-    following.step(rule.pk)
+    assert advancing.is_due(rule)
+    advancing.step(rule.pk)
 
     assert _states(rule) == [(MemberState.SENT, True)] * 2
     assert Action.objects.count() == 2
@@ -346,8 +346,8 @@ def test_workers_that_race_handle_each_message_once(ben: Member, later: Any) -> 
     rule = _rule(ben, most=4)
     later(6)
 
-    together(*[lambda: following.step(rule.pk)] * 4)
-    following.step(rule.pk)
+    together(*[lambda: advancing.step(rule.pk)] * 4)
+    advancing.step(rule.pk)
 
     rule.refresh_from_db()
     assert Action.objects.count() == 4, "the limit was overrun, or a message was handled twice"
@@ -357,13 +357,13 @@ def test_workers_that_race_handle_each_message_once(ben: Member, later: Any) -> 
 
 def test_the_task_of_the_sweep_takes_a_rule_further(ben: Member, later: Any) -> None:
     rule = _rule(ben)
-    assert not following.is_due(rule)
+    assert not advancing.is_due(rule)
     later(1)
-    assert following.is_due(rule)
+    assert advancing.is_due(rule)
 
-    following.sweep()  # rings for it, and never fails where nobody hears
+    advancing.sweep()  # rings for it, and never fails where nobody hears
     app.loader.import_default_modules()
-    app.tasks[following.FOLLOW_TASK](str(rule.pk))
+    app.tasks[advancing.FOLLOW_TASK](str(rule.pk))
 
     assert _states(rule) == [(MemberState.SENT, True)]
-    assert not following.is_due(CampaignRule.objects.get())
+    assert not advancing.is_due(CampaignRule.objects.get())

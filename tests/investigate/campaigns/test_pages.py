@@ -20,7 +20,7 @@ from dashboard.emailsec.types import Message
 from dashboard.upstream.connection import get_client
 from investigate.actions import services
 from investigate.actions.decision import Decision
-from investigate.campaigns import following
+from investigate.campaigns import advancing, following, rules
 from investigate.campaigns.queries import address_of
 from investigate.desk import cases
 from investigate.memory import purging
@@ -104,7 +104,7 @@ def test_the_list_says_what_was_decided_and_what_waits(
     cases.set_verdict(actor=ben, case=Case.objects.get(key=case[0]), verdict=OwnVerdict.TRUE_POSITIVE, request=None)
     rule = _followed(ben)
     alike(1, later=True)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
 
     text = soup(responder.get(LIST, {"last": "30d"})).select_one("#rows tr").get_text(" ", strip=True)
 
@@ -307,7 +307,7 @@ def test_one_click_decides_about_those_who_came_later(analyst: Client, ana: Memb
     alike(1)
     rule = _followed(ana)
     first, second = alike(2, later=True)
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     assert "2 later copies wait" in soup(analyst.get(ONE)).select_one("#waiting").get_text(" ", strip=True)
 
     analyst.post("/investigate/campaigns/one/take", {"rule": rule.pk, "message": [first.id]})
@@ -326,7 +326,7 @@ def test_what_waits_is_on_one_list_and_goes_with_the_memory(analyst: Client, ana
         operation_key=uuid.uuid4().hex, request=None,
     )  # fmt: skip
     came(2, edf="", subject="Invoice overdue", ago=dt.timedelta(minutes=2))
-    following.step(rule.pk)
+    advancing.step(rule.pk)
     following.end(actor=ana, rule=rule, request=None)
     for _ in range(7):  # newer rules push it off the list of those that ended, and not what waits
         CampaignRule.objects.create(
@@ -344,10 +344,10 @@ def test_what_waits_is_on_one_list_and_goes_with_the_memory(analyst: Client, ana
 
     SeenMessage.objects.update(scanned_at=timezone.now() - dt.timedelta(days=4000))
     CampaignRule.objects.update(ended_at=timezone.now() - dt.timedelta(days=4000))
-    assert following.waiting(ana).count() == 2
+    assert rules.waiting(ana).count() == 2
     purging.forget_old()
 
-    assert not following.waiting(ana).exists()
+    assert not rules.waiting(ana).exists()
     assert not CampaignRule.objects.exists()
     assert "No later copy waits" in soup(analyst.get(link["href"])).select_one(".empty").get_text()
 
