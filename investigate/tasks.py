@@ -25,7 +25,7 @@ from investigate.bulk_tasks import (  # noqa: F401  the same
     upstream_job,
 )
 from investigate.campaigns.sweep import sweep_campaigns
-from investigate.desk import cases, changes, collecting
+from investigate.desk import cases, changes, collecting, forgetting
 from investigate.fixing import advancing
 from investigate.fixing.sweep import sweep_fixes
 from investigate.memory.sweep import sweep_memory
@@ -59,7 +59,7 @@ def collect_queue(source: str) -> None:
 def forget_cases() -> None:
     """Delete old cases that hold nothing of ours, and changes that every page has been told."""
     changes.forget_old()
-    collecting.forget_old()
+    forgetting.forget_old()
 
 
 @shared_task

@@ -32,7 +32,7 @@ from investigate.models import CaseSource, QueueMark, SearchRun, SearchState
 from investigate.search.runs import known_runs
 
 if TYPE_CHECKING:
-    from investigate.desk.collecting import Reading
+    from investigate.desk.rounds import Reading
 
 log = structlog.get_logger("mailwarden.desk")
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from dashboard.web.errors import ErrorText, answer, explain
 from dashboard.web.htmx import wants_partial
 from dashboard.web.times import member_zone
 from investigate.bulk.facts import is_id
-from investigate.desk import collecting
+from investigate.desk import reported
 from investigate.message import parts, privacy
 from investigate.message.privacy import UncoverForm
 from investigate.phishguard import presenting, reading
@@ -162,8 +162,8 @@ def take_report(request: MemberRequest, report_id: str) -> HttpResponse:
         return answer(request, NO_REPORT)
     with recording(member, "report:take", targets=[presenting.key_of(found)], request=request) as event:
         try:
-            event.detail = {"case": collecting.take_report(found).key}
-        except collecting.AnswersLater:
+            event.detail = {"case": reported.take_report(found).key}
+        except reported.AnswersLater:
             event.phase = "refused"
             return answer(request, LOOKS_STILL)
     if wants_partial(request):

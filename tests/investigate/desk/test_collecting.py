@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from dashboard.access.models import Member
 from dashboard.upstream.connection import get_client
-from investigate.desk import cases, collecting, mail
+from investigate.desk import cases, collecting, forgetting, mail, reported, rounds
 from investigate.models import Case, CaseReport, CaseSource, CaseState, OwnVerdict, QueueMark
 
 WANTED = ("MALICIOUS", "MALICIOUS-BEC", "SUSPICIOUS", "SPOOF")
@@ -189,25 +189,25 @@ def test_a_minute_holds_one_round_however_often_it_is_rung(emailsec: Any) -> Non
 
 @pytest.mark.matrix(16)
 def test_a_round_whose_worker_died_is_taken_over_later_and_not_before(emailsec: Any) -> None:
-    claimed = collecting._claim(CaseSource.DETECTION)
+    claimed = rounds.claim(CaseSource.DETECTION)
     assert claimed is not None
     a_minute_passes()
     collecting.collect(CaseSource.DETECTION)
     assert not emailsec.calls
 
-    QueueMark.objects.update(claimed_at=timezone.now() - collecting.CLAIM - dt.timedelta(minutes=1))
+    QueueMark.objects.update(claimed_at=timezone.now() - rounds.CLAIM - dt.timedelta(minutes=1))
     read(CaseSource.DETECTION)
     assert Case.objects.count() == len(wanted_ids(emailsec))
 
 
 @pytest.mark.matrix(18)
 def test_a_round_that_was_overtaken_does_not_move_the_mark(emailsec: Any) -> None:
-    slept = collecting._claim(CaseSource.DETECTION)
+    slept = rounds.claim(CaseSource.DETECTION)
     assert slept is not None
     QueueMark.objects.update(claimed_at=timezone.now())
     before = QueueMark.objects.get().read_until
 
-    collecting._update(slept, read_until=timezone.now())
+    rounds.update(slept, read_until=timezone.now())
 
     assert QueueMark.objects.get().read_until == before
 
@@ -318,9 +318,9 @@ def test_a_message_that_cannot_be_looked_for_leaves_its_report_alone_on_the_desk
 
 
 def test_a_claim_outlasts_the_slowest_round() -> None:
-    last_call = dt.timedelta(seconds=collecting.CALL_SECONDS)
+    last_call = dt.timedelta(seconds=reported.CALL_SECONDS)
 
-    assert collecting.ROUND + 6 * last_call < collecting.CLAIM
+    assert rounds.ROUND + 6 * last_call < rounds.CLAIM
 
 
 def test_reading_reports_again_asks_for_no_message_twice(emailsec: Any, reports: dict[str, Any]) -> None:
@@ -371,13 +371,13 @@ def test_old_cases_that_hold_nothing_are_forgotten(keeps: str, ana: Member, case
     if keeps == "open":
         Case.objects.update(state=CaseState.WAITING, done_at=None)
 
-    collecting.forget_old()
+    forgetting.forget_old()
 
     assert Case.objects.exists() == (keeps != "nothing")
 
 
 def test_many_old_cases_are_forgotten_in_pieces(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collecting, "AT_ONCE", 10)
+    monkeypatch.setattr(forgetting, "AT_ONCE", 10)
     Case.objects.update(state=CaseState.DONE, done_at=timezone.now() - dt.timedelta(days=91))
     old = Case.objects.get()
     for number in range(24):
@@ -385,7 +385,7 @@ def test_many_old_cases_are_forgotten_in_pieces(case: Case, monkeypatch: pytest.
         old.save()
 
     with CaptureQueriesContext(connection) as asked:
-        collecting.forget_old()
+        forgetting.forget_old()
 
     deletes = [query["sql"] for query in asked if query["sql"].startswith('DELETE FROM "investigate_case"')]
     assert len(deletes) == 3

@@ -18,7 +18,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import shared_meter
 from dashboard.upstream.models import CallBudget
-from investigate.desk import collecting, mail
+from investigate.desk import collecting, mail, reported
 from investigate.memory import ingesting
 from investigate.memory.searching import extent
 from investigate.models import (
@@ -355,7 +355,7 @@ def test_all_sources_together_stay_within_the_share_of_the_calls(
 ) -> None:
     settings.COLLECTOR_SHARE = 1  # of 1,200 calls: twelve
     monkeypatch.setattr(mail, "PER_PAGE", 30)
-    monkeypatch.setattr(collecting, "REPORTS_PER_PAGE", 1)
+    monkeypatch.setattr(reported, "REPORTS_PER_PAGE", 1)
     for _ in range(3):
         a_round()
         collecting.collect(CaseSource.SUBMISSION)
