@@ -17,14 +17,13 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import EmailSecurityClient, MissedDetection, Priority, Reclassification, errors
 from dashboard.emailsec.types import Disposition, MailboxDestination
+from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
 from investigate.actions import answers, transitions, verdicts, words
 from investigate.actions.decision import LARGEST_EML, permission_for
@@ -40,7 +39,6 @@ STALE_SECONDS = 1.0  # between claim and call; a worker that was held up longer 
 STALE_CHUNK_SECONDS = min(10.0, 0.5 * CALL_SECONDS)  # claiming a thousand messages takes a while of its own
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # what could not be sent for so long is no longer what anybody expects to happen
 RAW_SECONDS = 15.0
-STORE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store an answer; well within what is left of a claim
 _REFUSED = (
     errors.CredentialsRefused,
     errors.NotPermitted,
@@ -119,41 +117,24 @@ def _carry_out(action: Action, items: list[ActionItem], call: Call) -> errors.Em
     except _REFUSED as problem:
         if action.job_id is not None and (len(items) > 1 or isinstance(problem, _FOR_SOMEBODY_TO_MEND)):
             why = words.refusal(problem)
-            _stored(partial(transitions.give_back, action, after=0, explanation=why))
+            store_surely(partial(transitions.give_back, action, after=0, explanation=why))
             return problem
         why = words.refusal(problem)
         log.warning("action_refused", action=str(action.pk), error=type(problem).__name__, status=problem.status)
         refused = [answers.refused(item, why) for item in items]
-        _stored(partial(transitions.store_answer, action, refused, look_after=quiet, explanation=why))
+        store_surely(partial(transitions.store_answer, action, refused, look_after=quiet, explanation=why))
         return problem
     except errors.EmailSecurityError as problem:
         log.warning("action_unknown", action=str(action.pk), error=type(problem).__name__, status=problem.status)
-        _stored(partial(transitions.store_answer, action, [answers.lost(item) for item in items], look_after=quiet))
+        store_surely(
+            partial(transitions.store_answer, action, [answers.lost(item) for item in items], look_after=quiet)
+        )
         return problem
     told = _left_open(outcomes)
-    _stored(partial(transitions.store_answer, action, outcomes, look_after=quiet, explanation=told))
+    store_surely(partial(transitions.store_answer, action, outcomes, look_after=quiet, explanation=told))
     return None
     # Anything else is a fault of ours after the request was written down: the row stays `sending` until its claim
     # expires and is then looked up, because nobody can say how far it came.
-
-
-def _stored(store: Callable[[], object]) -> None:
-    """Store an answer, also where the database is away for a moment: what was answered is told only once.
-
-    In the end the row stays `sending`, and is looked up once its claim has expired.
-    """
-    for wait in STORE_WAITS:
-        try:
-            store()
-        except (InterfaceError, OperationalError, AuditNotWritten) as problem:
-            if connection.in_atomic_block:
-                raise
-            log.warning("answer_not_stored_yet", error=type(problem).__name__)
-            connection.close()
-            time.sleep(wait)
-        else:
-            return
-    store()
 
 
 def _left_open(outcomes: list[Outcome]) -> str:
@@ -170,7 +151,7 @@ def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> N
         transitions.fail_unsent(action, f"{words.pause(problem)} It was given up after an hour of tries.")
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(action.attempt - 1, 5))
-    _stored(partial(transitions.give_back, action, after=max(1.0, pause), explanation=words.pause(problem)))
+    store_surely(partial(transitions.give_back, action, after=max(1.0, pause), explanation=words.pause(problem)))
 
 
 def _decided_at(action: Action) -> dt.datetime:

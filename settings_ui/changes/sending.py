@@ -16,14 +16,14 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import BatchResult, SettingsEntry
+from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from settings_ui.changes import looking, planning, rights, transitions, words
@@ -54,7 +54,6 @@ LONGEST_BELL = 30.0  # what is due later is found by the sweep
 BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # a form that could not be sent for so long is not what anybody expects to happen
 MOST_REFUSALS = 250  # of batches; where by then most lines were refused, it is no matter of single lines
-STORE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store an answer; well within what a claim lasts
 FEW_LINES = 100  # a change of more is not carried on by the workers that people wait for
 LONG_TASK = "settings_ui.tasks.step_long_change"
 _ON_ITS_WAY = Q(state__in=[StepState.SENDING, StepState.UNKNOWN])
@@ -231,7 +230,7 @@ def _could_not_send(step: Step, problem: errors.EmailSecurityError, until: float
         _fail(step, looking.lines_of(step, LineState.SENDING), told, until, problem=problem)
         return
     pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(step.attempt - 1, 5))
-    _stored(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told), until)
+    store_surely(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told), until=until)
 
 
 def _turn_of(step: Step) -> dt.datetime:
@@ -258,9 +257,9 @@ def _carry_out(step: Step, lines: list[Line], until: float) -> None:
     except errors.EmailSecurityError as problem:
         log.warning("change_unknown", step=str(step.pk), error=type(problem).__name__, status=problem.status)
         lost = [Outcome(line, LineState.UNKNOWN) for line in lines]
-        _stored(partial(transitions.settle, step, lost, status=problem.status, ray_id=problem.ray_id), until)
+        store_surely(partial(transitions.settle, step, lost, status=problem.status, ray_id=problem.ray_id), until=until)
     else:
-        _stored(partial(transitions.settle, step, outcomes, explanation=_told(outcomes)), until)
+        store_surely(partial(transitions.settle, step, outcomes, explanation=_told(outcomes)), until=until)
     # Anything else is a fault of ours after the call was noted as sent: the row stays `sending` until its claim
     # expires and is then looked up, because nobody can say how far it came.
 
@@ -332,7 +331,7 @@ def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, 
     resource = BY_NAME[step.change.resource]
     is_change = resource.wants_networks and line.verb == Verb.CHANGE
     if is_change and _wants_networks(problem) and _add_networks(line):
-        _stored(partial(transitions.give_back, step, after=0, resent=[line]), until)
+        store_surely(partial(transitions.give_back, step, after=0, resent=[line]), until=until)
         return
     if isinstance(problem, errors.NotFound) and line.upstream_id:
         _store_end(step, [_missing(step, line, problem, until)], problem, until)
@@ -371,7 +370,7 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
     that is looked at first.
     """
     if isinstance(problem, errors.NotOnThisServer) and not get_client().offers(step.change.resource, "batch"):
-        _stored(partial(transitions.split, step, [], explanation=_ONE_BY_ONE), until)
+        store_surely(partial(transitions.split, step, [], explanation=_ONE_BY_ONE), until=until)
         return
     done: list[Outcome] = []
     if not BY_NAME[step.change.resource].is_atomic:
@@ -379,7 +378,7 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             done = _carried_out(step, lines)
         except errors.EmailSecurityError:  # it is looked for, as after no answer
             lost = [Outcome(line, LineState.UNKNOWN) for line in lines]
-            _stored(partial(transitions.settle, step, lost, explanation=words.refusal(problem)), until)
+            store_surely(partial(transitions.settle, step, lost, explanation=words.refusal(problem)), until=until)
             return
     settled = {outcome.line.pk for outcome in done}
     blamed = [one for one in _blamed(step, lines, problem, until) if one.line.pk not in settled]
@@ -392,7 +391,7 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
     left = [line for line in lines if line.pk not in settled]
     into = [left] if blamed or done else [left[len(left) // 2 :], left[: len(left) // 2]]
     explanation = f"{told} Nothing of this call was carried out." if not done else told
-    _stored(
+    store_surely(
         partial(
             transitions.split,
             step,
@@ -402,7 +401,7 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             status=problem.status,
             ray_id=problem.ray_id,
         ),
-        until,
+        until=until,
     )
 
 
@@ -479,27 +478,7 @@ def _store_end(
 ) -> None:
     status, ray_id = (problem.status, problem.ray_id) if problem is not None else (None, None)
     said = explanation or (words.refusal(problem) if problem is not None else "")
-    _stored(
-        partial(transitions.settle, step, outcomes, explanation=said, rest=rest, status=status, ray_id=ray_id), until
+    store_surely(
+        partial(transitions.settle, step, outcomes, explanation=said, rest=rest, status=status, ray_id=ray_id),
+        until=until,
     )
-
-
-def _stored(store: Callable[[], object], until: float) -> None:
-    """Store an answer, also where the database is away for a moment: what was answered is told only once.
-
-    In the end, or where nobody waits so long, the row stays `sending`, and is looked up once its claim has expired.
-    """
-    for wait in STORE_WAITS:
-        try:
-            store()
-        except (InterfaceError, OperationalError, AuditNotWritten) as problem:
-            if connection.in_atomic_block:
-                raise
-            log.warning("answer_not_stored_yet", error=type(problem).__name__)
-            connection.close()
-            if time.monotonic() + wait > until:
-                break
-            time.sleep(wait)
-        else:
-            return
-    store()

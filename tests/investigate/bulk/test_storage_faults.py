@@ -20,6 +20,7 @@ from django.urls import reverse
 from dashboard.access.models import Member
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec.errors import BudgetExhausted
+from dashboard.upstream import answers
 from investigate.actions import sending
 from investigate.actions import sweep as action_sweep
 from investigate.bulk import engine, jobs
@@ -207,7 +208,7 @@ def _of_psycopg() -> dict[str, Any]:
 def test_an_answer_that_can_never_be_stored_is_looked_up_after_the_claim(
     ana: Member, emailsec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "STORE_WAITS", (0.01,))
+    monkeypatch.setattr(answers, "STORE_WAITS", (0.01,))
     job = running(ana, "release", held(emailsec, 5))
     holders: list[Any] = []
 
