@@ -27,6 +27,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.installation.values import setting
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
+from dashboard.web.bars import Segment, segments
 from investigate.actions import transitions
 from investigate.actions.decision import least_permission_for
 from investigate.actions.within import is_within, jobs_within, receipts_within
@@ -61,7 +62,6 @@ LAST_POLL = 5
 _PACE_OF = 5  # chunks; older ones tell nothing about now
 _LATE = 15.0  # seconds; the answer to a chunk takes a fraction of it
 _RESTS = 3.0  # seconds; a step that is due later than that waits for something
-_NARROWEST = 8  # thousandths of the bar: a single message of a hundred thousand can still be seen
 _ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
 
 SEGMENTS = (
@@ -81,21 +81,6 @@ FILTERS = (
     ("open", "Open", words.OPEN),
     ("cancelled", "Not sent", (ActionState.CANCELLED,)),
 )
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One part of the bar; `x` and `width` in percent."""
-
-    state: str
-    label: str
-    number: int
-    x: str
-    width: str
-
-    @property
-    def shown(self) -> str:
-        return f"{self.number:,}"
 
 
 @dataclass(frozen=True)
@@ -375,15 +360,7 @@ class JobView:
 
         What was cancelled leaves the end of the bar empty.
         """
-        numbers = [self.number(name) for name, _, _ in SEGMENTS]
-        whole = self.messages
-        widths = [max(_NARROWEST, 1000 * number / whole) if number else 0.0 for number in numbers]
-        scale = 100 / max(1000 * (whole - sum(numbers)) / whole + sum(widths), 1) if whole else 0.0
-        found, x = [], 0.0
-        for (name, label, _), number, width in zip(SEGMENTS, numbers, widths, strict=True):
-            found.append(Segment(name, label, number, f"{x:.2f}%", f"{width * scale:.2f}%"))
-            x += width * scale
-        return found
+        return segments(((name, label, self.number(name)) for name, label, _ in SEGMENTS), whole=self.messages)
 
     @property
     def spoken_bar(self) -> str:

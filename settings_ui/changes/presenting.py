@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import known_permissions
+from dashboard.web.bars import Segment, segments
 from settings_ui.changes import approving, planning, rights, words
 from settings_ui.models import Change, ChangeKind, ChangeState, Line, LineState, Step, StepState, Verb
 from settings_ui.resources import BY_NAME
@@ -21,7 +22,6 @@ from settings_ui.tables import dry_run
 PER_PAGE = 50
 LINES_PER_PAGE = 200
 MOST_AT_TOP = 20
-_NARROWEST = 0.8  # per cent of the bar: a single line of thousands can still be seen
 _FAST, _SLOWER = 10, 120  # seconds: asked every second until then, then every two, then every five
 SEGMENTS = (
     ("done", "done", (LineState.DONE,)),
@@ -75,21 +75,6 @@ _LINE_WORDS = {
 }
 _ENDS = {Verb.ADD: "added", Verb.CHANGE: "changed", Verb.REMOVE: "removed"}
 _VERBS = {Verb.ADD: "add", Verb.CHANGE: "change", Verb.REMOVE: "remove", Verb.SAME: "same", Verb.BAD: "cannot be used"}
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One part of the bar; `x` and `width` in per cent."""
-
-    state: str
-    label: str
-    number: int
-    x: str
-    width: str
-
-    @property
-    def shown(self) -> str:
-        return f"{self.number:,}"
 
 
 @dataclass(frozen=True)
@@ -214,15 +199,8 @@ class ChangeView:
     @property
     def segments(self) -> list[Segment]:
         """The parts of the bar, those without a line among them. What was cancelled leaves its end empty."""
-        numbers = [sum(self.counts.get(state, 0) for state in states) for _, _, states in SEGMENTS]
-        widths = [max(_NARROWEST, 100 * number / self.whole) if number else 0.0 for number in numbers]
-        empty = 100 * (self.whole - sum(numbers)) / self.whole if self.whole else 0.0
-        scale = 100 / max(100.0, sum(widths) + empty)
-        found, x = [], 0.0
-        for (name, label, _), number, width in zip(SEGMENTS, numbers, widths, strict=True):
-            found.append(Segment(name, label, number, f"{x:.2f}%", f"{width * scale:.2f}%"))
-            x += width * scale
-        return found
+        parts = [(name, label, sum(self.counts.get(state, 0) for state in states)) for name, label, states in SEGMENTS]
+        return segments(parts, whole=self.whole)
 
     @property
     def spoken_bar(self) -> str:
