@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from django.db.models import Q
 
 from dashboard.web.text import punycode, split_address
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,27 @@ class Scope:
         """Those of the recipients that this person may know of."""
         return tuple(address for address in recipients if self.covers(address))
 
+    def states_inside(self, copies: Sequence[str], states: Sequence[State]) -> tuple[State, ...]:
+        """The states of the copies inside; where it is not told which copy a state is of, only one that all share."""
+        if self.covers_all(copies):
+            return tuple(states)
+        if len(copies) == len(states):
+            return tuple(state for copy, state in zip(copies, states, strict=True) if self.covers(copy))
+        return tuple(states[:1]) if len(set(states)) == 1 else ()
+
+    def copies_inside(self, copies: Sequence[str], states: Sequence[str]) -> list[tuple[str, str]]:
+        """(recipient, state) of each copy inside; "" where it is not told which copy a state is of."""
+        if len(copies) != len(states):
+            states = [states[0] if len(set(states)) == 1 else ""] * len(copies)
+        return [(copy, state) for copy, state in zip(copies, states, strict=True) if self.covers(copy)]
+
     def covers_domains(self, column: str) -> bool:
         """The same for a column that `spaced` filled; one that names no domain is nobody's who is limited."""
         return self.is_whole or (bool(column.strip()) and self.domains.issuperset(column.split()))
+
+    def sees_domains(self, column: str) -> bool:
+        """Whether a message with such a column exists for this person."""
+        return self.is_whole or any(f" {domain} " in column for domain in self.domains)
 
     def holds(self, other: Scope) -> bool:
         """Whether everything inside `other` is inside this one."""
@@ -55,6 +76,10 @@ class Scope:
         for domain in sorted(self.domains):
             wanted |= Q(**{f"{column}__contains": f" {domain} "})
         return wanted
+
+    def q_of_copies(self, column: str) -> Q:
+        """A condition on a column that holds the domain of one copy."""
+        return Q() if self.is_whole else Q(**{f"{column}__in": self.domains})
 
     def __str__(self) -> str:
         return ", ".join(sorted(self.domains)) if self.domains else "all domains"

@@ -20,7 +20,7 @@ from dashboard.sql import fetch
 from dashboard.upstream.health import worker_beat, worker_is_alive
 from investigate.actions import words
 from investigate.actions.feasibility import MOVE_KEYS, ActionOffer, possible_actions
-from investigate.actions.within import end_of, is_within, theirs, trim
+from investigate.actions.within import end_of, is_within, receipts_within, theirs, trim
 from investigate.fixing.entrance import Entrance, entrance
 from investigate.models import (
     LIVE_JOBS,
@@ -278,9 +278,8 @@ def _counted_within(acted: dict[str, tuple[Any, ...]], scope: Scope) -> dict[str
         return acted
     inside: dict[tuple[str, Any], list[Receipt]] = {}
     receipts = Receipt.objects.filter(item__investigate_id__in=partly).select_related("item")
-    for receipt in receipts.defer("item__attachment", "item__facts"):
-        if not receipt.recipient or scope.covers(receipt.recipient):
-            inside.setdefault((receipt.item.investigate_id, receipt.item.action_id), []).append(receipt)
+    for receipt in receipts_within(receipts.defer("item__attachment", "item__facts"), scope):
+        inside.setdefault((receipt.item.investigate_id, receipt.item.action_id), []).append(receipt)
     counted = dict(acted)
     for name in partly:
         of, _, job_id, action_id, needs_person, *_ = acted[name]

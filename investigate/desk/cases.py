@@ -97,9 +97,7 @@ def colleagues_for(case: Case, actor: Member) -> list[Member]:
 
 def can_work_on(member: Member, case: Case) -> bool:
     """Whether this person holds the right, and a copy went to their domains."""
-    scope = member.scope
-    is_inside = scope.is_whole or any(f" {domain} " in case.domains for domain in scope.domains)
-    return member.is_active and member.may(Permission.CASE_WORK) and is_inside
+    return member.is_active and member.may(Permission.CASE_WORK) and member.scope.sees_domains(case.domains)
 
 
 # --- making -----------------------------------------------------------------------------------------------------------

@@ -139,9 +139,7 @@ def _named(text: str, case: Case) -> list[Member]:
 
 
 def _can_see(member: Member, case: Case) -> bool:
-    scope = member.scope
-    is_inside = scope.is_whole or any(f" {domain} " in case.domains for domain in scope.domains)
-    return member.is_active and member.may(Permission.MESSAGE_READ) and is_inside
+    return member.is_active and member.may(Permission.MESSAGE_READ) and member.scope.sees_domains(case.domains)
 
 
 def _spellings(name: str) -> tuple[str, str]:

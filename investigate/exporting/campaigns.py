@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dashboard.access.models import Member
 from dashboard.access.scope import Scope
 from dashboard.installation.values import setting
@@ -35,22 +33,14 @@ def table_of(member: Member, by: CampaignBy, key: str) -> Table | None:
 
 
 def _cells(row: SeenMessage, scope: Scope) -> list[object]:
+    copies = scope.copies_inside(row.recipients, row.delivery_status)
     return [
         row.investigate_id, row.scanned_at, row.disposition, row.is_quarantined, row.sender, row.sender_name,
-        row.sender_domain, row.subject, [address for address, _ in copies_within(row, scope)],
-        [status for _, status in copies_within(row, scope) if status], reasons_of(row, scope), row.categories,
+        row.sender_domain, row.subject, [address for address, _ in copies],
+        [status for _, status in copies if status], reasons_of(row, scope), row.categories,
         row.message_id, row.postfix_id, row.alert_id, row.edf_hash, row.structure_hash, row.shape,
         row.first_seen_at, row.seen_at,
     ]  # fmt: skip
-
-
-def copies_within(row: SeenMessage, scope: Scope) -> list[tuple[str, str]]:
-    """(mailbox, what the API said of its copy) for those inside; "" where it is not told which copy a state is of."""
-    statuses: Sequence[str] = row.delivery_status
-    if len(statuses) != len(row.recipients):
-        same = statuses[0] if len(set(statuses)) == 1 else ""
-        statuses = [same] * len(row.recipients)
-    return [(name, status) for name, status in zip(row.recipients, statuses, strict=True) if scope.covers(name)]
 
 
 def reasons_of(row: SeenMessage, scope: Scope) -> list[str]:

@@ -27,13 +27,13 @@ from investigate.desk.cases import cases_of
 from investigate.desk.notes import NoteView, notes_on
 from investigate.desk.words import verdict as verdict_of_team
 from investigate.exporting import sources
-from investigate.exporting.campaigns import copies_within, reasons_of
+from investigate.exporting.campaigns import reasons_of
 from investigate.exporting.indicators import Indicator
 from investigate.message import history
 from investigate.message.head import head
 from investigate.message.parts import Opened
 from investigate.message.tabs import Visit, timeline, why_of
-from investigate.message.visible import hides_copies, statuses_inside
+from investigate.message.visible import hides_copies
 from investigate.message.wording import verdict_word
 from investigate.models import (
     ActionItem,
@@ -129,14 +129,11 @@ def of_campaign(
 
 def copies_of(message: Message, scope: Scope) -> list[Copy]:
     """Each mailbox of the message, as its reader may know of it."""
-    names = [name for name in message.mailboxes if scope.covers(name)]
-    statuses = [str(status) for status in statuses_inside(message, scope)]
-    if len(statuses) != len(names):
-        statuses = [statuses[0] if len(set(statuses)) == 1 else ""] * len(names)
+    copies = scope.copies_inside(message.mailboxes, [str(status) for status in message.delivery_status])
     done = _done_to([message.id], scope)
     return [
         _copy_of(name, status, is_held=message.is_quarantined, done=done.get(_copy(message.id, name)))
-        for name, status in zip(names[:MOST_COPIES], statuses, strict=False)
+        for name, status in copies[:MOST_COPIES]
     ]
 
 
@@ -148,7 +145,7 @@ def _members(rows: Sequence[SeenMessage], scope: Scope) -> list[Part]:
             _verdict(row.disposition),
             [
                 _copy_of(name, status, is_held=row.is_quarantined, done=done.get(_copy(row.investigate_id, name)))
-                for name, status in copies_within(row, scope)
+                for name, status in scope.copies_inside(row.recipients, row.delivery_status)
             ],
         )
         for row in rows

@@ -126,9 +126,7 @@ def placed(copies: QuerySet[SeenCopy]) -> QuerySet[SeenCopy]:
 def where_now(rows: Sequence[SeenMessage], scope: Scope = WHOLE) -> dict[str, Where]:
     """By investigate id, of the copies inside the scope alone. One query, however many rows."""
     names = {row.pk: row.investigate_id for row in rows}
-    copies = SeenCopy.objects.filter(message__in=list(names))
-    if not scope.is_whole:
-        copies = copies.filter(domain__in=scope.domains)
+    copies = SeenCopy.objects.filter(scope.q_of_copies("domain"), message__in=list(names))
     found: dict[str, Counter[Place]] = {name: Counter() for name in names.values()}
     for message, place in placed(copies).values_list("message", "place"):
         found[names[message]][known(place)] += 1

@@ -31,19 +31,14 @@ def seen_by(member: Member) -> QuerySet[SeenMessage]:
 def copies_for(member: Member) -> QuerySet[SeenCopy]:
     """Single copies, of those mailboxes alone that the member may know of."""
     copies = SeenCopy.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
-    return copies if member.scope.is_whole else copies.filter(domain__in=member.scope.domains)
+    return copies.filter(member.scope.q_of_copies("domain"))
 
 
 def trimmed(seen: SeenMessage, scope: Scope) -> SeenMessage:
     """The row (not to be saved) without the recipients outside the scope, and without the states of their copies."""
     if scope.covers_all(seen.recipients):
         return seen
-    inside = [scope.covers(address) for address in seen.recipients]
-    states = seen.delivery_status
-    if len(states) == len(inside):
-        seen.delivery_status = [state for state, is_inside in zip(states, inside, strict=True) if is_inside]
-    else:
-        seen.delivery_status = states[:1] if len(set(states)) == 1 else []
+    seen.delivery_status = list(scope.states_inside(seen.recipients, seen.delivery_status))
     seen.recipients = list(scope.inside(seen.recipients))
     return seen
 

@@ -75,7 +75,7 @@ def trimmed(message: Message, scope: Scope) -> Message:
             "to_name": message.to_name if scope.covers_all(message.to) else (),
             "envelope_to": scope.inside(message.envelope_to),
             "client_recipients": scope.inside(message.client_recipients),
-            "delivery_status": statuses_inside(message, scope),
+            "delivery_status": scope.states_inside(message.mailboxes, message.delivery_status),
             "detection_reasons": reasons_inside(message.detection_reasons, everybody, scope),
             "findings": tuple(finding for finding in message.findings if not names(_said_by(finding))),
             "properties": MessageProperties() if names(_said_by(properties)) else properties,
@@ -94,7 +94,7 @@ def trimmed_row(row: MessageRow, scope: Scope) -> MessageRow:
         wire_to=scope.inside(row.wire_to or ()),
         wire_envelope_to=scope.inside(row.wire_envelope_to or ()),
         wire_client_recipients=scope.inside(row.wire_client_recipients or ()),
-        wire_delivery_status=statuses_inside(row, scope),
+        wire_delivery_status=scope.states_inside(row.mailboxes, row.delivery_status),
         wire_reasons=reasons_inside(row.detection_reasons, (*row.mailboxes, *row.recipients), scope),
     )
 
@@ -103,16 +103,6 @@ def reasons_inside(reasons: Iterable[str], recipients: Iterable[str], scope: Sco
     """Cloudflare's reasons without those that name a recipient outside, or the domain of one."""
     outside = frozenset(address.strip().casefold() for address in recipients if not scope.covers(address))
     return tuple(reason for reason in reasons if not _names_any(reason, outside))
-
-
-def statuses_inside(message: Message | MessageRow, scope: Scope) -> tuple[Any, ...]:
-    """The states of the copies inside; where it is not told which copy a state is of, only one that all share."""
-    copies, statuses = message.mailboxes, message.delivery_status
-    if scope.covers_all(copies):
-        return statuses
-    if len(copies) == len(statuses):
-        return tuple(status for copy, status in zip(copies, statuses, strict=True) if scope.covers(copy))
-    return statuses[:1] if len(set(statuses)) == 1 else ()
 
 
 def trimmed_detections(detections: Detections, message: Message) -> Detections:
