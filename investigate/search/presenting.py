@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import urlencode
 
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from markupsafe import Markup
 
+from dashboard.access.decorators import MemberRequest
 from dashboard.access.roles import Permission, allowed
 from dashboard.web import times
 from dashboard.web.errors import ErrorText, explain
@@ -276,7 +276,7 @@ def explain_run(run: SearchRun) -> ErrorText:
 
 
 def shown(
-    request: HttpRequest,
+    request: MemberRequest,
     criteria: Criteria,
     results: Results,
     *,
