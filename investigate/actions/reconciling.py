@@ -11,11 +11,10 @@ import uuid
 from collections.abc import Sequence
 
 import structlog
-from django.conf import settings
-from django.utils import timezone
 
 from dashboard.emailsec import EmailSecurityClient, errors
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import until_next_look
 from investigate.actions import transitions, words
 from investigate.actions.chunk_looking import ChunkFindings, NotYet, look_at_chunk, look_for_submissions, summary
 from investigate.actions.looking import look_at
@@ -23,7 +22,6 @@ from investigate.models import LIVE_JOBS, Action, ActionItem, ActionKind, Action
 
 log = structlog.get_logger("mailwarden.actions")
 
-LOOKS = (1, 6, 20)  # times the quiet time after the request was sent: 30 s, 3 min and 10 min
 MOST_SENDINGS, MOST_SENDINGS_OF_CHUNK = 3, 10  # a job goes on by itself as long as every try is known not to have been
 FEW = 5  # messages that are looked at one by one; more of them are searched for together
 _LATER, _SOON = 60.0, 10.0  # seconds until a look that failed is tried again; a whole job may wait for one
@@ -51,7 +49,7 @@ def _look(client: EmailSecurityClient, action: Action, items: Sequence[ActionIte
     if len(items) > FEW and action.kind == ActionKind.RECLASSIFY:
         return look_for_submissions(client, action, items)
     if len(items) > FEW:
-        return look_at_chunk(client, action, items, is_last=_until_next_look(action) is None)
+        return look_at_chunk(client, action, items, is_last=until_next_look(action.sent_at, action.looks) is None)
     return ChunkFindings([look_at(client, action, item) for item in items])
 
 
@@ -72,7 +70,7 @@ def _settle(action: Action, found: ChunkFindings) -> None:
     if all(finding.is_certain for finding in findings):
         transitions.store_look(action, outcomes, found=told, then=ActionState.DONE)
         return
-    wait = _until_next_look(action)
+    wait = until_next_look(action.sent_at, action.looks)
     if wait is not None:
         transitions.store_look(
             action, outcomes, found=told, then=ActionState.UNKNOWN, after=wait, explanation=action.explanation
@@ -97,13 +95,3 @@ def _may_be_sent_again(action: Action) -> bool:
     goes_on = action.job is None or action.job.state in LIVE_JOBS
     most = MOST_SENDINGS if action.job is None else MOST_SENDINGS_OF_CHUNK
     return action.kind == ActionKind.MOVE and len(sendings) < most and goes_on
-
-
-def _until_next_look(action: Action) -> float | None:
-    """Seconds until the next look; None after the last. Looks asked for by a person do not shorten the ten minutes."""
-    quiet = float(settings.QUIET_SECONDS)
-    elapsed = (timezone.now() - action.sent_at).total_seconds() if action.sent_at else 0.0
-    for times in LOOKS:
-        if times * quiet > elapsed:
-            return times * quiet - elapsed
-    return quiet if action.looks + 1 < len(LOOKS) else None

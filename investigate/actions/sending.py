@@ -25,6 +25,7 @@ from dashboard.emailsec import EmailSecurityClient, MissedDetection, Priority, R
 from dashboard.emailsec.types import Disposition, MailboxDestination
 from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import pause_after
 from investigate.actions import answers, transitions, verdicts, words
 from investigate.actions.decision import LARGEST_EML, permission_for
 from investigate.actions.transitions import Outcome
@@ -150,8 +151,8 @@ def _wait_and_try_again(action: Action, problem: errors.EmailSecurityError) -> N
     if action.job_id is None and timezone.now() - _decided_at(action) > GIVE_UP_AFTER:
         transitions.fail_unsent(action, f"{words.pause(problem)} It was given up after an hour of tries.")
         return
-    pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(action.attempt - 1, 5))
-    store_surely(partial(transitions.give_back, action, after=max(1.0, pause), explanation=words.pause(problem)))
+    pause = pause_after(problem, attempt=action.attempt)
+    store_surely(partial(transitions.give_back, action, after=pause, explanation=words.pause(problem)))
 
 
 def _decided_at(action: Action) -> dt.datetime:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
 
 from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import until_next_look
 from dashboard.upstream.ring import ring
 from settings_ui.changes import transitions, words
 from settings_ui.changes.transitions import Outcome
@@ -24,7 +24,6 @@ from settings_ui.watching.reading import PER_PAGE, read_whole, still_there
 
 log = structlog.get_logger("mailwarden.changes")
 
-LOOKS = (1, 6, 20)  # times the quiet time after the call was sent: 30 s, 3 min and 10 min
 CLOCK_SLACK = dt.timedelta(minutes=5)  # between our clock and Cloudflare's
 READ_SECONDS = settings.CALL_SECONDS / 2  # a reading and the call after it end well before the claim does
 FEW = 10  # entries that are read one by one rather than with their whole list
@@ -46,7 +45,7 @@ def look_up(step_id: uuid.UUID | str) -> None:
         log.warning("change_look_failed", step=str(step.pk), error=type(problem).__name__, status=problem.status)
         transitions.look_again(step, after=max(problem.retry_after or 0.0, _LATER), is_counted=False)
         return
-    wait = _until_next_look(step)
+    wait = until_next_look(step.sent_at, step.looks)
     if not _is_clear(step, found) and wait is not None:
         transitions.look_again(step, after=wait, is_counted=True)
         return
@@ -199,13 +198,3 @@ def _told(step: Step, found: Sequence[object]) -> str:
     if 0 < there < len(found) and _is_whole(step):
         return _BROKEN
     return words.FOUND if there else "Looked; it was not carried out."
-
-
-def _until_next_look(step: Step) -> float | None:
-    """Seconds until the next look; None after the last. Looks asked for by a person do not shorten the ten minutes."""
-    quiet = float(settings.QUIET_SECONDS)
-    elapsed = (timezone.now() - step.sent_at).total_seconds() if step.sent_at else 0.0
-    for times in LOOKS:
-        if times * quiet > elapsed:
-            return times * quiet - elapsed
-    return quiet if step.looks + 1 < len(LOOKS) else None

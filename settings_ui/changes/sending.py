@@ -25,6 +25,7 @@ from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import BatchResult, SettingsEntry
 from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import pause_after
 from dashboard.upstream.ring import ring
 from settings_ui.changes import looking, planning, rights, transitions, words
 from settings_ui.changes.looking import LOOK_TASK, STEP_TASK
@@ -229,8 +230,8 @@ def _could_not_send(step: Step, problem: errors.EmailSecurityError, until: float
         told = f"{told} It was given up after an hour of tries."
         _fail(step, looking.lines_of(step, LineState.SENDING), told, until, problem=problem)
         return
-    pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(step.attempt - 1, 5))
-    store_surely(partial(transitions.give_back, step, after=max(1.0, pause), explanation=told), until=until)
+    pause = pause_after(problem, attempt=step.attempt)
+    store_surely(partial(transitions.give_back, step, after=pause, explanation=told), until=until)
 
 
 def _turn_of(step: Step) -> dt.datetime:

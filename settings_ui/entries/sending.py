@@ -21,6 +21,7 @@ from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import until_next_look
 from settings_ui.entries import transitions, words
 from settings_ui.entries.knowing import who
 from settings_ui.entries.rules import PATTERN_LIMIT
@@ -31,7 +32,6 @@ log = structlog.get_logger("mailwarden.entries")
 
 CALL_SECONDS = settings.CALL_SECONDS / 3  # a listing and the call after it end well before the claim does
 STALE_SECONDS = settings.CALL_SECONDS  # between claim and call; a worker held up longer may have been overtaken
-LOOKS = (1, 6, 20)  # times the quiet time after the request was sent: 30 s, 3 min and 10 min
 _MOST_PAGES, _PER_PAGE = 20, 1000  # of a server that ignores the filter
 _LATER, _LATEST = 60.0, 3600.0  # seconds until a call that failed is tried again
 _REFUSED = (
@@ -84,7 +84,7 @@ def look_up(entry_id: uuid.UUID | str) -> None:
     if there is not None:
         _take_over(entry, there)
         return
-    wait = _until_next_look(entry)
+    wait = until_next_look(entry.sent_at, entry.looks)
     if wait is None:
         transitions.store_failed(entry, f"Looked {entry.looks + 1} times after no answer came; it is not there.")
     else:
@@ -237,13 +237,3 @@ def _why_not_any_more(entry: Entry) -> str:
 
 def _pause(problem: errors.EmailSecurityError, tries: int) -> float:
     return max(1.0, problem.retry_after or min(_LATEST, 15.0 * 2 ** min(max(tries - 1, 0), 8)))
-
-
-def _until_next_look(entry: Entry) -> float | None:
-    """Seconds until the next look; None after the last. Looks asked for by a person do not shorten the ten minutes."""
-    quiet = float(settings.QUIET_SECONDS)
-    elapsed = (timezone.now() - entry.sent_at).total_seconds() if entry.sent_at else 0.0
-    for times in LOOKS:
-        if times * quiet > elapsed:
-            return times * quiet - elapsed
-    return quiet if entry.looks + 1 < len(LOOKS) else None

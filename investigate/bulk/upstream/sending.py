@@ -25,9 +25,9 @@ from dashboard.emailsec.enums import MailboxDestination
 from dashboard.emailsec.groups import time_left
 from dashboard.emailsec.types import BulkJob as CloudflareJob
 from dashboard.upstream.connection import get_client
+from dashboard.upstream.patience import pause_after, until_next_look
 from investigate.actions import words as action_words
 from investigate.actions.looking import CLOCK_SLACK
-from investigate.actions.reconciling import LOOKS
 from investigate.actions.sending import CALL_SECONDS, GIVE_UP_AFTER, STALE_SECONDS
 from investigate.actions.transitions import CLAIM_SECONDS, MOST_DEAD_ATTEMPTS, seconds_from_now, storable_words
 from investigate.approvals.rights import approval_of
@@ -143,8 +143,8 @@ def _wait_and_try_again(job: UpstreamJob, problem: errors.EmailSecurityError) ->
     if timezone.now() - decided_at > GIVE_UP_AFTER:
         _fail(job, f"{action_words.pause(problem)} It was given up after an hour of tries.")
         return
-    pause = problem.retry_after or min(300.0, 15.0 * 2 ** min(job.attempt - 1, 5))
-    _give_back(job, after=max(1.0, pause), explanation=action_words.pause(problem))
+    pause = pause_after(problem, attempt=job.attempt)
+    _give_back(job, after=pause, explanation=action_words.pause(problem))
 
 
 def _held(job: UpstreamJob) -> Any:
@@ -244,7 +244,7 @@ def _look(job: UpstreamJob) -> None:
         return
     if found and _adopt(job, found[0], looked_at, words.found_again(len(found))):
         return
-    wait = _until_next_look(job)
+    wait = until_next_look(job.sent_at, job.looks)
     if wait is not None:
         looked_at.update(looks=F("looks") + 1, next_look_at=seconds_from_now(wait))
         return
@@ -275,13 +275,3 @@ def _find(job: UpstreamJob) -> list[CloudflareJob]:
         and (one.created_at is None or one.created_at >= since)
     ]
     return sorted(found, key=lambda one: one.created_at or since)
-
-
-def _until_next_look(job: UpstreamJob) -> float | None:
-    """Seconds until the next look; None after the last. Looks a person asked for do not shorten the ten minutes."""
-    quiet = float(settings.QUIET_SECONDS)
-    elapsed = (timezone.now() - job.sent_at).total_seconds() if job.sent_at else 0.0
-    for times in LOOKS:
-        if times * quiet > elapsed:
-            return times * quiet - elapsed
-    return quiet if job.looks + 1 < len(LOOKS) else None
