@@ -13,6 +13,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Message
 from dashboard.upstream.ring import ring as ring_for
+from dashboard.upstream.ring import ring_when_due
 from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
 from investigate.actions.decision import Decision, least_permission_for, permission_for
@@ -29,8 +30,6 @@ from investigate.fixing.bell import ring_after_action
 from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
 
-LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
-_BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
 SHORTEST_REASON = 5
 
 
@@ -87,7 +86,7 @@ def act(*, actor: Member, decision: Decision, operation_key: str, request: HttpR
 
 def ring(action: Action, *, seconds: float = 0) -> bool:
     """Tell a worker that the action will be due. False where the broker is away: the sweep rings again later."""
-    return ring_for(send_action.name, str(action.pk), countdown=min(seconds, LONGEST_COUNTDOWN) + _BELL_MARGIN)
+    return ring_when_due(send_action.name, str(action.pk), seconds=seconds)
 
 
 def undo(*, actor: Member, action: Action, request: HttpRequest | None) -> Action:

@@ -23,7 +23,7 @@ from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.requests import MOST_IDS
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.features import SharedMissingFeatures
-from dashboard.upstream.ring import ring
+from dashboard.upstream.ring import LONGEST_COUNTDOWN, ring, ring_when_due
 from investigate.actions import reconciling, sending, transitions, words
 from investigate.bulk import lifecycle, rights, ringing
 from investigate.models import Action, ActionItem, ActionKind, ActionState, BulkJob, JobState
@@ -34,7 +34,6 @@ MOST_PER_RELEASE = 100  # messages; a release has no way back, and each one whos
 MOST_PER_SUBMISSION = 100
 STEP_SECONDS = 10.0  # a task sends chunks for so long, then rings for the next one, so that a stop never waits for it
 HELD_SECONDS = 2.0  # until a job whose row another process holds is looked at again
-LONGEST_BELL = 30.0  # what is due later is found by the sweep
 MOST_HALVINGS = 64  # of refused chunks in one job; a server that refuses everything is no matter of single messages
 OWNER_LOST = "Somebody who has can resume the job, and takes it over."
 
@@ -152,8 +151,8 @@ def _rest_until(job: BulkJob, chunk: Action) -> None:
     """The chunk could not be sent and waits; so does the job, and says until when."""
     left = max(0.0, (chunk.due_at - timezone.now()).total_seconds())
     lifecycle.wait(job, seconds=left, explanation=chunk.explanation)
-    if left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(ringing.STEP_TASK, str(job.pk), countdown=left + 0.3))
+    if left <= LONGEST_COUNTDOWN:
+        transaction.on_commit(lambda: ring_when_due(ringing.STEP_TASK, str(job.pk), seconds=left))
 
 
 def _rest_for_look(chunk: Action) -> None:
@@ -161,8 +160,8 @@ def _rest_for_look(chunk: Action) -> None:
     if chunk.next_look_at is None:
         return
     left = max(0.0, (chunk.next_look_at - timezone.now()).total_seconds())
-    if left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(ringing.LOOK_TASK, str(chunk.pk), countdown=left + 0.3))
+    if left <= LONGEST_COUNTDOWN:
+        transaction.on_commit(lambda: ring_when_due(ringing.LOOK_TASK, str(chunk.pk), seconds=left))
 
 
 def _pack(job: BulkJob) -> uuid.UUID | None:

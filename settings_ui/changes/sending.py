@@ -26,7 +26,7 @@ from dashboard.emailsec.types import BatchResult, SettingsEntry
 from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.patience import pause_after
-from dashboard.upstream.ring import ring
+from dashboard.upstream.ring import LONGEST_COUNTDOWN, ring_when_due
 from settings_ui.changes import looking, planning, rights, transitions, words
 from settings_ui.changes.looking import LOOK_TASK, STEP_TASK
 from settings_ui.changes.transitions import Outcome
@@ -51,8 +51,6 @@ LEAST_SECONDS = 1.0  # a call with less comes to nothing
 STALE_SECONDS = 0.8 * settings.CALL_SECONDS  # between claim and call; a worker held up longer may have been overtaken
 STEP_SECONDS = 10.0  # a task sends so long, then rings for the next one, so that a stop never waits for it
 HELD_SECONDS = 2.0  # until a change whose row another process holds is looked at again
-LONGEST_BELL = 30.0  # what is due later is found by the sweep
-BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # a form that could not be sent for so long is not what anybody expects to happen
 MOST_REFUSALS = 250  # of batches; where by then most lines were refused, it is no matter of single lines
 FEW_LINES = 100  # a change of more is not carried on by the workers that people wait for
@@ -82,8 +80,7 @@ def step(change_id: uuid.UUID | str, *, until: float = math.inf, is_fresh: bool 
 def ring_for(change: Change, *, after: float) -> bool:
     """Tell a worker that the change is due in so many seconds; the sweep finds what is due later."""
     is_long = change.lines.filter(state=LineState.WAITING).count() > FEW_LINES
-    countdown = min(after, LONGEST_BELL) + BELL_MARGIN
-    return ring(LONG_TASK if is_long else STEP_TASK, str(change.pk), countdown=countdown)
+    return ring_when_due(LONG_TASK if is_long else STEP_TASK, str(change.pk), seconds=after)
 
 
 def send(
@@ -165,9 +162,9 @@ def _next(change: Change) -> uuid.UUID | None:
 def _rest(change: Change, step: Step) -> None:
     """Ring when it is due, where that is soon."""
     left = max(0.0, (step.due_at - timezone.now()).total_seconds()) if step.due_at else 0.0
-    if step.state == StepState.UNKNOWN and left <= LONGEST_BELL:
-        transaction.on_commit(lambda: ring(LOOK_TASK, str(step.pk), countdown=left + BELL_MARGIN))
-    elif step.state == StepState.WAITING and left <= LONGEST_BELL:
+    if step.state == StepState.UNKNOWN and left <= LONGEST_COUNTDOWN:
+        transaction.on_commit(lambda: ring_when_due(LOOK_TASK, str(step.pk), seconds=left))
+    elif step.state == StepState.WAITING and left <= LONGEST_COUNTDOWN:
         transaction.on_commit(lambda: ring_for(change, after=left))
 
 

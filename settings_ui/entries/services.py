@@ -19,7 +19,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
-from dashboard.upstream.ring import ring
+from dashboard.upstream.ring import ring, ring_when_due
 from settings_ui.changes.planning import place_of
 from settings_ui.entries import transitions, words
 from settings_ui.entries.rules import NEVER_ENDED, Conflict, NotPossible, why_not_until
@@ -29,8 +29,6 @@ from settings_ui.tasks import look_up_entry, remove_entry, send_entry
 
 RESOURCE = ALLOW_POLICIES.name
 LONGEST_ADDRESS = 254
-_BELL_MARGIN = 0.3  # a bell that rings before its time is not heard until the sweep
-_LONGEST_COUNTDOWN = 30  # a broker hands longer ones out again and again; the sweep is there for those
 # One mailbox and nothing else: no second @, no wildcard, a domain with a dot.
 _ADDRESS = re.compile(r"[^\s@<>\"*?,;:\\()\[\]]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 
@@ -61,7 +59,7 @@ def accept_sender(
         return again
     _check_changes(address)
     entry = _write_down(actor, address, expires_at, reason, operation_key, undo_seconds, request)
-    ring(send_entry.name, str(entry.pk), countdown=min(undo_seconds, _LONGEST_COUNTDOWN) + _BELL_MARGIN)
+    ring_when_due(send_entry.name, str(entry.pk), seconds=undo_seconds)
     return entry
 
 
@@ -73,7 +71,7 @@ def end(*, actor: Member, entry: Entry, reason: str = "", request: HttpRequest |
         raise NotPossible("This never ends by itself: it takes a decision of its own.")
     begun = transitions.begin_removal(entry, actor=actor, reason=reason, request=request)
     if begun:
-        ring(remove_entry.name, str(entry.pk), countdown=_BELL_MARGIN)
+        ring_when_due(remove_entry.name, str(entry.pk))
     elif not transitions.withdraw(entry, actor=actor, request=request):
         entry.refresh_from_db()
         if entry.state not in (EntryState.REMOVING, EntryState.REMOVED):

@@ -22,7 +22,7 @@ from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.errors import NotFound
 from dashboard.emailsec.types import BulkJob as CloudflareJob
 from dashboard.upstream.connection import get_client
-from dashboard.upstream.ring import ring
+from dashboard.upstream.ring import ring, ring_when_due
 from investigate.actions.decision import permission_for
 from investigate.actions.transitions import seconds_from_now, storable_words
 from investigate.approvals.asking import ask
@@ -35,9 +35,7 @@ from investigate.models import ActionKind, ActionState, UpstreamJob
 from investigate.search.criteria import Criteria
 
 TASK = "investigate.tasks.upstream_job"
-LONGEST_COUNTDOWN = 30
 TAKEN = "This job at Cloudflare belongs to another one of ours."
-_BELL_MARGIN = 0.3
 
 
 class NotPossible(Exception):
@@ -151,7 +149,7 @@ def create(
 
 def ring_for(job: UpstreamJob, *, seconds: float) -> None:
     """Tell a worker that the job will be due."""
-    ring(TASK, str(job.pk), countdown=min(seconds, LONGEST_COUNTDOWN) + _BELL_MARGIN)
+    ring_when_due(TASK, str(job.pk), seconds=seconds)
 
 
 def approve(job: UpstreamJob, *, seconds: float) -> bool:
