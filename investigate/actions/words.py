@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from dashboard.access.roles import ROLES, Permission
 from dashboard.emailsec import errors
+from dashboard.upstream import words as upstream_words
 from dashboard.upstream.health import STALE
 from dashboard.web.times import clock, minutes
 from investigate.models import Action, ActionKind, ActionState, Approval, ApprovalState, BulkJob, Receipt
@@ -253,22 +254,9 @@ def receipt(kind: str, copy: Receipt) -> str:
 
 def refusal(problem: errors.EmailSecurityError) -> str:
     """Why the service did not do it, and who can mend that."""
-    told = problem.api_message.strip().rstrip(".")
-    match problem:
-        case errors.CredentialsRefused():
-            return "Cloudflare does not accept our credentials; whoever runs Mailwarden must renew the API token."
-        case errors.NotPermitted() if problem.not_subscribed:
-            return "Cloudflare: the account's subscription does not include this; its owner can change that."
-        case errors.NotPermitted():
-            return (
-                "Cloudflare: the API token may not do this; whoever runs Mailwarden must give it the permission "
-                "Cloud Email Security: Write."
-            )
-        case errors.NotFound():
-            return "Cloudflare no longer knows this message."
-        case errors.NotOnThisServer():
-            return "Cloudflare does not offer this for the account."
-    return f"Cloudflare: {told}." if told else "Cloudflare refused the request and gave no reason."
+    if isinstance(problem, errors.NotFound):
+        return "Cloudflare no longer knows this message."
+    return upstream_words.refusal(problem)
 
 
 def pause(problem: errors.EmailSecurityError) -> str:

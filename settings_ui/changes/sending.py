@@ -27,6 +27,7 @@ from dashboard.upstream.answers import store_surely
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.patience import pause_after
 from dashboard.upstream.ring import LONGEST_COUNTDOWN, ring_when_due
+from dashboard.upstream.words import refusal
 from settings_ui.changes import looking, planning, rights, transitions, words
 from settings_ui.changes.looking import LOOK_TASK, STEP_TASK
 from settings_ui.changes.transitions import Outcome
@@ -215,12 +216,10 @@ def _could_not_send(step: Step, problem: errors.EmailSecurityError, until: float
     """Provably nothing was sent. It waits, or has failed where waiting does not help."""
     change = step.change
     if isinstance(problem, _FOR_SOMEBODY_TO_MEND):
-        _fail(
-            step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), until, problem=problem, is_all=True
-        )
+        _fail(step, looking.lines_of(step, LineState.SENDING), refusal(problem), until, problem=problem, is_all=True)
         return
     if isinstance(problem, (errors.Rejected, errors.NotOnThisServer)):
-        _fail(step, looking.lines_of(step, LineState.SENDING), words.refusal(problem), until, problem=problem)
+        _fail(step, looking.lines_of(step, LineState.SENDING), refusal(problem), until, problem=problem)
         return
     told = words.pause(problem)
     if change.source != Source.FILE and timezone.now() - _turn_of(step) > GIVE_UP_AFTER:
@@ -248,7 +247,7 @@ def _carry_out(step: Step, lines: list[Line], until: float) -> None:
     except (errors.RateLimited, errors.Unavailable) as problem:
         _could_not_send(step, problem, until)
     except _FOR_SOMEBODY_TO_MEND as problem:
-        _fail(step, lines, words.refusal(problem), until, problem=problem, is_all=True)
+        _fail(step, lines, refusal(problem), until, problem=problem, is_all=True)
     except (errors.Rejected, errors.NotFound, errors.NotOnThisServer) as problem:
         log.warning("change_refused", step=str(step.pk), error=type(problem).__name__, status=problem.status)
         (_refused if step.operation != Operation.BATCH else _batch_refused)(step, lines, problem, until)
@@ -335,7 +334,7 @@ def _refused(step: Step, lines: list[Line], problem: errors.EmailSecurityError, 
         _store_end(step, [_missing(step, line, problem, until)], problem, until)
         return
     problems = words.problems_of(resource, problem.pointers, problem)
-    told = "" if problems else words.refusal(problem)
+    told = "" if problems else refusal(problem)
     _store_end(step, [Outcome(line, LineState.FAILED, told, problems)], problem, until)
 
 
@@ -346,7 +345,7 @@ def _wants_networks(problem: errors.EmailSecurityError) -> bool:
 def _missing(step: Step, line: Line, problem: errors.EmailSecurityError, until: float) -> Outcome:
     """What a 404 makes of a line: the service itself says that the entry is gone, or something in between did."""
     if not _is_gone(step, line, until):
-        return Outcome(line, LineState.FAILED, words.refusal(problem))
+        return Outcome(line, LineState.FAILED, refusal(problem))
     if line.verb == Verb.REMOVE:
         return Outcome(line, LineState.DONE, words.GONE_ALREADY)
     return Outcome(line, LineState.FAILED, words.GONE)
@@ -376,11 +375,11 @@ def _batch_refused(step: Step, lines: list[Line], problem: errors.EmailSecurityE
             done = _carried_out(step, lines)
         except errors.EmailSecurityError:  # it is looked for, as after no answer
             lost = [Outcome(line, LineState.UNKNOWN) for line in lines]
-            store_surely(partial(transitions.settle, step, lost, explanation=words.refusal(problem)), until=until)
+            store_surely(partial(transitions.settle, step, lost, explanation=refusal(problem)), until=until)
             return
     settled = {outcome.line.pk for outcome in done}
     blamed = [one for one in _blamed(step, lines, problem, until) if one.line.pk not in settled]
-    told = words.refusal(problem)
+    told = refusal(problem)
     if _is_refused_as_a_whole(step.change):
         rest = f"Cloudflare refuses most of it. {told}"
         _fail(step, lines, rest, until, problem=problem, is_all=True)
@@ -448,7 +447,7 @@ def _blame(
     if isinstance(problem, errors.NotFound):
         return _missing(step, line, problem, until)
     problems = words.problems_of(resource, pointers, problem)
-    return Outcome(line, LineState.FAILED, "" if problems else words.refusal(problem), problems)
+    return Outcome(line, LineState.FAILED, "" if problems else refusal(problem), problems)
 
 
 def _fail(
@@ -475,7 +474,7 @@ def _store_end(
     rest: str = "",
 ) -> None:
     status, ray_id = (problem.status, problem.ray_id) if problem is not None else (None, None)
-    said = explanation or (words.refusal(problem) if problem is not None else "")
+    said = explanation or (refusal(problem) if problem is not None else "")
     store_surely(
         partial(transitions.settle, step, outcomes, explanation=said, rest=rest, status=status, ray_id=ray_id),
         until=until,

@@ -26,6 +26,7 @@ from dashboard.emailsec.types import SettingsEntry
 from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
+from dashboard.upstream.words import refusal
 from dashboard.web.times import moment
 from settings_ui.changes import approving, looking, planning, rights, sending, transitions, words
 from settings_ui.changes.approving import LEAST_UNDO, NotYours, approve, refuse
@@ -423,7 +424,7 @@ def _compared(resource: Resource, entry_id: str, before: Values, until: float) -
     except errors.NotFound:
         raise ChangedMeanwhile(None) from None
     except (errors.CredentialsRefused, errors.NotPermitted, errors.NotOnThisServer) as problem:
-        raise NotPossible(words.refusal(problem)) from problem
+        raise NotPossible(refusal(problem)) from problem
     except errors.EmailSecurityError:
         return None
     if looking.differs(resource, before, theirs):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dashboard.emailsec import errors
 from dashboard.web.times import moment
-from settings_ui.entries.words import pause, refusal
+from settings_ui.entries.words import pause
 from settings_ui.models import Change, ChangeKind, ChangeState, Line, LineState, Step, StepState, Verb
 from settings_ui.resources import BY_NAME
 from settings_ui.resources.description import Resource, shortened
@@ -20,7 +20,6 @@ __all__ = [
     "line_sentence",
     "pause",
     "problems_of",
-    "refusal",
     "sentence",
     "short",
     "title",

@@ -22,6 +22,7 @@ from dashboard.emailsec.enums import PatternType
 from dashboard.emailsec.types import AllowPolicy
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.patience import until_next_look
+from dashboard.upstream.words import refusal
 from settings_ui.entries import transitions, words
 from settings_ui.entries.knowing import who
 from settings_ui.entries.rules import PATTERN_LIMIT
@@ -57,7 +58,7 @@ def send(entry_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monoton
     try:
         there = _find(entry)
     except _REFUSED as problem:
-        transitions.store_failed(entry, words.refusal(problem))
+        transitions.store_failed(entry, refusal(problem))
         return
     except errors.EmailSecurityError as problem:
         transitions.give_back(entry, after=_pause(problem, entry.attempt), explanation=words.pause(problem))
@@ -134,7 +135,7 @@ def _delete(entry: Entry) -> None:
 
 def _remove_later(entry: Entry, problem: errors.EmailSecurityError) -> None:
     log.warning("entry_not_removed", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
-    told = words.refusal(problem) if isinstance(problem, _REFUSED) else _NOT_CONFIRMED
+    told = refusal(problem) if isinstance(problem, _REFUSED) else _NOT_CONFIRMED
     transitions.remove_later(entry, after=_pause(problem, entry.looks + 1), explanation=f"{told} It is tried again.")
 
 
@@ -165,7 +166,7 @@ def _create(entry: Entry) -> None:
         if problem.status == _DUPLICATE:
             _settle_by_twin(entry)
         else:
-            transitions.store_failed(entry, words.refusal(problem))
+            transitions.store_failed(entry, refusal(problem))
     except errors.EmailSecurityError as problem:
         log.warning("entry_unknown", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
         transitions.store_unknown(entry, look_after=float(settings.QUIET_SECONDS))

@@ -22,7 +22,8 @@ from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
-from settings_ui.entries import life, words
+from dashboard.upstream.words import refusal
+from settings_ui.entries import life
 from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import Difference, Mirrored, Observed, Reading
 from settings_ui.resources import BY_NAME, RESOURCES, Resource
@@ -102,7 +103,7 @@ _LACKS = "Cloudflare does not offer this list for the account."
 
 def _why(problem: errors.EmailSecurityError) -> str:
     if isinstance(problem, errors.CredentialsRefused | errors.NotPermitted | errors.Rejected):
-        return words.refusal(problem)
+        return refusal(problem)
     if isinstance(problem, errors.RateLimited):
         return "The account's call budget is used up; people's own calls go first."
     return "Cloudflare did not give the whole list."
