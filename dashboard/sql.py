@@ -1,4 +1,4 @@
-"""Plain statements, for the few questions that every page asks.
+"""Plain statements, for the few questions that every page asks; and moments by the database's clock.
 
 Django writes the SQL of a query set anew each time, which takes several times as long as the answer. Statements here
 must mean the same on SQLite and PostgreSQL; what needs converting (times, JSON) is better asked through a model.
@@ -6,9 +6,13 @@ must mean the same on SQLite and PostgreSQL; what needs converting (times, JSON)
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.db import connection
+from django.db.models import Value
+from django.db.models.expressions import Combinable, CombinedExpression
+from django.db.models.functions import Now
 
 
 def fetch(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -26,3 +30,8 @@ def fetch(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         cursor.execute(statement % tuple(places), values)
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
+
+
+def seconds_from_now(seconds: float) -> Combinable:
+    """A moment by the database's clock: those of the processes may differ."""
+    return CombinedExpression(Now(), "+", Value(dt.timedelta(seconds=seconds)))

@@ -12,6 +12,7 @@ from dashboard.access.scope import spaced
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Message
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring as ring_for
 from dashboard.upstream.ring import ring_when_due
 from investigate.action_tasks import look_up_action, send_action
@@ -224,7 +225,7 @@ def _write_down(
                 reason=decision.reason.strip(),
                 state=state,
                 created_at=Now(),
-                due_at=transitions.seconds_from_now(actor.undo_seconds),
+                due_at=seconds_from_now(actor.undo_seconds),
             )
             ActionItem.objects.create(
                 action=action,

@@ -6,6 +6,7 @@ import structlog
 from django.conf import settings
 from django.db.models.functions import Now
 
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions
@@ -23,7 +24,7 @@ def sweep_actions() -> None:
     """
     _ring_for_what_is_due()
     expired = Action.objects.filter(
-        state=ActionState.SENDING, claimed_at__lte=transitions.seconds_from_now(-transitions.CLAIM_SECONDS)
+        state=ActionState.SENDING, claimed_at__lte=seconds_from_now(-transitions.CLAIM_SECONDS)
     )
     for action in expired[:MOST_AT_ONCE]:
         try:

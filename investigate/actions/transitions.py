@@ -21,7 +21,6 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.db.models.expressions import Combinable, CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -29,6 +28,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.recorder import record
+from dashboard.sql import seconds_from_now
 from investigate.bulk.tally import COPY_ENDS, change, tally
 from investigate.desk.changes import note_change
 from investigate.message import store
@@ -82,11 +82,6 @@ def storable_words(text: str) -> str:
 def same_copy(recipient: str) -> str:
     """What two spellings of one recipient have in common, as it came from the API or as it was stored."""
     return storable_words(recipient).casefold()
-
-
-def seconds_from_now(seconds: float) -> Combinable:
-    """A moment by the database's clock."""
-    return CombinedExpression(Now(), "+", Value(dt.timedelta(seconds=seconds)))
 
 
 def claim(action_id: uuid.UUID | str) -> Action | None:

@@ -23,10 +23,11 @@ from dashboard.access.models import Member
 from dashboard.access.persons import is_same_person
 from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
 from investigate.actions.decision import least_permission_for
-from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.actions.transitions import storable_words
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
 from investigate.approvals.rights import approval_of, why_another, why_lapsed

@@ -17,8 +17,9 @@ from django.http import HttpRequest
 
 from dashboard.access.models import Member
 from dashboard.audit.recorder import record
+from dashboard.sql import seconds_from_now
 from investigate.actions import transitions
-from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.actions.transitions import storable_words
 from investigate.approvals.rights import approval_of, why_another
 from investigate.bulk.tally import tally
 from investigate.desk.changes import note_change

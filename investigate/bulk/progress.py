@@ -25,6 +25,7 @@ from dashboard.access.scope import Scope
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.transport import Priority
 from dashboard.installation.values import setting
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.budget import SHARES, WINDOW_SECONDS
 from dashboard.upstream.connection import shared_meter
 from dashboard.web.bars import Segment, segments
@@ -609,7 +610,7 @@ def of_account_within(scope: Scope, **wanted: Any) -> QuerySet[BulkJob]:
 
 def late() -> Q:
     """Chunks whose answer takes longer than answers do: perhaps who sent them is no more."""
-    return Q(state=ActionState.SENDING, claimed_at__lte=transitions.seconds_from_now(-_LATE))
+    return Q(state=ActionState.SENDING, claimed_at__lte=seconds_from_now(-_LATE))
 
 
 def chunk_views(chunks: Iterable[Action]) -> list[ChunkView]:

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
-from investigate.actions.transitions import looks_due, seconds_from_now
+from investigate.actions.transitions import looks_due
 from investigate.bulk import engine, ringing
 from investigate.bulk.collecting import steps
 from investigate.bulk.upstream import sending as upstream

@@ -24,6 +24,7 @@ from dashboard.access.roles import Permission
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec import errors
+from dashboard.sql import seconds_from_now
 from investigate.actions import services as actions
 from investigate.actions import transitions
 from investigate.actions import words as action_words
@@ -33,15 +34,7 @@ from investigate.fixing import words
 from investigate.fixing.bell import ring_for_fix
 from investigate.fixing.plan import decision_of
 from investigate.message import parts
-from investigate.models import (
-    Action,
-    ActionState,
-    Fix,
-    FixStep,
-    FixStepKind,
-    FixStepState,
-    OwnVerdict,
-)
+from investigate.models import Action, ActionState, Fix, FixStep, FixStepKind, FixStepState, OwnVerdict
 from settings_ui.entries import services as rules
 from settings_ui.models import Entry, EntryState
 
@@ -94,7 +87,7 @@ def advance(fix_id: uuid.UUID | str, *, request: HttpRequest | None = None) -> N
     pause = _begin_steps(fix, request)
     if _end(fix):
         return
-    Fix.objects.filter(pk=fix.pk, finished_at=None).update(due_at=transitions.seconds_from_now(pause or _REST))
+    Fix.objects.filter(pk=fix.pk, finished_at=None).update(due_at=seconds_from_now(pause or _REST))
     is_making_rule = fix.steps.filter(state=FixStepState.RUNNING, entry__state__in=_ON_ITS_WAY).exists()
     if is_making_rule and fix.created_at > timezone.now() - _IS_NEW:
         ring_for_fix(fix.pk, seconds=_SOON)

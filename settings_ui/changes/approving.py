@@ -17,10 +17,10 @@ from dashboard.access.models import Member
 from dashboard.access.persons import is_same_person
 from dashboard.access.roles import known_permissions
 from dashboard.audit.chain import storable_text
+from dashboard.sql import seconds_from_now
 from settings_ui.changes import planning, rights, sending, transitions
 from settings_ui.changes.problems import Conflict
 from settings_ui.entries.rules import NotPossible
-from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import Change, ChangeState
 
 log = structlog.get_logger("mailwarden.changes")

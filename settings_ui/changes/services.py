@@ -24,6 +24,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.emailsec import Priority, errors
 from dashboard.emailsec.types import SettingsEntry
 from dashboard.installation.values import setting
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from dashboard.upstream.words import refusal
@@ -35,18 +36,7 @@ from settings_ui.changes.problems import ChangedMeanwhile, Conflict, NotPossible
 from settings_ui.entries.knowing import on_its_way
 from settings_ui.entries.life import Life
 from settings_ui.entries.rules import why_not_until
-from settings_ui.entries.transitions import seconds_from_now
-from settings_ui.models import (
-    OPEN_LINES,
-    Change,
-    ChangeKind,
-    ChangeState,
-    Line,
-    LineState,
-    Origin,
-    Source,
-    Verb,
-)
+from settings_ui.models import OPEN_LINES, Change, ChangeKind, ChangeState, Line, LineState, Origin, Source, Verb
 from settings_ui.resources import BY_NAME
 from settings_ui.resources.allow_policies import ALLOW_POLICIES
 from settings_ui.resources.description import Resource, Values, Wrong

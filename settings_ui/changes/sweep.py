@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from settings_ui.changes import approving, planning, sending, transitions
 from settings_ui.changes.looking import LOOK_TASK
-from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import Change, ChangeState, Step, StepState
 
 log = structlog.get_logger("mailwarden.changes")

@@ -24,20 +24,10 @@ from dashboard.access.models import Member
 from dashboard.audit.chain import storable, storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import SettingsEntry
+from dashboard.sql import seconds_from_now
 from settings_ui.changes import planning
 from settings_ui.entries import life
-from settings_ui.entries.transitions import seconds_from_now
-from settings_ui.models import (
-    OPEN_LINES,
-    Change,
-    ChangeKind,
-    ChangeState,
-    Line,
-    LineState,
-    Step,
-    StepState,
-    Verb,
-)
+from settings_ui.models import OPEN_LINES, Change, ChangeKind, ChangeState, Line, LineState, Step, StepState, Verb
 
 log = structlog.get_logger("mailwarden.changes")
 

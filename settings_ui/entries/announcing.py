@@ -21,6 +21,7 @@ from django.utils import timezone
 from dashboard.access.models import Member
 from dashboard.audit.recorder import record
 from dashboard.installation.values import setting
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from settings_ui.entries import transitions, words
 from settings_ui.models import Entry, EntryState
@@ -110,7 +111,7 @@ def _to_announce() -> QuerySet[Entry]:
         transitions.of_account()
         .filter(
             Q(due_at=None) | Q(due_at__lte=Now()),
-            Q(expires_at__gt=Now(), expires_at__lte=transitions.seconds_from_now(_notice().total_seconds()))
+            Q(expires_at__gt=Now(), expires_at__lte=seconds_from_now(_notice().total_seconds()))
             | Q(expires_at=None) & ~Q(explanation=""),
             state=EntryState.ACTIVE,
             announced_at=None,
@@ -149,7 +150,7 @@ def _claim(entry: Entry) -> bool:
 
 def _try_later(entry: Entry) -> None:
     Entry.objects.filter(pk=entry.pk, state=EntryState.ACTIVE).update(
-        announced_at=None, due_at=transitions.seconds_from_now(_LATER)
+        announced_at=None, due_at=seconds_from_now(_LATER)
     )
 
 

@@ -19,6 +19,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec import NewAllowPolicy
 from dashboard.emailsec.enums import PatternType
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring, ring_when_due
 from settings_ui.changes.planning import place_of
 from settings_ui.entries import transitions, words
@@ -185,7 +186,7 @@ def _write_down(
                 expires_at=expires_at,
                 created_at=Now(),
                 changed_at=Now(),
-                due_at=transitions.seconds_from_now(undo_seconds),
+                due_at=seconds_from_now(undo_seconds),
             )
             event = record(
                 actor=actor,

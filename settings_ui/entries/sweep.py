@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.db.models.functions import Now
 
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from settings_ui.entries import announcing, transitions
 from settings_ui.entries.rules import NEVER_ENDED
@@ -30,9 +31,7 @@ def sweep_entries() -> None:
     over = entries.filter(state=EntryState.ACTIVE, expires_at__lte=Now()).exclude(resource__in=NEVER_ENDED)
     for entry in over[:MOST_AT_ONCE]:
         _carefully(entry, transitions.begin_removal)
-    dead = entries.filter(
-        state=EntryState.SENDING, claimed_at__lte=transitions.seconds_from_now(-transitions.CLAIM_SECONDS)
-    )
+    dead = entries.filter(state=EntryState.SENDING, claimed_at__lte=seconds_from_now(-transitions.CLAIM_SECONDS))
     for entry in dead[:MOST_AT_ONCE]:
         _carefully(entry, lambda one: transitions.expire_claim(one, look_after=float(settings.QUIET_SECONDS)))
     for state, task in _TASKS.items():

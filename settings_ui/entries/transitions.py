@@ -6,21 +6,20 @@ times are compared with the database's clock, because the processes' own clocks 
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet, Value
-from django.db.models.expressions import Combinable, CombinedExpression
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from dashboard.access.models import Member
 from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
+from dashboard.sql import seconds_from_now
 from settings_ui.entries.rules import NEVER_ENDED
 from settings_ui.models import Entry, EntryState, Origin
 
@@ -37,11 +36,6 @@ ACTION = {"made": "policy:accept", "ended": "policy:end"}
 def of_account() -> QuerySet[Entry]:
     """Entries of the configured account; those of another one are never sent, looked up or removed from here."""
     return Entry.objects.filter(account_id=settings.CLOUDFLARE_ACCOUNT_ID)
-
-
-def seconds_from_now(seconds: float) -> Combinable:
-    """A moment by the database's clock."""
-    return CombinedExpression(Now(), "+", Value(dt.timedelta(seconds=seconds)))
 
 
 def claim(entry_id: uuid.UUID | str) -> Entry | None:

@@ -20,11 +20,11 @@ from dashboard.audit.chain import storable, storable_text
 from dashboard.emailsec import errors
 from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import SettingsEntry
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring
 from dashboard.upstream.words import refusal
 from settings_ui.entries import life
-from settings_ui.entries.transitions import seconds_from_now
 from settings_ui.models import Difference, Mirrored, Observed, Reading
 from settings_ui.resources import BY_NAME, RESOURCES, Resource
 from settings_ui.watching import comparing

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.access.roles import Permission
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
-from investigate.actions.transitions import seconds_from_now
 from investigate.actions.within import is_within
 from investigate.bulk import rehearsal, ringing
 from investigate.bulk.collecting import copying, finding, selection, steps, walking

@@ -11,7 +11,8 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from investigate.actions.transitions import seconds_from_now, storable_words
+from dashboard.sql import seconds_from_now
+from investigate.actions.transitions import storable_words
 from investigate.bulk.lifecycle import count
 from investigate.models import ActionItem, BulkJob, JobState
 

@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.emailsec import Priority, errors
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.connection import get_client
-from investigate.actions.transitions import seconds_from_now
 from investigate.bulk.upstream import memory
 from investigate.models import ActionState, UpstreamJob
 

@@ -24,12 +24,13 @@ from dashboard.emailsec import Priority, errors, every
 from dashboard.emailsec.enums import MailboxDestination
 from dashboard.emailsec.groups import time_left
 from dashboard.emailsec.types import BulkJob as CloudflareJob
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.patience import pause_after, until_next_look
 from investigate.actions import words as action_words
 from investigate.actions.looking import CLOCK_SLACK
 from investigate.actions.sending import CALL_SECONDS, GIVE_UP_AFTER, STALE_SECONDS
-from investigate.actions.transitions import CLAIM_SECONDS, MOST_DEAD_ATTEMPTS, seconds_from_now, storable_words
+from investigate.actions.transitions import CLAIM_SECONDS, MOST_DEAD_ATTEMPTS, storable_words
 from investigate.approvals.rights import approval_of
 from investigate.bulk.upstream import asking, following, memory, services, words
 from investigate.models import ActionState, UpstreamJob

@@ -21,10 +21,11 @@ from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record, recording
 from dashboard.emailsec.errors import NotFound
 from dashboard.emailsec.types import BulkJob as CloudflareJob
+from dashboard.sql import seconds_from_now
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.ring import ring, ring_when_due
 from investigate.actions.decision import permission_for
-from investigate.actions.transitions import seconds_from_now, storable_words
+from investigate.actions.transitions import storable_words
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import Needed, needed_for, right_to_ask
 from investigate.approvals.rights import why_not_sent
