@@ -141,3 +141,9 @@ class ForeignLocation(EmailSecurityError):
     """A slow search pointed somewhere our credentials must not go. Nothing was sent there."""
 
     summary = "The search pointed to an address outside this account; it was not followed."
+
+
+# A write with one of these answers surely was not carried out, and will not be when it is sent again as it is.
+REFUSED = (CredentialsRefused, NotPermitted, NotFound, Rejected, NotOnThisServer)
+# Of those, what whoever runs the installation can mend: then the same call goes through.
+MENDABLE = (CredentialsRefused, NotPermitted)

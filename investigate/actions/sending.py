@@ -40,16 +40,6 @@ STALE_SECONDS = 1.0  # between claim and call; a worker that was held up longer 
 STALE_CHUNK_SECONDS = min(10.0, 0.5 * CALL_SECONDS)  # claiming a thousand messages takes a while of its own
 GIVE_UP_AFTER = dt.timedelta(hours=1)  # what could not be sent for so long is no longer what anybody expects to happen
 RAW_SECONDS = 15.0
-_REFUSED = (
-    errors.CredentialsRefused,
-    errors.NotPermitted,
-    errors.NotFound,
-    errors.Rejected,
-    errors.NotOnThisServer,
-)
-
-
-_FOR_SOMEBODY_TO_MEND = (errors.CredentialsRefused, errors.NotPermitted)
 
 
 @dataclass(frozen=True)
@@ -115,8 +105,8 @@ def _carry_out(action: Action, items: list[ActionItem], call: Call) -> errors.Em
     except (errors.RateLimited, errors.Unavailable) as problem:
         _wait_and_try_again(action, problem)
         return problem
-    except _REFUSED as problem:
-        if action.job_id is not None and (len(items) > 1 or isinstance(problem, _FOR_SOMEBODY_TO_MEND)):
+    except errors.REFUSED as problem:
+        if action.job_id is not None and (len(items) > 1 or isinstance(problem, errors.MENDABLE)):
             why = words.refusal(problem)
             store_surely(partial(transitions.give_back, action, after=0, explanation=why))
             return problem

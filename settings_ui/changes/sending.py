@@ -57,7 +57,6 @@ MOST_REFUSALS = 250  # of batches; where by then most lines were refused, it is 
 FEW_LINES = 100  # a change of more is not carried on by the workers that people wait for
 LONG_TASK = "settings_ui.tasks.step_long_change"
 _ON_ITS_WAY = Q(state__in=[StepState.SENDING, StepState.UNKNOWN])
-_FOR_SOMEBODY_TO_MEND = (errors.CredentialsRefused, errors.NotPermitted)
 _ONE_BY_ONE = "This server takes these one at a time."
 
 
@@ -215,7 +214,7 @@ def _add_networks(line: Line) -> bool:
 def _could_not_send(step: Step, problem: errors.EmailSecurityError, until: float) -> None:
     """Provably nothing was sent. It waits, or has failed where waiting does not help."""
     change = step.change
-    if isinstance(problem, _FOR_SOMEBODY_TO_MEND):
+    if isinstance(problem, errors.MENDABLE):
         _fail(step, looking.lines_of(step, LineState.SENDING), refusal(problem), until, problem=problem, is_all=True)
         return
     if isinstance(problem, (errors.Rejected, errors.NotOnThisServer)):
@@ -246,7 +245,7 @@ def _carry_out(step: Step, lines: list[Line], until: float) -> None:
         outcomes = call(step, lines, seconds_left(until, CALL_SECONDS))
     except (errors.RateLimited, errors.Unavailable) as problem:
         _could_not_send(step, problem, until)
-    except _FOR_SOMEBODY_TO_MEND as problem:
+    except errors.MENDABLE as problem:
         _fail(step, lines, refusal(problem), until, problem=problem, is_all=True)
     except (errors.Rejected, errors.NotFound, errors.NotOnThisServer) as problem:
         log.warning("change_refused", step=str(step.pk), error=type(problem).__name__, status=problem.status)

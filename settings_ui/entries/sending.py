@@ -35,13 +35,6 @@ CALL_SECONDS = settings.CALL_SECONDS / 3  # a listing and the call after it end 
 STALE_SECONDS = settings.CALL_SECONDS  # between claim and call; a worker held up longer may have been overtaken
 _MOST_PAGES, _PER_PAGE = 20, 1000  # of a server that ignores the filter
 _LATER, _LATEST = 60.0, 3600.0  # seconds until a call that failed is tried again
-_REFUSED = (
-    errors.CredentialsRefused,
-    errors.NotPermitted,
-    errors.NotFound,
-    errors.Rejected,
-    errors.NotOnThisServer,
-)
 _DUPLICATE = 409
 _NOT_CONFIRMED = "Cloudflare has not confirmed it yet."
 
@@ -57,7 +50,7 @@ def send(entry_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monoton
         return
     try:
         there = _find(entry)
-    except _REFUSED as problem:
+    except errors.REFUSED as problem:
         transitions.store_failed(entry, refusal(problem))
         return
     except errors.EmailSecurityError as problem:
@@ -135,7 +128,7 @@ def _delete(entry: Entry) -> None:
 
 def _remove_later(entry: Entry, problem: errors.EmailSecurityError) -> None:
     log.warning("entry_not_removed", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
-    told = refusal(problem) if isinstance(problem, _REFUSED) else _NOT_CONFIRMED
+    told = refusal(problem) if isinstance(problem, errors.REFUSED) else _NOT_CONFIRMED
     transitions.remove_later(entry, after=_pause(problem, entry.looks + 1), explanation=f"{told} It is tried again.")
 
 
@@ -161,7 +154,7 @@ def _create(entry: Entry) -> None:
         made = get_client().create_entry(entry.resource, entry.values, budget=CALL_SECONDS)
     except (errors.RateLimited, errors.Unavailable) as problem:
         transitions.give_back(entry, after=_pause(problem, entry.attempt), explanation=words.pause(problem))
-    except _REFUSED as problem:
+    except errors.REFUSED as problem:
         log.warning("entry_refused", entry=str(entry.pk), error=type(problem).__name__, status=problem.status)
         if problem.status == _DUPLICATE:
             _settle_by_twin(entry)

@@ -42,13 +42,6 @@ LIST_SECONDS = 45.0  # all pages of the list together; a look is leased for 60 s
 LEASE = 60.0
 MOST_PAGES = 20
 _LATER = 60.0  # seconds until a look that failed is tried again
-_REFUSED = (
-    errors.CredentialsRefused,
-    errors.NotPermitted,
-    errors.NotFound,
-    errors.Rejected,
-    errors.NotOnThisServer,
-)
 
 
 def step(job_id: uuid.UUID | str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,7 +106,7 @@ def _send(job: UpstreamJob, claimed: float, clock: Callable[[], float]) -> None:
         made = _create(job)
     except (errors.RateLimited, errors.Unavailable) as problem:
         _wait_and_try_again(job, problem)
-    except _REFUSED as problem:
+    except errors.REFUSED as problem:
         log.warning("upstream_job_refused", job=str(job.pk), error=type(problem).__name__, status=problem.status)
         _fail(job, action_words.refusal(problem))
     except errors.EmailSecurityError as problem:
