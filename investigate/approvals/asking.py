@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Value
-from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
@@ -18,6 +15,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.recorder import record
 from dashboard.installation.values import setting
+from dashboard.sql import seconds_from_now
 from investigate.approvals.fingerprints import About, fingerprint_of
 from investigate.approvals.needs import Needed
 from investigate.models import Action, Approval, BulkJob, UpstreamJob
@@ -33,7 +31,6 @@ def ask(
     request: HttpRequest | None,
 ) -> tuple[Approval, AuditEvent]:
     """Make the request for `about`, which stands in the database in the state it waits in. Raises AuditNotWritten."""
-    hours = Value(dt.timedelta(hours=setting("APPROVAL_HOURS")))
     approval = Approval.objects.create(
         account_id=settings.CLOUDFLARE_ACCOUNT_ID,
         **subject(about),
@@ -44,7 +41,7 @@ def ask(
         fingerprint=fingerprint_of(about),
         domains=spaced(recipients),
         created_at=Now(),
-        expires_at=CombinedExpression(Now(), "+", hours),
+        expires_at=seconds_from_now(3600.0 * setting("APPROVAL_HOURS")),
     )
     event = record(
         actor=actor,
