@@ -18,6 +18,7 @@ from django.utils import timezone
 from dashboard.access.scope import WHOLE, Scope
 from dashboard.emailsec.errors import EmailSecurityError
 from dashboard.emailsec.requests import SearchQuery
+from dashboard.emailsec.rows import MessageRow
 from dashboard.emailsec.types import Disposition, Message, SearchPage, SlowSearch
 from dashboard.upstream.connection import get_client
 from dashboard.upstream.parallel import side_by_side
@@ -116,16 +117,7 @@ def _remembered(message: Message, scope: Scope) -> tuple[list[Sibling], int]:
             row = trimmed_row(whole, scope)
             seen.add(row.id)
             if row.edf_hash == message.edf_hash and row.id not in found:
-                found[row.id] = Sibling(
-                    id=row.id,
-                    subject=row.subject or "",
-                    sender=row.from_ or "",
-                    recipients=row.recipients,
-                    disposition=row.final_disposition,
-                    is_quarantined=row.is_quarantined,
-                    where=_where(row.is_quarantined, row.delivery_status),
-                    scanned_at=row.scanned_at_time,
-                )
+                found[row.id] = _sibling(row, row.scanned_at_time, "same fingerprint")
     return list(found.values()), len(seen)
 
 
@@ -187,17 +179,21 @@ def _compared(message: Message, others: Iterable[Message]) -> Iterable[Sibling]:
             same = "same layout"
         else:
             continue
-        yield Sibling(
-            id=other.id,
-            subject=other.subject or "",
-            sender=other.from_ or "",
-            recipients=other.recipients,
-            disposition=other.final_disposition,
-            is_quarantined=other.is_quarantined,
-            where=_where(other.is_quarantined, other.delivery_status),
-            scanned_at=other.scanned_at,
-            same=same,
-        )
+        yield _sibling(other, other.scanned_at, same)
+
+
+def _sibling(other: Message | MessageRow, scanned_at: dt.datetime | None, same: str) -> Sibling:
+    return Sibling(
+        id=other.id,
+        subject=other.subject or "",
+        sender=other.from_ or "",
+        recipients=other.recipients,
+        disposition=other.final_disposition,
+        is_quarantined=other.is_quarantined,
+        where=_where(other.is_quarantined, other.delivery_status),
+        scanned_at=scanned_at,
+        same=same,
+    )
 
 
 def _where(is_quarantined: bool, statuses: Iterable[str]) -> str:  # noqa: FBT001  the two facts of one message
