@@ -13,7 +13,9 @@ from django.test import Client, TransactionTestCase
 from dashboard.access.models import Member, TeamRole
 from dashboard.access.roles import Permission, Role
 from dashboard.audit import guards
+from dashboard.celery import app as celery_app
 from dashboard.installation import values
+from dashboard.simulator import Simulator
 from tests.simulated import serving, simulated_account
 
 
@@ -60,6 +62,32 @@ def emailsec(db: None) -> Iterator[object]:
     )
     with serving(simulator):
         yield simulator
+
+
+@pytest.fixture
+def calls(emailsec: Simulator) -> Callable[[], list[str]]:
+    """Operations asked of the API since the last time this was asked."""
+    seen = len(emailsec.calls)
+
+    def since() -> list[str]:
+        nonlocal seen
+        fresh = [call.operation for call in emailsec.calls[seen:]]
+        seen = len(emailsec.calls)
+        return fresh
+
+    return since
+
+
+@pytest.fixture
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, float | None]]:
+    """Bells that were rung, instead of a broker: (task, argument, countdown)."""
+    rung: list[tuple[str, str, float | None]] = []
+
+    def send_task(name: str, args: list[str], countdown: float | None = None, **_: object) -> None:
+        rung.append((name, args[0], countdown))
+
+    monkeypatch.setattr(celery_app, "send_task", send_task)
+    return rung
 
 
 def _member(name: str) -> Member:

@@ -263,19 +263,5 @@ def desk(
     return Desk(actions, made)
 
 
-@pytest.fixture
-def calls(emailsec: Simulator) -> Callable[[], list[str]]:
-    """Operations asked of the API since the last time this was asked."""
-    seen = len(emailsec.calls)
-
-    def since() -> list[str]:
-        nonlocal seen
-        fresh = [call.operation for call in emailsec.calls[seen:]]
-        seen = len(emailsec.calls)
-        return fresh
-
-    return since
-
-
 def message(investigate_id: str) -> Any:
     return get_client().message(investigate_id)

@@ -21,7 +21,6 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, Role
-from dashboard.celery import app as celery_app
 from dashboard.emailsec.types import DeliveryStatus, Disposition, Message, MessageDeliveryMode
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import get_client, shared_meter
@@ -33,23 +32,11 @@ from investigate.models import Action, ActionItem, ActionKind, ActionState, Bulk
 from investigate.search import results
 from investigate.search.criteria import Criteria, search_query
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bells")]
 
 DETECTIONS = "last=7d"
 ALL_MAIL = "last=7d&clean=1"
 SLOW = "last=30d&clean=1"  # the simulator answers 202 to wide searches that include clean mail
-
-
-@pytest.fixture(autouse=True)
-def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, float | None]]:
-    """Bells that were rung, instead of a broker: (task, job, countdown)."""
-    rung: list[tuple[str, str, float | None]] = []
-
-    def send_task(name: str, args: list[str], countdown: float | None = None, **_: object) -> None:
-        rung.append((name, args[0], countdown))
-
-    monkeypatch.setattr(celery_app, "send_task", send_task)
-    return rung
 
 
 @pytest.fixture

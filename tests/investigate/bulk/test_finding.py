@@ -19,7 +19,6 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from dashboard.access.models import Member
-from dashboard.celery import app as celery_app
 from dashboard.simulator import Simulator
 from dashboard.upstream.connection import build_client, get_client, use_client
 from investigate.bulk import collecting, jobs
@@ -28,14 +27,8 @@ from investigate.bulk.collecting.finding import find_step
 from investigate.models import ActionItem, ActionKind, ActionState, BulkJob, JobSource, JobState
 from investigate.search.window import write_moment
 
+pytestmark = pytest.mark.usefixtures("bells")
 Terms = list[tuple[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    rung: list[tuple[str, str]] = []
-    monkeypatch.setattr(celery_app, "send_task", lambda name, args, **_: rung.append((name, args[0])))
-    return rung
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.audit.models import AuditEvent
-from dashboard.celery import app as celery_app
 from dashboard.simulator import Simulator
 from investigate.bulk.pasting import MOST_TERMS
 from investigate.models import BulkJob, JobSource, JobState
@@ -27,15 +26,8 @@ from tests.conftest import HTMX
 URL = "/investigate/bulk/paste"
 ID = "4Njp3P0STMz2c02Q-2024-01-05T10:00:00-12345678"
 
-pytestmark = pytest.mark.usefixtures("emailsec")
+pytestmark = pytest.mark.usefixtures("emailsec", "bells")
 Soup = Callable[[Any], BeautifulSoup]
-
-
-@pytest.fixture(autouse=True)
-def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    rung: list[tuple[str, str]] = []
-    monkeypatch.setattr(celery_app, "send_task", lambda name, args, **_: rung.append((name, args[0])))
-    return rung
 
 
 def form(text: str = "", **values: Any) -> dict[str, Any]:
@@ -43,7 +35,7 @@ def form(text: str = "", **values: Any) -> dict[str, Any]:
     return usual | values
 
 
-def test_a_list_becomes_a_job_that_collects(analyst: Client, bells: list[tuple[str, str]], emailsec: Simulator) -> None:
+def test_a_list_becomes_a_job_that_collects(analyst: Client, bells: list[Any], emailsec: Simulator) -> None:
     answer = analyst.post(URL, form(f"{ID}\nwhat is this\n<a@b.example>\n"))
 
     job = BulkJob.objects.get()
@@ -64,7 +56,7 @@ def test_a_list_becomes_a_job_that_collects(analyst: Client, bells: list[tuple[s
     assert start is not None
     assert end is not None
     assert (end - start).days == 30
-    assert bells == [("investigate.tasks.collect_job", str(job.pk))]
+    assert bells == [("investigate.tasks.collect_job", str(job.pk), None)]
     assert AuditEvent.objects.get(action="job:begin").detail["terms"] == 3
     assert emailsec.calls == [], "the page asks nothing of the API"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.investigate.message.conftest import calls, enclosed, threat
-from tests.investigate.search.conftest import bells, clock, searches, work
+from tests.investigate.message.conftest import enclosed, threat
+from tests.investigate.search.conftest import _no_broker, clock, searches, work
 
-__all__ = ["bells", "calls", "clock", "enclosed", "searches", "threat", "work"]
+__all__ = ["_no_broker", "clock", "enclosed", "searches", "threat", "work"]

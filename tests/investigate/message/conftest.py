@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from dashboard.simulator import Simulator
@@ -39,17 +37,3 @@ def clean(emailsec: Simulator) -> MailRecord:
         for r in emailsec.store.records
         if not r.is_detection and r.delivery_status[0] == "delivered" and r.delivery_mode == "DIRECT"
     )
-
-
-@pytest.fixture
-def calls(emailsec: Simulator) -> Callable[[], list[str]]:
-    """Operations asked of the API since the last time this was asked."""
-    seen = len(emailsec.calls)
-
-    def since() -> list[str]:
-        nonlocal seen
-        fresh = [call.operation for call in emailsec.calls[seen:]]
-        seen = len(emailsec.calls)
-        return fresh
-
-    return since

@@ -147,7 +147,7 @@ def test_a_list_people_have_open_is_read_instead_of_a_call(
 
 
 def test_only_views_somebody_cares_for_are_read(
-    emailsec: Any, ana: Member, make_view: MakeView, bells: list[tuple[str, str]]
+    emailsec: Any, ana: Member, make_view: MakeView, bells: list[Any]
 ) -> None:
     looked_at = make_view(ana, name="looked at")
     make_view(ana, name="forgotten", wanted_at=timezone.now() - dt.timedelta(days=2))
@@ -156,7 +156,7 @@ def test_only_views_somebody_cares_for_are_read(
 
     reading.ring_if_due()
 
-    assert {argument for _, argument in bells} == {str(looked_at.pk), str(told.pk)}
+    assert {argument for _, argument, _ in bells} == {str(looked_at.pk), str(told.pk)}
     every = pace.pace()
     assert every[told.pk] == dt.timedelta(minutes=1)
     assert every[looked_at.pk] == dt.timedelta(minutes=5)
