@@ -6,28 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PASSWORD, Desk
+from tests.browser.looks import TARGETS, violations
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 TABS = ["why", "preview", "links", "attachments", "headers", "raw", "trace", "history", "campaign"]
 LIST = "/investigate/?line=is:malicious+last:30d"
 QUEUE = "/investigate/queue/?list=all"
-SMALLEST = 24  # pixels of a target, WCAG 2.5.8
-
-# Controls that are shown; links inside a sentence and rows, which are clicked as a whole, are exempt.
-TARGETS = """
-() => [...document.querySelectorAll("a[href], button, summary, input:not([type=hidden]), select, textarea")]
-  .filter(one => one.checkVisibility({visibilityProperty: true}))
-  .filter(one => !one.closest(".sr, .skip, .rows .c-subject, p:not(.verdicts, .bar)"))
-  .map(one => one.closest("label") ?? one)
-  .map(one => [one, one.getBoundingClientRect()])
-  .filter(([, box]) => box.width && box.height && (box.width < SMALLEST - .5 || box.height < SMALLEST - .5))
-  .map(([one, box]) => `${one.outerHTML.slice(0, 120)} is ${box.width} x ${box.height}`)
-""".replace("SMALLEST", str(SMALLEST))
 # What holds the focus, and whether something else lies over its middle or it stands outside the window.
 HIDDEN_FOCUS = """
 () => {
@@ -67,15 +55,6 @@ def open_as(member: dict[str, Any], desk: Desk, open_page: OpenPage) -> OpenPage
         return open_page(desk, member=None, width=width, height=height, storage_state=member, **options)
 
     return open_
-
-
-def violations(page: Page) -> list[str]:
-    # The frame of the raw mail is a document without scripts, into which axe cannot be put.
-    found = Axe().run(page, context={"exclude": [["iframe"]]})
-    return [
-        f"{page.url}: {violation['id']}: {violation['help']}: {[node['target'] for node in violation['nodes'][:3]]}"
-        for violation in found.response["violations"]
-    ]
 
 
 def open_first(page: Page) -> None:

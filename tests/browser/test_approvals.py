@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from dashboard.simulator.mail.company import MAIN
 from tests.browser.conftest import Desk, start_desk
-from tests.browser.test_accessibility import TARGETS
+from tests.browser.looks import check
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
@@ -26,15 +24,6 @@ def cautious_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         env = {"MAILWARDEN_SECOND_PERSON": "purge,release_malicious,large", "MAILWARDEN_UNDO_SECONDS": "5"}
         folder = tmp_path_factory.mktemp("cautious")
         yield start_desk(folder, simulator=["--messages", "400", "--seed", "5"], env=env, resources=resources)
-
-
-def check(page: Page, what: str) -> None:
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-        assert not found, f"{what}, {theme}: {[(one['id'], one['nodes'][0]['html'][:200]) for one in found]}"
-    assert page.evaluate(TARGETS) == [], what
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{what} scrolls sideways"
 
 
 def purges(desk: Desk) -> list[str]:

@@ -19,7 +19,7 @@ import serve
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Desk, start_desk
-from tests.browser.test_accessibility import TARGETS, violations
+from tests.browser.looks import TARGETS, violations
 from tests.browser.test_main_loop import sign_in_by_keyboard, type_search
 
 pytestmark = pytest.mark.browser

@@ -26,7 +26,7 @@ from investigate.memory.remembering import remember
 from investigate.models import Case, CaseSource, CaseState, OwnVerdict, SeenSubmission
 from tests.browser import live
 from tests.browser.live import OpenPage
-from tests.browser.test_accessibility import TARGETS
+from tests.browser.looks import TARGETS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # What the page does by itself once a minute.

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Desk
-from tests.browser.test_accessibility import TARGETS, violations
+from tests.browser.looks import TARGETS, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import start_desk
+from tests.browser.looks import violations
 from tests.browser.settings_rooms import Account, account_behind
-from tests.browser.test_accessibility import violations
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]

@@ -15,7 +15,7 @@ from settings_ui.resources import RESOURCES
 from tests.browser import live
 from tests.browser.conftest import PASSWORD
 from tests.browser.live import OpenPage
-from tests.browser.test_accessibility import TARGETS, violations
+from tests.browser.looks import TARGETS, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 BLOCKED = "/settings/block-senders/"

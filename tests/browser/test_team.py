@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Desk
-from tests.browser.test_accessibility import TARGETS, violations
+from tests.browser.looks import TARGETS, violations
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]

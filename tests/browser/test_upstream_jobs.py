@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Desk
-from tests.browser.test_accessibility import TARGETS
+from tests.browser.looks import check
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 NEW = "/investigate/bulk/cloudflare/new?disposition=BULK&last=30d"
-
-
-def check(page: Page, what: str) -> None:
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-        assert not found, f"{what}, {theme}: {[(one['id'], one['nodes'][0]['html'][:200]) for one in found]}"
-    assert page.evaluate(TARGETS) == [], what
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{what} scrolls sideways"
 
 
 def test_a_job_at_cloudflare_is_counted_started_watched_and_deleted(desk: Desk, open_page: OpenPage) -> None:
