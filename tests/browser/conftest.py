@@ -16,14 +16,15 @@ import pytest
 import serve
 from playwright.sync_api import Browser, Page
 
+from dashboard.access.models import Member
 from tests import servers
+from tests.browser.live import PASSWORD, analyst
 from tests.simulated import WEDNESDAY_AFTERNOON
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PASSWORD = "mailwarden-demo"
 
 
 def chromium() -> str:
@@ -149,6 +150,12 @@ class Watched:
         # Chromium reports every answer with an error status itself, and so does htmx; tests that provoke one say which.
         if not any(f"status of {each}" in text or f"Code {each} from" in text for each in self.allowed_statuses):
             self.faults.append(f"console: {text}")
+
+
+@pytest.fixture
+def ana(transactional_db: None) -> Member:
+    """Who `open_page` signs in as where the application runs inside the test process."""
+    return analyst()
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from playwright.sync_api import BrowserContext, Page
 from dashboard.access.models import Member
 from dashboard.access.roles import Role
 from dashboard.simulator import Simulator
-from tests.browser.conftest import PASSWORD
 from tests.simulated import serving, simulated_account
 
 OpenPage = Callable[..., Page]
+PASSWORD = "mailwarden-demo"
 WHOLE_RUN = 120.0  # seconds a bulk of requests made inside the page may take
 
 

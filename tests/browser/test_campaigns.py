@@ -31,11 +31,6 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
 def _remember(simulator: Simulator, edf: str, number: int, **more: Any) -> list[str]:
     """So many delivered messages become alike, and known; `more` is what is different about them."""
     records = [

@@ -32,11 +32,6 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
-@pytest.fixture
 def ben(transactional_db: None) -> Member:
     return Member.objects.create_user("ben", "ben@corp.example", PASSWORD, role=Role.RESPONDER, first_name="Ben")
 

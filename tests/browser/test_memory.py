@@ -24,11 +24,6 @@ def emailsec(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
 def no_sideways_scroll(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 

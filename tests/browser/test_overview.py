@@ -42,11 +42,6 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
-@pytest.fixture
 def mail(ana: Member, simulator: Simulator) -> None:
     """A month's detections, some of them on the desk, submissions with all outcomes, and the monthly report."""
     now = timezone.now()

@@ -32,11 +32,6 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
 def shoot(page: Page, name: str) -> None:
     if SHOTS:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))

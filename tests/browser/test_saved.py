@@ -27,11 +27,6 @@ def emailsec(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
 def saved(owner: Member, name: str, query: str, **values: Any) -> SavedView:
     now = timezone.now() - dt.timedelta(hours=1)
     return SavedView.objects.create(

@@ -31,11 +31,6 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def ana(transactional_db: None) -> Member:
-    return live.analyst()
-
-
-@pytest.fixture
 def refused(simulator: Simulator) -> Any:
     """A request of the team that Cloudflare answered with another verdict."""
     entry = next(
