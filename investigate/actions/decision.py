@@ -12,6 +12,7 @@ from dashboard.emailsec.types import Disposition, MailboxDestination
 from investigate.models import ActionKind
 
 PURGES = (MailboxDestination.RECOVERABLE_ITEMS_DELETIONS, MailboxDestination.RECOVERABLE_ITEMS_PURGES)
+SHORTEST_REASON, LONGEST_REASON = 5, 1000  # characters
 LARGEST_EML = 2_000_000  # bytes of a message that goes with a submission, whoever adds it
 MALICIOUS = (Disposition.MALICIOUS, Disposition.MALICIOUS_BEC)
 _MILD = frozenset(Disposition) - {*MALICIOUS, Disposition.UNKNOWN}

@@ -17,7 +17,7 @@ from dashboard.upstream.ring import ring as ring_for
 from dashboard.upstream.ring import ring_when_due
 from investigate.action_tasks import look_up_action, send_action
 from investigate.actions import transitions, words
-from investigate.actions.decision import Decision, least_permission_for, permission_for
+from investigate.actions.decision import SHORTEST_REASON, Decision, least_permission_for, permission_for
 from investigate.actions.feasibility import ActionOffer, affected_recipients, can_be_missed, possible_actions
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
@@ -30,8 +30,6 @@ from investigate.desk.changes import note_change
 from investigate.fixing.bell import ring_after_action
 from investigate.message.visible import OUTSIDE, message_for
 from investigate.models import OPEN_STATES, Action, ActionItem, ActionState
-
-SHORTEST_REASON = 5
 
 
 class NotPossible(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 
 from dashboard.web.forms import check_key
-from investigate.bulk.jobs import SHORTEST_REASON
+from investigate.actions.decision import SHORTEST_REASON
 
 WHY = "Say in a few words why, or name the ticket."
 

@@ -26,7 +26,7 @@ from dashboard.audit.chain import storable_text
 from dashboard.sql import seconds_from_now
 from dashboard.upstream.ring import ring
 from investigate.actions import transitions
-from investigate.actions.decision import least_permission_for
+from investigate.actions.decision import LONGEST_REASON, SHORTEST_REASON, least_permission_for
 from investigate.actions.transitions import storable_words
 from investigate.approvals.asking import ask
 from investigate.approvals.needs import right_to_ask
@@ -34,8 +34,6 @@ from investigate.approvals.rights import approval_of, why_another, why_lapsed
 from investigate.bulk import lifecycle, offers, outlook, rights, ringing
 from investigate.models import Action, ActionKind, ActionState, BulkJob, JobInput, JobSource, JobState
 
-SHORTEST_REASON = 5
-LONGEST_REASON = 1000
 OLDEST_REHEARSAL = dt.timedelta(hours=12)  # what is decided is what was looked at, and that was then
 LEAST_UNDO = 5  # seconds; a job always has an undo window, also for members who want none for single actions
 

@@ -21,9 +21,8 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import AuditNotWritten
 from dashboard.emailsec import errors
 from dashboard.installation.values import setting
-from investigate.actions.decision import PURGES
+from investigate.actions.decision import PURGES, SHORTEST_REASON
 from investigate.bulk import offers
-from investigate.bulk.jobs import SHORTEST_REASON
 from investigate.campaigns import words
 from investigate.campaigns.claiming import NOT_DONE, act, claim, give_up, unclaim
 from investigate.campaigns.rules import (

@@ -12,11 +12,10 @@ from dashboard.access.models import Member
 from dashboard.access.roles import Permission
 from dashboard.installation.values import setting
 from dashboard.web.forms import check_key
-from investigate.actions.decision import PURGES
+from investigate.actions.decision import LONGEST_REASON, PURGES, SHORTEST_REASON
 from investigate.bulk import offers
 from investigate.bulk.facts import is_id
 from investigate.bulk.forms import ACTIONS, MOST_TICKED
-from investigate.bulk.jobs import LONGEST_REASON, SHORTEST_REASON
 from investigate.campaigns.following import MOST_HOURS
 from investigate.models import CampaignBy, FollowMode, OwnVerdict
 

@@ -9,7 +9,7 @@ from django import forms
 from django.utils import timezone
 
 from dashboard.web.forms import check_key
-from investigate.actions.services import SHORTEST_REASON
+from investigate.actions.decision import SHORTEST_REASON
 from investigate.fixing.plan import usual_end
 from investigate.fixing.services import Wish
 from settings_ui.entries.rules import last_day

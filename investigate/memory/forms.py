@@ -8,12 +8,12 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from investigate.actions.decision import SHORTEST_REASON
 from investigate.actions.words import DISPOSITIONS
 from investigate.memory.searching import GROUPS, Filters
 from investigate.models import OwnVerdict
 
 LONGEST = 300
-SHORTEST_REASON = 5
 PAGE_FIELDS = ("after",)
 _MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
 

@@ -17,10 +17,10 @@ from dashboard.audit.chain import storable_text
 from dashboard.audit.recorder import record
 from dashboard.emailsec.types import Message
 from dashboard.installation.values import setting
+from investigate.actions.decision import SHORTEST_REASON
 from investigate.models import BodyGrant
 
 GRANT_LIFE = dt.timedelta(minutes=60)
-SHORTEST_REASON = 5
 
 
 class Occasion(models.TextChoices):

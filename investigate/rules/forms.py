@@ -9,7 +9,7 @@ from django import forms
 from django.utils import timezone
 
 from dashboard.web.forms import check_key
-from investigate.actions.services import SHORTEST_REASON
+from investigate.actions.decision import SHORTEST_REASON
 from investigate.fixing.plan import usual_end
 from investigate.rules import words
 from settings_ui.entries.life import LONGEST_REASON, LONGEST_TICKET

@@ -7,7 +7,7 @@ from django import forms
 from dashboard.emailsec.enums import MailboxDestination
 from dashboard.web.forms import check_key
 from investigate.actions import words
-from investigate.bulk.jobs import SHORTEST_REASON
+from investigate.actions.decision import SHORTEST_REASON
 from investigate.models import ActionKind
 
 RELEASE = "release"
