@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import serve
+from django.conf import settings
 from playwright.sync_api import Browser, Page
 
 from dashboard.access.models import Member
@@ -62,6 +63,19 @@ class Desk:
             return json.load(answer)
 
 
+def prepare(stack: serve.Stack, folder: Path) -> None:
+    """Database, static files and members. The first of a process is kept, and copied for all that want the same."""
+    is_embedded = "DATABASE_URL" not in stack.env
+    kept = Path(settings.DATA_DIR, f"desk-{os.getpid()}")
+    if is_embedded and kept.exists():
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        return
+    serve.prepare(stack)
+    stack.manage("demo_members", "--address", "http://127.0.0.1")
+    if is_embedded:
+        shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("logs"))
+
+
 def start_desk(folder: Path, *, simulator: list[str], env: dict[str, str] | None = None, resources: ExitStack) -> Desk:
     """Start simulator, web, worker and scheduler on free ports; `resources` stops them."""
     port, upstream_port = servers.free_port(), servers.free_port()
@@ -81,6 +95,7 @@ def start_desk(folder: Path, *, simulator: list[str], env: dict[str, str] | None
             "CLOUDFLARE_ACCOUNT_ID": serve.DEMO_ACCOUNT,
             "CLOUDFLARE_API_TOKEN": serve.DEMO_TOKEN,
             "CLOUDFLARE_BASE_URL": f"{upstream}/client/v4",
+            "MAILWARDEN_CALL_LIMIT": "100000",  # what one test of a file spends must not make another wait
             **(env or {}),
         },
         logs,
@@ -89,26 +104,23 @@ def start_desk(folder: Path, *, simulator: list[str], env: dict[str, str] | None
     stack.start(
         "simulator", serve.PYTHON, "manage.py", "simulator", "--control", "--port", str(upstream_port),
         "--account-id", serve.DEMO_ACCOUNT, "--token", serve.DEMO_TOKEN,
-        "--rhythm-at", str(WEDNESDAY_AFTERNOON), *simulator,
+        "--no-rate-limit", "--rhythm-at", str(WEDNESDAY_AFTERNOON), *simulator,
     )  # fmt: skip
-    serve.prepare(stack)
-    stack.manage("demo_members", "--address", "http://127.0.0.1")
+    prepare(stack, folder)
     serve.start_processes(stack, port)
     stack.wait_for("simulator", f"{upstream}/client/v4")
     stack.wait_for("web", f"http://127.0.0.1:{port}/healthz")
     return Desk(f"http://127.0.0.1:{port}", upstream, stack)
 
 
-# The tests of a file share a desk, and what the one spends must not make the other wait.
-PLENTY = {"MAILWARDEN_CALL_LIMIT": "100000"}
-MAIL = ["--messages", "400", "--seed", "5", "--no-rate-limit"]
+MAIL = ["--messages", "400", "--seed", "5"]
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """An embedded installation for one file: no other file's tests have moved its mail."""
     with ExitStack() as resources:
-        yield start_desk(tmp_path_factory.mktemp("desk"), simulator=MAIL, env=PLENTY, resources=resources)
+        yield start_desk(tmp_path_factory.mktemp("desk"), simulator=MAIL, resources=resources)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +132,7 @@ def production_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             "DATABASE_URL": resources.enter_context(servers.postgres_server(folder)),
             "REDIS_URL": resources.enter_context(servers.redis_server(folder)),
         }
-        yield start_desk(folder / "data", simulator=MAIL, env=env | PLENTY, resources=resources)
+        yield start_desk(folder / "data", simulator=MAIL, env=env, resources=resources)
 
 
 class Watched:

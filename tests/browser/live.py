@@ -23,7 +23,7 @@ from tests.simulated import serving, simulated_account
 
 OpenPage = Callable[..., Page]
 PASSWORD = "mailwarden-demo"
-WHOLE_RUN = 120.0  # seconds a bulk of requests made inside the page may take
+WHOLE_RUN = 120.0  # seconds that some fifty steps made inside the page may take
 
 
 @contextmanager

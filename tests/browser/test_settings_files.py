@@ -28,7 +28,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with ExitStack() as resources:
         desk = start_desk(
             tmp_path_factory.mktemp("files"),
-            simulator=["--messages", "100", "--seed", "5", "--no-rate-limit"],
+            simulator=["--messages", "100", "--seed", "5"],
             resources=resources,
         )
         yield resources.enter_context(account_behind(desk, "current"))

@@ -30,7 +30,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with ExitStack() as resources:
         desk = start_desk(
             tmp_path_factory.mktemp("life"),
-            simulator=["--messages", "50", "--seed", "5", "--no-rate-limit"],
+            simulator=["--messages", "50", "--seed", "5"],
             env={"MAILWARDEN_SWEEP_SECONDS": "1"},
             resources=resources,
         )

@@ -36,7 +36,7 @@ def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with ExitStack() as resources:
         desk = start_desk(
             tmp_path_factory.mktemp(request.param),
-            simulator=["--messages", "200", "--seed", "5", "--no-rate-limit", "--profile", request.param],
+            simulator=["--messages", "200", "--seed", "5", "--profile", request.param],
             env={"MAILWARDEN_SECOND_PERSON": "unprotect"},
             resources=resources,
         )

@@ -28,12 +28,8 @@ GOOD = {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
 
 @pytest.fixture
 def emailsec(db: None) -> Iterator[Simulator]:
-    """More mail than elsewhere: some of these tests want rare messages, and which there are depends on the hour."""
-    simulator = simulated_account(
-        messages=1200,
-        seed=7,
-    )
-    with serving(simulator):
+    """More mail than elsewhere: some of these tests want rare messages."""
+    with serving(simulated_account(messages=1200, seed=7)) as simulator:
         yield simulator
 
 

@@ -18,6 +18,7 @@ from dashboard.emailsec.types import Message
 from settings_ui.entries import sending
 from settings_ui.models import Change, Entry, EntryState, Origin
 from tests.conftest import HTMX
+from tests.investigate.fixing.conftest import emailsec as with_more_mail
 from tests.investigate.fixing.conftest import find as find_good
 from tests.investigate.rules.conftest import listed, seen, sent
 from tests.investigate.rules.test_blocking import said
@@ -25,6 +26,7 @@ from tests.investigate.rules.test_blocking import said
 pytestmark = pytest.mark.django_db
 Soup = Callable[[HttpResponse], BeautifulSoup]
 
+emailsec = with_more_mail
 find_good = find_good
 
 
