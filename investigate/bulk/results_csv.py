@@ -12,7 +12,7 @@ from dashboard.access.scope import Scope
 from dashboard.web import csv_cells
 from investigate.actions import words
 from investigate.actions.within import receipts_within
-from investigate.bulk.progress import recipients_of
+from investigate.bulk.results import recipients_of
 from investigate.models import ActionItem, ActionState, BulkJob, Receipt
 
 COLUMNS = (

@@ -25,7 +25,7 @@ from dashboard.audit.refusals import record_refusal
 from dashboard.web import errors
 from dashboard.web.htmx import wants_partial
 from investigate.bulk import jobs as services
-from investigate.bulk import notices, progress, results_csv
+from investigate.bulk import notices, progress, results, results_csv
 from investigate.bulk.again import STATES as AGAIN
 from investigate.bulk.again import AgainForm
 from investigate.bulk.progress import JobView
@@ -74,7 +74,7 @@ def job(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     if found.state == JobState.AWAITING_APPROVAL and view.approval is not None:
         return rehearsal.show_request(request, found, view.approval)
     context = _progress(request, view) | {
-        "page": progress.messages_of(found, show=show),
+        "page": results.messages_of(found, show=show),
         "show": show,
         "listed": view.ended,
         "again": _again(view),
@@ -115,7 +115,7 @@ def job_messages(request: MemberRequest, job_id: uuid.UUID) -> HttpResponse:
     if not wants_partial(request) and not after:
         return _see_other(job_id, f"?show={show}#messages" if show in dict(_shows()) else "#messages")
     view = JobView(found, request.user)
-    page = progress.messages_of(found, show=show, after=after)
+    page = results.messages_of(found, show=show, after=after)
     context = {"view": view, "page": page, "show": show, "listed": view.ended}
     if not wants_partial(request):
         return render(request, "investigate/bulk/messages.html", context)
@@ -136,14 +136,14 @@ def job_message(request: MemberRequest, job_id: uuid.UUID, item_id: int) -> Http
     done = sum(1 for receipt in receipts if receipt.is_done)
     context = {
         "view": JobView(found, request.user),
-        "message": progress.message_view(
+        "message": results.message_view(
             found,
             item,
             copies=len(receipts),
             done=done,
             needs_person=item.action is not None and item.action.needs_person,
         ),
-        "copies": progress.copies_of(found, item),
+        "copies": results.copies_of(found, item),
     }
     template = "investigate/bulk/_copies.html" if wants_partial(request) else "investigate/bulk/copies.html"
     return render(request, template, context)
@@ -313,7 +313,7 @@ def _beside(request: MemberRequest, view: JobView) -> dict[str, Any]:
     show = _sent(request, "show")
     is_older = _sent(request, "listed") not in ("", str(view.ended))
     if view.has_ended and is_older and show not in VANISHING and not _sent(request, "reading"):
-        context |= {"page": progress.messages_of(view.job, show=show), "show": show, "listed": view.ended}
+        context |= {"page": results.messages_of(view.job, show=show), "show": show, "listed": view.ended}
     return context
 
 
@@ -388,7 +388,7 @@ def _stamp(number: int, versions: int, late: int) -> str:
 
 
 def _shows() -> list[tuple[str, str]]:
-    return [(value, label) for value, label, _ in progress.FILTERS if value]
+    return [(value, label) for value, label, _ in results.FILTERS if value]
 
 
 def _uuid(text: str) -> uuid.UUID | None:
