@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
@@ -26,13 +26,11 @@ from dashboard.installation.values import setting
 from dashboard.upstream.connection import get_client
 from investigate.bulk.facts import is_id
 from investigate.desk.cases import ensure_many
+from investigate.desk.rounds import Reading
 from investigate.memory.ingesting import messages_of, note_remembered
 from investigate.memory.remembering import remember
 from investigate.models import CaseSource, QueueMark, SearchRun, SearchState
 from investigate.search.runs import known_runs
-
-if TYPE_CHECKING:
-    from investigate.desk.rounds import Reading
 
 log = structlog.get_logger("mailwarden.desk")
 T = TypeVar("T")
