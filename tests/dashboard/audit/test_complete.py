@@ -162,7 +162,7 @@ def _recorded_actions() -> set[str]:
     for folder in ("dashboard", "investigate", "settings_ui"):
         for path in (Path(settings.BASE_DIR) / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and _name_of(node.func) in RECORDERS:
+                if isinstance(node, ast.Call) and _is_recorder(_name_of(node.func)):
                     given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "action")]
                     found |= {
                         value.value
@@ -174,7 +174,8 @@ def _recorded_actions() -> set[str]:
     return found
 
 
-RECORDERS = {"record", "recording", "record_export", "_record", "note", "_raw_as"}
+def _is_recorder(name: str) -> bool:
+    return name.removeprefix("_").startswith("record") or name in ("note", "_raw_as")
 
 
 def _name_of(function: ast.expr) -> str:
