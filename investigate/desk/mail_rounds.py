@@ -2,6 +2,9 @@
 
 What that page leaves unread (a first reading, an outage, a memory that was widened) is put off to `older` and read with
 the calls that are left, so that it holds up nothing that comes in.
+
+Mail is judged again after it was delivered: a detection may be listed hours later, at the time its mail was scanned. So
+four times a day the detections of the last two days are read once more, after everything else.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from investigate.models import QueueMark
 
 OLDER_FOR = dt.timedelta(seconds=40)  # then no further page of older mail: the newest is asked for again after a minute
 SHORTEST_RANGE = dt.timedelta(minutes=2)  # not cut in halves any more
+AGAIN_EVERY = dt.timedelta(hours=6)
+AGAIN_FOR = dt.timedelta(days=2)  # how old mail is that a later judgement still finds
 
 
 def begin(mark: QueueMark, now: dt.datetime) -> Reading:
@@ -57,6 +62,8 @@ def read(began: Round) -> bool:
     while (older := _newest_put_off(mark)) is not None:
         if pages <= 0 or timezone.now() > until or not _read_older(began, older):
             return False
+        pages -= 1
+    while pages > 0 and timezone.now() < until and (again := _again(mark)) is not None and _read_again(began, again):
         pages -= 1
     return True
 
@@ -130,6 +137,36 @@ def _read_older(began: Round, reading: Reading) -> bool:
     else:
         store(began.mark, older=[*others, asdict(reading)])
     return not page.is_slow
+
+
+def _again(mark: QueueMark) -> Reading | None:
+    """The detections that were read before, if it is time to look at them once more."""
+    if mark.again:
+        return Reading(**mark.again)
+    now = timezone.now()
+    if mark.looked_again_at is None:  # the first reading has just seen them all
+        store(mark, looked_again_at=now)
+    if now - mark.looked_again_at < AGAIN_EVERY:
+        return None
+    queue_from = now - dt.timedelta(days=setting("QUEUE_DAYS"))
+    reading = Reading((now - AGAIN_FOR).isoformat(), now.isoformat(), queue_from=queue_from.isoformat())
+    store(mark, again=asdict(reading), looked_again_at=now)
+    return reading
+
+
+def _read_again(began: Round, reading: Reading) -> bool:
+    """One page of it; False where it ends, or has to wait. What is lost on the way comes with the next one."""
+    try:
+        page = mail.read_page(reading, priority=Priority.CATCH_UP)
+    except errors.BudgetExhausted:
+        return False
+    except LOST_PLACE:
+        store(began.mark, again={})
+        return False
+    began.new += page.new
+    is_over = page.is_last or (page.is_slow and not reading.location)
+    store(began.mark, again={} if is_over else asdict(reading))
+    return not is_over and not page.is_slow
 
 
 def _halves(reading: Reading) -> list[dict[str, Any]]:

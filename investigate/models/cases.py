@@ -121,6 +121,8 @@ class QueueMark(models.Model):
     explanation = models.CharField(max_length=500, blank=True)  # why the last try brought nothing
     reading = models.JSONField(default=dict, db_default={})  # a reading that goes on: its range, and how far it came
     older = models.JSONField(default=list, db_default=[])  # readings put off for newer mail, newest last
+    again = models.JSONField(default=dict, db_default={})  # a reading of what was read before, for what came of it
+    looked_again_at = models.DateTimeField(null=True)  # when the last one of those was begun
     covered_until = models.DateTimeField(null=True)  # with what people's searches brought; null: never read to the end
     complete_since = models.DateTimeField(null=True)  # from there on nothing was left out
     of_all_mail = models.BooleanField(default=False, db_default=False)  # clean mail as well as detections

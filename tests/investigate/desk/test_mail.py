@@ -198,6 +198,71 @@ def test_a_message_the_memory_refuses_is_left_out_alone(emailsec: Any, monkeypat
     assert remembered() == everything(emailsec) - {bad}
 
 
+# --- looked at again --------------------------------------------------------------------------------------------------
+
+
+def hours_pass(hours: float) -> None:
+    """The last look at what was read before was so long ago."""
+    QueueMark.objects.filter(source=CaseSource.DETECTION).update(
+        looked_again_at=timezone.now() - dt.timedelta(hours=hours)
+    )
+
+
+@pytest.mark.parametrize("all_mail", [False, True], ids=["detections alone", "all mail"])
+def test_a_detection_that_is_listed_hours_later_comes_onto_the_desk(
+    all_mail: bool, emailsec: Any, settings: Any
+) -> None:
+    settings.MEMORY_ALL_MAIL = all_mail
+    read()
+    clean = next(
+        r for r in reversed(emailsec.store.records) if r.scanned_at < time.time() - 5 * 3600 and not r.alert_id
+    )
+    clean.final_disposition, clean.alert_id = "MALICIOUS", f"{clean.postfix_id}-later"
+
+    minutes_pass(1)
+    read()
+    assert clean.id not in on_the_desk()
+
+    hours_pass(6)
+    minutes_pass(1)
+    read()
+    assert clean.id in on_the_desk()
+    assert SeenMessage.objects.get(investigate_id=clean.id).disposition == "MALICIOUS"
+
+
+def test_looking_again_costs_a_call_four_times_a_day_and_changes_nothing_else(emailsec: Any) -> None:
+    read()
+    before, extent_before = on_the_desk(), QueueMark.objects.get().complete_since
+    hours_pass(6)
+    made = searches(emailsec)
+
+    a_round()
+    a_round()
+
+    assert searches(emailsec) - made == 2 + 1, "both rounds read the newest mail, and one looked at the others again"
+    assert on_the_desk() == before
+    assert (QueueMark.objects.get().complete_since, QueueMark.objects.get().again) == (extent_before, {})
+
+
+def test_looking_again_waits_for_calls_and_goes_on_where_it_was(
+    emailsec: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read()
+    monkeypatch.setattr(mail, "PER_PAGE", 1)
+    monkeypatch.setattr(mail, "PAGES_A_ROUND", 2)  # one for the newest mail, and one for the others
+    hours_pass(6)
+
+    a_round()
+    begun = QueueMark.objects.get().again
+    assert begun["cursor"]
+
+    a_round()
+    assert QueueMark.objects.get().again["cursor"] not in ("", begun["cursor"])
+    for _ in range(20):
+        a_round()
+    assert QueueMark.objects.get().again == {}
+
+
 # --- the newest first -------------------------------------------------------------------------------------------------
 
 
