@@ -31,7 +31,8 @@ ifndef T
 	  tests/investigate/desk/test_mail.py tests/investigate/memory tests/investigate/campaigns tests/investigate/notices \
 	  tests/investigate/fixing/test_races.py tests/investigate/submissions/test_races.py \
 	  tests/investigate/search tests/settings_ui/changes/test_races.py \
-	  tests/settings_ui/entries/test_life_races.py
+	  tests/settings_ui/entries/test_life_races.py \
+	  --ignore tests/investigate/bulk/test_teeth.py --ignore tests/investigate/bulk/test_pasting.py
 endif
 
 check: setup-dev ## lint, format, types, templates, deployment settings, migrations
