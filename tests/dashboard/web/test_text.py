@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -32,6 +33,13 @@ def test_no_program_makes_a_defanged_value_live(value: str) -> None:
     host = shown.split("://")[-1].split("/")[0].split("?")[0].split("#")[0]
     assert "[.]" in host or "." not in host
     assert not re.search(r"[a-z]\.[a-z]", host), "a domain keeps no dot that a program would follow"
+
+
+@pytest.mark.parametrize("value", ["http://" + ":" * 2000 + "x", ":" * 2000 + "x", "[.@" * 2000 + "x"])
+def test_no_spelling_of_an_address_takes_long(value: str) -> None:
+    began = time.thread_time()
+    defang(value)
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
