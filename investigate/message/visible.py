@@ -24,7 +24,8 @@ from investigate.models import ActionItem, Case
 
 OUTSIDE = "Copies also went to mailboxes outside your domains; a colleague without that limit must act."
 _NUMBER = re.compile(r"\b(nrcpt=)\d+|\b(for )\d+(?= recipients?\b)", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"'@]+")
+# Looked for from the beginning of a word alone: one without an @ would be read anew from each of its letters.
+_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"'@]+")
 
 
 class TrimmedMessage(Message, frozen=True):

@@ -21,7 +21,8 @@ MOST_TEXT = 1_000_000  # characters; marks make text up to eight times as long
 ENDS = "\n\n[Mailwarden shows the first million characters.]\n"
 ELSEWHERE = "[an address outside your domains]"
 _LINK = re.compile(r"\b(?:https?|ftp)://[^\s<>\"']+|\bwww\.[^\s<>\"']+", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"'@]+")
+# Looked for from the beginning of a word alone: one without an @ would be read anew from each of its letters.
+_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"'@]+")
 
 
 def key_of(report: PhishGuardReport) -> str:

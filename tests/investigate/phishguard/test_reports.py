@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from dashboard.access.models import Member
 from dashboard.access.roles import Permission, Role
+from dashboard.access.scope import WHOLE, Scope
 from dashboard.audit.models import AuditEvent
 from dashboard.emailsec.types import PhishGuardReport
 from dashboard.installation import values
@@ -313,6 +315,17 @@ def test_addresses_elsewhere_are_taken_out_of_the_text(
     assert str(report.fields.from_) in text
 
 
+def test_a_long_word_is_read_once_for_its_addresses() -> None:
+    limit = Scope(frozenset({"corp.example"}))
+    report = PhishGuardReport(wire_id=1, content=f"{'a' * 60_000} {'@' * 60_000} x{'.' * 9}bob@elsewhere.example")
+
+    began = time.thread_time()
+    text = inert(report, limit)
+
+    assert time.thread_time() - began < 1
+    assert "bob@" not in text
+
+
 # --- its message, and the queue ---------------------------------------------------------------------------------------
 
 
@@ -414,8 +427,6 @@ def test_a_slow_search_for_the_message_is_told_and_takes_nothing(
 
 
 def test_a_long_text_ends_with_a_word_about_it() -> None:
-    from dashboard.access.scope import WHOLE
-
     text = inert(PhishGuardReport(wire_id=1, content="a" * 1_000_001), WHOLE)
 
     assert text.endswith("[Mailwarden shows the first million characters.]\n")
