@@ -128,7 +128,10 @@ def of_message(
         for file in detections.attachments:
             found += _of_file(file, at)
     found.append(_fingerprint(message.edf_hash, at))
-    recipients = {address.strip().casefold() for address in (*message.mailboxes, *message.to)}
+    mailboxes, ours = message.mailboxes, {_ascii(split_address(name)[1]) for name in message.mailboxes} | set(own)
+    # Of the header, which senders write as they like, only who is one of us: it must make no place of theirs ours.
+    named = (name for name in message.to if split_address(name)[1] and _is_below(split_address(name)[1], ours))
+    recipients = {address.strip().casefold() for address in (*mailboxes, *named)}
     return settled(found, own=own, recipients=recipients)
 
 
@@ -262,7 +265,7 @@ def _hash(kind: Kind, value: str | None, name: str, at: dt.datetime | None) -> I
 
 def _ip(value: str | None, role: str, at: dt.datetime | None, *, why_not: str = "") -> Indicator | None:
     try:
-        address = ipaddress.ip_address((value or "").strip())
+        address = ipaddress.ip_address((value or "").strip().partition("%")[0])  # a zone is anything at all
     except ValueError:
         return None
     if not address.is_global:

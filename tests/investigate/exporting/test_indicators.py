@@ -116,6 +116,24 @@ def test_what_is_ours_or_everybodys_is_not_ticked(value: str, why: str) -> None:
     assert found[value].why_not == why
 
 
+def test_a_sender_who_writes_to_himself_makes_none_of_his_places_ours() -> None:
+    found = found_in(
+        message(to=("billing@pay-pal.example", "amy@corp.example"), replyto="amy@corp.example"),
+        links=("https://login.pay-pal.example/a",),
+    )
+
+    for value in ("billing@pay-pal.example", "pay-pal.example", "https://login.pay-pal.example/a"):
+        assert found[value].why_not == "", value
+    assert found["amy@corp.example"].why_not == indicators.RECIPIENT
+
+
+@pytest.mark.parametrize("zone", ["eth0", "\nharmless.example", "'] OR [domain-name:value = 'corp.example"])
+def test_what_stands_behind_an_ip_address_is_left_out(zone: str) -> None:
+    found = found_in(message(from_="", x_originating_ip=f"2606:4700::1%{zone}"))
+
+    assert list(found) == ["2606:4700::1"]
+
+
 @pytest.mark.parametrize("sender", ["", "no address", "a@b", "a b@c.example", "a@c.example\nb@d.example", "@x.example"])
 def test_what_is_no_address_is_no_indicator(sender: str) -> None:
     assert found_in(message(from_=sender)) == {}
