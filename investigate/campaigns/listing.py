@@ -12,6 +12,7 @@ from django.db.models import Count, Max, OuterRef, Subquery
 from django.utils import timezone
 
 from dashboard.access.models import Member
+from dashboard.audit.chain import storable_text
 from dashboard.charts import bars, fills
 from dashboard.charts.bars import Piece
 from dashboard.charts.fills import Fill
@@ -68,10 +69,10 @@ class Filters:
             end=end if is_exact else None,
             newest=query.get("sort") == "newest",
             disposition=verdict if verdict in Disposition.__members__.values() else "",
-            domain=query.get("domain", "").strip().casefold().lstrip("@")[:255],
+            domain=storable_text(query.get("domain", ""), limit=255).strip().casefold().lstrip("@"),
             delivered=query.get("delivered") == "1",
             waiting=query.get("waiting") == "1",
-            page=min(int(page), MOST_PAGES) if page.isascii() and page.isdigit() and int(page[:6]) > 0 else 1,
+            page=min(max(int(page), 1), MOST_PAGES) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
         )
 
     def query(self, **more: str) -> str:

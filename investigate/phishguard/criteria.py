@@ -31,7 +31,8 @@ class Criteria:
     def from_query(cls, query: Mapping[str, str]) -> Criteria:
         """What the address asks for; a range that cannot be meant is a `problem` and not another range."""
         more = query.get("more", "")
-        page = int(more) if more.isascii() and more.isdigit() and 1 <= int(more[:6]) <= LAST_PAGE else 1
+        number = int(more) if more.isascii() and more.isdigit() and len(more) < 6 else 1
+        page = number if 1 <= number <= LAST_PAGE else 1
         typed_start, typed_end = query.get("start", "").strip(), query.get("end", "").strip()
         last = query.get("last", "").strip()
         if last and (typed_start or typed_end) and query.get("was", last) == last:

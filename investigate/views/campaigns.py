@@ -21,6 +21,7 @@ from dashboard.web.errors import ErrorText
 from dashboard.web.htmx import wants_partial
 from investigate.actions.queries import states_for
 from investigate.bulk import jobs, offers
+from investigate.bulk.facts import is_id
 from investigate.bulk.forms import MOST_TICKED
 from investigate.bulk.selecting import bar_for
 from investigate.campaigns import asking, deciding, following, listing, queries, showing, words
@@ -34,6 +35,7 @@ from investigate.search.rendering import cell
 
 USUAL_HOURS = 24
 USUAL_MOST = 20
+FARTHEST_PAGE = 1_000  # of a campaign's messages
 
 
 @require_safe
@@ -191,8 +193,7 @@ def _page(
     found = showing.campaign_for(member, by, key)
     if found is None:
         return render(request, "investigate/campaigns/none.html", {}, status=404)
-    number = request.GET.get("page", "")
-    page = int(number) if number.isascii() and number.isdigit() and 0 < int(number[:6]) < 1000 else 1
+    page = min(max(1, _number(request, "page")), FARTHEST_PAGE)
     rows = list(queries.members_of(member, by, key)[(page - 1) * showing.PER_PAGE : page * showing.PER_PAGE + 1])
     shown = rows[: showing.PER_PAGE]
     ids = [row.investigate_id for row in shown]
@@ -298,7 +299,7 @@ def _rule(request: MemberRequest) -> CampaignRule:
 
 def _waiting(request: MemberRequest) -> list[str]:
     """The later messages a form means: one, or all that its page showed."""
-    return list(dict.fromkeys(request.POST.getlist("message")))[: showing.PER_PAGE]
+    return [one for one in dict.fromkeys(request.POST.getlist("message")) if is_id(one)][: showing.PER_PAGE]
 
 
 def _back(by: CampaignBy, key: str, *, anchor: str = "", **more: object) -> HttpResponse:

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -21,6 +23,7 @@ from dashboard.upstream.connection import get_client
 from investigate.actions import services
 from investigate.actions.decision import Decision
 from investigate.campaigns import advancing, following, rules
+from investigate.campaigns.listing import Filters
 from investigate.campaigns.queries import address_of
 from investigate.desk import cases
 from investigate.memory import purging
@@ -118,6 +121,27 @@ def _followed(actor: Member, mode: FollowMode = FollowMode.OFFER) -> CampaignRul
         actor=actor, by=CampaignBy.FINGERPRINT, key="edf-1", title="", mode=mode, kind=ActionKind.MOVE,
         destination="JunkEmail", reason="ticket 4711", hours=2, most=5, operation_key=uuid.uuid4().hex, request=None,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "000001" + "9" * 30, "000001" + "9" * 5000, "0", "-1", "x"])
+def test_no_page_is_too_far(viewer: Client, came: Any, number: str) -> None:
+    came(2)
+    for address in (f"{LIST}?page={number}", f"{ONE}&page={number}"):
+        assert viewer.get(address).status_code == 200, address
+
+
+def test_nothing_that_no_row_can_hold_is_looked_for(analyst: Client, ana: Member, came: Any) -> None:
+    assert Filters.from_query({"domain": "@Pay\x00pal.example"}).domain == "pay\ufffdpal.example"
+    came(2)
+    rule = following.follow(
+        actor=ana, by=CampaignBy.FINGERPRINT, key="edf-1", title="", mode=FollowMode.OFFER, kind=ActionKind.MOVE,
+        destination="JunkEmail", reason="ticket 4711", hours=1, most=5, operation_key=uuid.uuid4().hex, request=None,
+    )  # fmt: skip
+    with CaptureQueriesContext(connection) as asked:
+        answer = analyst.post(f"{LIST}one/take", {"rule": str(rule.pk), "message": ["a\x00b", "camp-4711"]})
+    assert answer.status_code == 303
+    assert any("camp-4711" in one["sql"] for one in asked.captured_queries)
+    assert not any("\x00" in one["sql"] for one in asked.captured_queries)
 
 
 def test_one_campaign_begins_with_how_far_it_has_come(viewer: Client, came: Any, soup: Any) -> None:

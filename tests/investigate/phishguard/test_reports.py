@@ -156,6 +156,8 @@ def test_an_exact_range_is_asked_for_as_typed() -> None:
     assert criteria.query() == "start=2026-11-01T10%3A00Z&end=2026-11-02T10%3A00Z"
     assert Criteria.from_query({"more": "7", "last": "24h"}).page == 7
     assert Criteria.from_query({"more": "-1"}).page == Criteria.from_query({"more": "9" * 30}).page == 1
+    for more in ("0010019", "001000" + "9" * 30, "000001" + "9" * 5000):
+        assert Criteria.from_query({"more": more}).page == 1, more
 
 
 def test_typed_times_win_over_a_range_that_was_left_as_it_was_and_a_new_range_over_old_times() -> None:
