@@ -17,9 +17,14 @@ def inert(value: object, limit: int) -> str:
     """For readers that show plain text but make links of what looks like one: `hxxps:[//]pay-pal[.]example`."""
     text = " ".join(visible(value, limit=limit).split())
     text = _SCHEME.sub(lambda m: f"{m[1]}xx{m[2]}" if m[1] else f"{m[3]}x{m[4]}", text)
-    return _SHARE.sub(r"[\g<0>]", _JOINS.sub(r"[\1]", text))
+    return _cut(_SHARE.sub(r"[\g<0>]", _JOINS.sub(r"[\1]", text)), limit)
 
 
 def bare(value: object, limit: int) -> str:
     """For readers that know some markup, and not all the same: words without any character that could be one."""
-    return " ".join(_NOT_BARE.sub(" ", visible(value, limit=limit)).split())
+    return _cut(" ".join(_NOT_BARE.sub(" ", visible(value, limit=limit)).split()), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    """What was written out for a sign is longer than the sign, and receivers refuse what is too long as a whole."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

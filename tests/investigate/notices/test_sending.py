@@ -372,13 +372,14 @@ def test_a_chat_gets_hostile_text_only_where_it_knows_no_markup(
     assert all(url.startswith(ADDRESS) for url in urls)
 
 
+@pytest.mark.parametrize("sign", ["\U0001f4a3", "\u202e", "."], ids=["wide", "marked", "defanged"])
 def test_a_full_chat_stays_within_what_the_chats_take(
-    rule_for: Callable[..., NoticeRule], ben: Member, http: Receiver, found: Any
+    rule_for: Callable[..., NoticeRule], ben: Member, http: Receiver, found: Any, sign: str
 ) -> None:
     rule = rule_for(ben, Channel.TEAMS, http.url)
     many = tuple(f"{'x' * 60}{number}@{'y' * 60}.example" for number in range(20))
     for number in range(40):
-        found(f"edf:{number}", subject="\U0001f4a3" * 400, sender="z" * 400, to=many)
+        found(f"edf:{number}", subject=sign * 400, sender=sign * 200 + "z" * 200, to=many)
     work()
 
     assert len(http.taken[0]["body"].encode()) < 28_000
