@@ -9,6 +9,7 @@ import ssl
 from urllib.parse import SplitResult, urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|[0-9a-fA-F:.]+")
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that the Internet has of IPv6
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last four bytes are the IPv4 address a gateway would connect to
 
 
@@ -40,10 +41,12 @@ def is_loopback(host: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether an address belongs to the Internet, and not to this machine, its link or a private network."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
-    if isinstance(found, ipaddress.IPv6Address) and found in _NAT64:
-        mapped = ipaddress.IPv4Address(found.packed[-4:])
-    return bool(found.is_global and mapped.is_global and not mapped.is_multicast and not found.is_multicast)
+    if isinstance(found, ipaddress.IPv6Address):
+        if found in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(found.packed[-4:])))
+        # All else that calls itself global is of a site, or holds an IPv4 address in one of many spellings.
+        return found in _UNICAST and found.is_global and (found.sixtofour is None or found.sixtofour.is_global)
+    return found.is_global and not found.is_multicast
 
 
 def what_failed(problem: BaseException) -> str:

@@ -419,7 +419,7 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_called(
     assert called == ["93.184.216.34"]
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1"])
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "2002:5db8:d822::1"])
 def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 

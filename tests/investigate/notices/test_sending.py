@@ -392,8 +392,9 @@ def test_a_full_chat_stays_within_what_the_chats_take(
 @pytest.mark.parametrize(
     "answers",
     [["127.0.0.1"], ["10.1.2.3"], ["169.254.169.254"], ["::1"], ["::ffff:10.0.0.1"], ["64:ff9b::7f00:1"],
-     ["93.184.216.34", "127.0.0.1"], []],
-    ids=["loopback", "private", "metadata", "loopback 6", "mapped", "nat64", "one of two", "none"],
+     ["64:ff9b:1::7f00:1"], ["::127.0.0.1"], ["fec0::1"], ["2002:7f00:1::1"], ["93.184.216.34", "127.0.0.1"], []],
+    ids=["loopback", "private", "metadata", "loopback 6", "mapped", "nat64", "nat64 of one's own",
+         "compatible", "of a site", "6to4", "one of two", "none"],
 )  # fmt: skip
 def test_a_name_that_leads_to_a_private_address_gets_nothing(http: Receiver, answers: list[str]) -> None:
     with pytest.raises(Refused, match="leads to a private address"):
