@@ -86,13 +86,16 @@ def post(
     seconds: float = CALL_SECONDS,
 ) -> Answer:
     """What the receiver answered, whatever its status. Raises Refused where nothing was answered, or nothing sent."""
-    request = httpx.Request(
-        "POST",
-        url,
-        content=body,
-        headers={"User-Agent": "Mailwarden", **headers},
-        extensions={"timeout": httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)).as_dict()},
-    )
+    try:
+        request = httpx.Request(
+            "POST",
+            url,
+            content=body,
+            headers={"User-Agent": "Mailwarden", **headers},
+            extensions={"timeout": httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)).as_dict()},
+        )
+    except (httpx.InvalidURL, UnicodeError) as problem:  # 1.2.3.999, which nothing before took for an address
+        raise Refused("its address can be that of nothing") from problem
     backend = None if may_be_private else _PublicBackend(resolve)
     token = current_wire.set(Wire(time.monotonic() + seconds, time.monotonic))
     try:

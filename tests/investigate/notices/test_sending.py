@@ -402,6 +402,11 @@ def test_a_name_that_leads_to_a_private_address_gets_nothing(http: Receiver, ans
     assert http.got == []
 
 
+def test_an_address_that_can_be_that_of_nothing_is_a_refusal() -> None:
+    with pytest.raises(Refused, match="can be that of nothing"):
+        posting.post("https://1.2.3.999/", b"{}", {})
+
+
 def test_a_rule_whose_receiver_is_not_named_any_more_gets_nothing(
     hook: NoticeRule, http: Receiver, found: Any, settings: Any
 ) -> None:
