@@ -59,6 +59,7 @@ def send(notice_id: uuid.UUID | str) -> None:
     if not _due(now).filter(pk=notice_id).update(state=NoticeState.SENDING, claimed_at=now, attempts=F("attempts") + 1):
         return
     notice = Notice.objects.select_related("rule__owner", "rule__view", "owner").get(pk=notice_id)
+    _go_where_the_rule_does(notice)
     outcome = _tried(notice)
     _note(notice, outcome)
 
@@ -76,6 +77,19 @@ def due(now: dt.datetime) -> QuerySet[Notice]:
 
 def _due(now: dt.datetime) -> QuerySet[Notice]:
     return Notice.objects.filter(Q(due_at=None) | Q(due_at__lte=now), state=NoticeState.WAITING)
+
+
+def _go_where_the_rule_does(notice: Notice) -> None:
+    """Its rule may have another receiver by now: what is sent, listed and written down is of that one."""
+    rule = notice.rule
+    if rule is not None and (notice.channel, notice.shown) != (rule.channel, rule.shown):
+        notice.channel, notice.shown = rule.channel, rule.shown
+        _ours(notice).update(channel=rule.channel, shown=rule.shown)
+
+
+def _ours(notice: Notice) -> QuerySet[Notice]:
+    """The row while this claim has it: whoever was thought dead and comes back late changes nothing."""
+    return Notice.objects.filter(pk=notice.pk, state=NoticeState.SENDING, claimed_at=notice.claimed_at)
 
 
 def _tried(notice: Notice) -> Outcome:
@@ -148,9 +162,8 @@ def _asked_wait(value: str) -> float:
 
 
 def _note(notice: Notice, outcome: Outcome) -> None:
-    """Store what came of this claim; whoever was thought dead and comes back late changes nothing."""
-    now = timezone.now()
-    ours = Notice.objects.filter(pk=notice.pk, state=NoticeState.SENDING, claimed_at=notice.claimed_at)
+    """Store what came of this claim."""
+    now, ours = timezone.now(), _ours(notice)
     is_test = not notice.messages
     was_refused_before = outcome.is_refusal and notice.answer == outcome.told and notice.attempts >= SURE_AFTER
     is_over = outcome.is_final or was_refused_before or is_test or notice.attempts > len(PAUSES)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.access.models import Member
@@ -405,6 +407,37 @@ def test_a_name_that_leads_to_a_private_address_gets_nothing(http: Receiver, ans
 def test_an_address_that_can_be_that_of_nothing_is_a_refusal() -> None:
     with pytest.raises(Refused, match="can be that of nothing"):
         posting.post("https://1.2.3.999/", b"{}", {})
+
+
+@pytest.mark.parametrize("channel", [Channel.MAIL, Channel.SLACK])
+def test_what_waits_goes_where_its_rule_goes_now_and_is_written_down_so(
+    rule_for: Callable[..., NoticeRule],
+    ben: Member,
+    responder: Client,
+    http: Receiver,
+    smtp: Receiver,
+    found: Any,
+    clock: Any,
+    channel: Channel,
+) -> None:
+    old, new = (http, smtp) if channel == Channel.MAIL else (smtp, http)
+    targets = {smtp: "soc@corp.example", http: http.url}
+    rule = rule_for(ben, Channel.MAIL if old is smtp else Channel.WEBHOOK, targets[old])
+    old.down()
+    found("edf:a")
+    work()
+
+    filled = {"version": 1, "view": rule.view_id, "rhythm": "at_once", "hour": 7, "channel": channel}
+    address = reverse("investigate:notice", args=[rule.pk])
+    assert responder.post(address, {**filled, "target": targets[new]}).status_code == 303
+    clock.shift(60)
+    work()
+
+    rule.refresh_from_db()
+    notice = Notice.objects.get()
+    assert (len(old.got), len(new.taken)) == (0, 1)
+    assert (notice.state, notice.channel, notice.shown) == (NoticeState.ARRIVED, channel, rule.shown)
+    assert AuditEvent.objects.get(action="notice:send").targets == [rule.shown]
 
 
 def test_a_rule_whose_receiver_is_not_named_any_more_gets_nothing(
