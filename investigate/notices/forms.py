@@ -143,5 +143,5 @@ class FilterForm(forms.Form):
 
     def __init__(self, *args: Any, rules: list[Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        named = [(str(one.rule.pk), f"{one.rule.view.name}: {one.rhythm}, {one.rule.shown}"[:120]) for one in rules]
+        named = [(str(one.rule.pk), f"{one.view_name}: {one.rhythm}, {one.rule.shown}"[:120]) for one in rules]
         self.fields["rule"].choices = [("", "all"), *named]  # type: ignore[attr-defined]

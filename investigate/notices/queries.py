@@ -19,7 +19,7 @@ from investigate.models import Notice, NoticeCampaign, NoticeRule, NoticeState, 
 from investigate.notices import rights, words
 from investigate.notices.making import OPEN
 from investigate.notices.rendering import Text, text_of, view_path
-from investigate.saved.queries import query_into
+from investigate.saved.queries import query_into, views_of
 
 PER_PAGE = 50
 _FINISHED = (NoticeState.ARRIVED, NoticeState.FAILED)
@@ -32,6 +32,11 @@ class ShownRule:
     rule: NoticeRule
     last: Notice | None  # the newest that arrived or failed, or is on its way
     is_own: bool
+    may_open: bool  # the view: it may have been taken back from the team, or changed to mail of other domains
+
+    @property
+    def view_name(self) -> str:
+        return self.rule.view.name if self.may_open else words.VIEW_CLOSED
 
     @property
     def rhythm(self) -> str:
@@ -48,7 +53,7 @@ class ShownRule:
 
     @property
     def view_url(self) -> str:
-        return view_path(query_into(self.rule.view))
+        return view_path(query_into(self.rule.view)) if self.may_open else ""
 
     @property
     def last_shown(self) -> ShownNotice | None:
@@ -113,8 +118,13 @@ def shown_rules(member: Member) -> list[ShownRule]:
         rules_of(member).select_related("view", "owner").annotate(last_id=Subquery(newest)).order_by("created_at")
     )
     last = Notice.objects.defer("content").in_bulk([rule.last_id for rule in rules if rule.last_id])
-    shown = [ShownRule(rule, last.get(rule.last_id), rule.owner_id == member.pk) for rule in rules]
-    return sorted(shown, key=lambda one: (not one.is_own, one.rule.view.name.casefold(), one.rule.created_at))
+    known = {view.pk for view in views_of(member)} if rules else set[int]()
+    sees_all = rights.oversees(member)
+    shown = [
+        ShownRule(rule, last.get(rule.last_id), rule.owner_id == member.pk, sees_all or rule.view_id in known)
+        for rule in rules
+    ]
+    return sorted(shown, key=lambda one: (not one.is_own, one.view_name.casefold(), one.rule.created_at))
 
 
 def sent_to(member: Member) -> QuerySet[Notice]:

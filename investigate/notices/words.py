@@ -24,6 +24,7 @@ NO_ADDRESS = (
 NO_MAIL = "E-mail is not offered, because MAILWARDEN_EMAIL_URL is not set."
 OWNER_LEFT = "Who set it up is no longer in the team."
 OWNER_SEES_NOTHING = "Who set it up may not see messages any more."
+VIEW_CLOSED = "A view you may not open any more"
 VIEW_GONE = "Who set it up may not open the view any more."
 NOT_OWN = "It goes to others, and who set it up has no right to send notices to others any more."
 MAIL_OFF = "Mail is not set up any more."

@@ -292,6 +292,30 @@ def test_members_see_their_own_and_who_oversees_sees_all(
     assert "ana@corp.example" not in responder.get(LIST).content.decode()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"query": "recipient=zqmarked%40elsewhere.example&last=24h"}, {"is_shared": False}],
+    ids=["of other domains", "taken back"],
+)
+def test_a_rule_tells_nothing_of_a_view_its_owner_may_not_open_any_more(
+    view: SavedView, rule_for: Callable[..., NoticeRule], soup: Soup, change: dict[str, Any]
+) -> None:
+    lea = Member.objects.create_user(
+        "lea", "lea@corp.example", "correct horse battery", role=Role.RESPONDER, domains=["corp.example"]
+    )
+    client, rule = Client(), rule_for(lea, Channel.MAIL, lea.email)
+    client.force_login(lea)
+    assert soup(client.get(LIST)).select_one(".told th a").get_text() == view.name
+
+    SavedView.objects.filter(pk=view.pk).update(name="zqmarked", **change)
+
+    for answer in (client.get(LIST), client.post(f"{LIST}{rule.pk}/try"), client.get(f"{LIST}{rule.pk}/")):
+        assert b"zqmarked" not in answer.content
+    page = soup(client.get(LIST))
+    assert page.select_one(".told th[scope=row]").get_text(strip=True) == words.VIEW_CLOSED
+    assert not page.select(".told th a")
+
+
 def test_what_was_sent_is_filtered_and_paged(
     responder: Client, hook: NoticeRule, soup: Soup, view: SavedView, rule_for: Any, ben: Member
 ) -> None:
