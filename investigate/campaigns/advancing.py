@@ -55,9 +55,15 @@ def sweep() -> None:
     mine = CampaignMember.objects.filter(rule=OuterRef("pk"))
     lost = mine.filter(is_lost(), at__lt=timezone.now() - LOST)
     wanted = all_rules().filter(Q(ended_at=None) | Exists(lost)).select_related("owner").order_by("looked_until")
-    for rule in wanted[:MOST_RULES]:
-        if is_due(rule) and not ring(FOLLOW_TASK, str(rule.pk)):
+    now, looked_at = timezone.now(), list(wanted[:MOST_RULES])
+    quiet = []
+    for rule in looked_at:
+        if not is_due(rule):
+            quiet.append(rule.pk)
+        elif not ring(FOLLOW_TASK, str(rule.pk)):
             return  # the broker is away; the next sweep is not far
+    if len(looked_at) == MOST_RULES:  # the next sweep looks at others first
+        all_rules().filter(pk__in=quiet, looked_until__lt=now).update(looked_until=now)
 
 
 def is_due(rule: CampaignRule) -> bool:

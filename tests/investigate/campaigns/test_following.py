@@ -367,3 +367,33 @@ def test_the_task_of_the_sweep_takes_a_rule_further(ben: Member, later: Any) -> 
 
     assert _states(rule) == [(MemberState.SENT, True)]
     assert not advancing.is_due(CampaignRule.objects.get())
+
+
+def test_many_rules_without_anything_to_do_keep_no_other_from_its_turn(
+    ben: Member, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(advancing, "ring", lambda _, name: bool(rung.append(name)) or True)
+    monkeypatch.setattr(advancing, "MOST_RULES", 3)
+    for number in range(3):
+        _rule(ben, key=f"quiet-{number}")
+    rule = _rule(ben)
+    later(1)
+
+    advancing.sweep()
+    advancing.sweep()
+
+    assert rung == [str(rule.pk)]
+    advancing.step(rule.pk)
+    assert _states(rule) == [(MemberState.SENT, True)]
+
+
+def test_what_came_while_other_rules_had_their_turn_is_taken_in(
+    ben: Member, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advancing, "MOST_RULES", 1)
+    rule = _rule(ben)
+    advancing.sweep()
+    later(1)
+
+    assert advancing.is_due(CampaignRule.objects.get(pk=rule.pk))
