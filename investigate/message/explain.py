@@ -33,6 +33,8 @@ HIDDEN = "(hidden)"
 _TELLS_NOTHING = 3  # letters; such texts are part of many words
 _URL = re.compile(r"\b(?:h(?:tt|xx)ps?|f(?:tp|xp)s?|file|mailto|tel):\S+", re.IGNORECASE)
 _DOTTED = re.compile(r"(?<![\w.])[\w@%+-]+(?:\[?\.\]?[\w@-]+)*\[?\.\]?[^\W\d_]{2,}\b")
+_WORD = re.compile(r"[\w@%+.\[\]-]+")  # all that a dotted name may be made of
+_LONGEST_NAME = 300  # of a host or a file; within a word one is looked for from each of its signs
 _FAILED = {
     "dmarc": (58, "DMARC failed: the domain in From does not vouch for this message."),
     "spf": (56, "SPF failed: the server that sent it may not send for the envelope's domain."),
@@ -99,8 +101,15 @@ def _masking(message: Message, detections: Detections | None) -> Callable[[str |
 
 def without_quotes(reason: str, senders: Collection[str]) -> str:
     """A reason of a message whose body nobody looked at, without what could be a link, a host or a file name."""
-    reason = _URL.sub(HIDDEN, reason)
-    return _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else HIDDEN, reason)
+    return _WORD.sub(lambda word: _without_names(word[0], senders), _URL.sub(HIDDEN, reason))
+
+
+def _without_names(word: str, senders: Collection[str]) -> str:
+    if "." not in word:
+        return word
+    if len(word) > _LONGEST_NAME:
+        return HIDDEN
+    return _DOTTED.sub(lambda found: found[0] if _is_within(found[0], senders) else HIDDEN, word)
 
 
 def domains_of(*addresses: str | None) -> set[str]:
