@@ -58,16 +58,10 @@ def record_export(
 
     The hour is looked through before the trail is locked; behind the lock, only what was written meanwhile.
     """
-    hour_ago = timezone.now() - HOUR
-    head = ChainHead.objects.get_or_create(pk=1)[0].sequence
-    taken = _exports_of(actor, after=first_since(hour_ago, head) - 1, until=head)
+    head, taken = _taken_within_the_hour(actor)
     with transaction.atomic():
         now_at = ChainHead.objects.select_for_update().get(pk=1).sequence
-        taken += _exports_of(actor, after=head, until=now_at)
-        now = timezone.now()
-        times = sorted((at for at in taken if at > now - HOUR), reverse=True)[: setting("EXPORTS_PER_HOUR")]
-        if len(times) >= setting("EXPORTS_PER_HOUR"):
-            raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
+        _check_room([*taken, *_exports_of(actor, after=head, until=now_at)])
         return record(
             actor=actor,
             action=action,
@@ -77,6 +71,24 @@ def record_export(
             phase=phase,
             refers_to=refers_to,
         )
+
+
+def check_room(actor: Member) -> None:
+    """Raises TooManyExports where the next file would be one too many: before anything is read for it."""
+    _check_room(_taken_within_the_hour(actor)[1])
+
+
+def _taken_within_the_hour(actor: Member) -> tuple[int, list[dt.datetime]]:
+    """The end of the trail, and when the member took files until then."""
+    head = ChainHead.objects.get_or_create(pk=1)[0].sequence
+    return head, _exports_of(actor, after=first_since(timezone.now() - HOUR, head) - 1, until=head)
+
+
+def _check_room(taken: Iterable[dt.datetime]) -> None:
+    now, most = timezone.now(), setting("EXPORTS_PER_HOUR")
+    times = sorted((at for at in taken if at > now - HOUR), reverse=True)[:most]
+    if len(times) >= most:
+        raise TooManyExports(max(1, int((times[-1] + HOUR - now).total_seconds()) + 1))
 
 
 def _exports_of(actor: Member, *, after: int, until: int) -> list[dt.datetime]:

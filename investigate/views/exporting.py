@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from dashboard.access.decorators import MemberRequest, polls, requires
 from dashboard.access.roles import Permission
-from dashboard.audit.exporting import record_export
+from dashboard.audit.exporting import check_room, record_export
 from dashboard.audit.recorder import record
 from dashboard.installation.values import setting
 from dashboard.web.errors import ErrorText, answer, explain, explain_name
@@ -46,6 +46,7 @@ def export(request: MemberRequest) -> HttpResponse:
         return HttpResponseRedirect(_indicators_address(request))
     if kind not in tables.KINDS:
         raise Http404
+    check_room(request.user)
     if what == "campaign":
         return _campaign_file(request, kind)
     if what != "results":
@@ -129,6 +130,7 @@ def _unreadable(form: SearchForm) -> ErrorText:
 @requires(Permission.MESSAGE_READ)
 def message_indicators(request: MemberRequest, investigate_id: str) -> HttpResponse:
     """What of one message can be looked for elsewhere, to be ticked and taken."""
+    _check_room(request)
     opened = opened_for(request.user, investigate_id)
     back = reverse("investigate:message", args=[opened.message.id])
     return _indicators(request, sources.of_message(request.user, opened), back=back)
@@ -138,6 +140,7 @@ def message_indicators(request: MemberRequest, investigate_id: str) -> HttpRespo
 @requires(Permission.MESSAGE_READ)
 def campaign_indicators(request: MemberRequest) -> HttpResponse:
     """The same of a campaign."""
+    _check_room(request)
     by, key = _campaign_of(request)
     source = sources.of_campaign(request.user, by, key)
     if source is None:
@@ -149,6 +152,7 @@ def campaign_indicators(request: MemberRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 def list_indicators(request: MemberRequest) -> HttpResponse:
     """The same of a result list; where that is not read yet, the page that waits for it."""
+    _check_room(request)
     form = _search_form(request)
     if not form.is_valid():
         return answer(request, _unreadable(form))
@@ -159,6 +163,12 @@ def list_indicators(request: MemberRequest) -> HttpResponse:
     source = sources.of_list(reading, query=query)
     here = f"{reverse('investigate:list_indicators')}?{query}"
     return _indicators(request, source, back=f"{reverse('investigate:search')}?{query}", here=here)
+
+
+def _check_room(request: MemberRequest) -> None:
+    """Raises TooManyExports before anything is read for a file that would not be handed out."""
+    if request.method == "POST":
+        check_room(request.user)
 
 
 def _indicators(request: MemberRequest, source: Source, *, back: str, here: str = "") -> HttpResponse:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dashboard.access.decorators import MemberRequest, requires
 from dashboard.access.roles import Permission
+from dashboard.audit.exporting import check_room
 from dashboard.emailsec.enums import CustomerStatus, SubmissionOrder, SubmitterType
 from dashboard.emailsec.errors import EmailSecurityError, NotFound
 from dashboard.emailsec.types import SHORT_DISPOSITIONS, Message
@@ -110,6 +111,7 @@ def submissions_file(request: MemberRequest) -> HttpResponse:
     if kind not in tables.KINDS:
         raise Http404
     member, asked = request.user, criteria.read(request.GET)
+    check_room(member)
     rows = listing.rows_for_export(member, asked, limit=tables.MOST_ROWS + 1)
     table = presenting.table_of(rows[: tables.MOST_ROWS], about=asked.values(), is_cut=len(rows) > tables.MOST_ROWS)
     return tables.as_file(

@@ -177,6 +177,16 @@ def test_a_file_is_written_down_and_counts_towards_the_hour(
     assert "disposition=MALICIOUS" in event.detail["query"]
 
 
+def test_nothing_is_asked_for_a_file_that_is_one_too_many(analyst: Client, emailsec: Simulator, settings: Any) -> None:
+    settings.EXPORTS_PER_HOUR = 1
+    assert analyst.get(FILE, {"what": "results", **ASKED}).status_code == 200
+    emailsec.calls.clear()
+
+    assert analyst.get(f"{FILE}?what=results&last=29d&disposition=SPAM").status_code == 429
+    assert analyst.post(f"{reverse('investigate:list_indicators')}?last=29d&disposition=SPAM").status_code == 429
+    assert emailsec.calls == []
+
+
 def test_privacy_mode_that_an_admin_switched_on_reaches_files(
     analyst: Client, emailsec: Simulator, threat: Any, ada: Member
 ) -> None:
