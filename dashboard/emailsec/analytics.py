@@ -14,7 +14,7 @@ from dashboard.emailsec.transport import Priority
 from dashboard.emailsec.types import DispositionTotal, MonthTotals
 
 MONTHLY = Endpoint("GET", "/analytics/monthly_report", writes=False, feature="monthly_report", collection=True)
-_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_MONTH = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])")
 
 
 class AnalyticsGroup(Group):

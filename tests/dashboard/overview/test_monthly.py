@@ -69,6 +69,18 @@ def test_what_cannot_be_read_of_a_month_is_left_out_and_the_rest_stays(answering
     assert [(str(one.disposition), one.total) for one in months[1].totals] == [("SPAM", 4), ("NEW-ONE", 2)]
 
 
+def test_a_month_that_no_calendar_has_takes_no_page_away(
+    answering: Callable[..., None], auditor: Client, soup: Soup
+) -> None:
+    rows = [{"disposition": "SPAM", "total": 10**30}]
+    answering({"by_month": {"0000-01": rows, "2026-10": rows}})
+
+    tasks.read_monthly_report("")
+
+    page = soup(auditor.get("/overview/figures", headers=HTMX))
+    assert len(page.select("#by-month-table tbody tr")) == 1
+
+
 @pytest.mark.parametrize("result", [None, [], {}, {"by_month": []}])
 def test_an_answer_without_months_is_no_answer(answering: Callable[..., None], result: object) -> None:
     answering(result)
