@@ -66,6 +66,7 @@ class ViewHit(models.Model):
     subject = models.TextField(blank=True)
     sender = models.CharField(max_length=500, blank=True)
     recipients = models.JSONField(default=list)
+    named = models.JSONField(default=list, db_default=[])  # in the header and the envelope beside these
     domains = models.TextField(blank=True)
     disposition = models.CharField(max_length=40, blank=True)
     scanned_at = models.DateTimeField()

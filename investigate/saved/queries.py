@@ -125,11 +125,12 @@ def _looks_at_recipients(criteria: Criteria) -> bool:
 
 
 def _is_found_by_others(hit: ViewHit, criteria: Criteria, scope: Scope) -> bool:
-    inside = " ".join(scope.inside(hit.recipients)).casefold()
+    everybody = (*hit.recipients, *hit.named)
+    inside = " ".join(scope.inside(everybody)).casefold()
     if criteria.recipient and not any(one.casefold() in inside for one in criteria.recipient):
         return True
     told = f"{hit.subject} {hit.sender} {inside}".casefold()
-    outside = " ".join(one for one in hit.recipients if not scope.covers(one)).casefold()
+    outside = " ".join(one for one in everybody if not scope.covers(one)).casefold()
     terms = [term.casefold() for term in (*criteria.q.split(), *criteria.domain)]
     return any(term in outside and term not in told for term in terms)
 
@@ -148,7 +149,7 @@ def _weighed(views: Sequence[SavedView], scope: Scope) -> dict[int, New]:
     place = Window(RowNumber(), partition_by=F("view_id"), order_by=F("pk").desc())
     hits = _newer(views, scope).annotate(place=place).filter(place__lte=MOST_WEIGHED + 1)
     by_view: dict[int, list[ViewHit]] = {view.pk: [] for view in views}
-    for hit in hits.only("view_id", "subject", "sender", "recipients"):
+    for hit in hits.only("view_id", "subject", "sender", "recipients", "named"):
         by_view[hit.view_id].append(hit)
     return {
         view.pk: New(

@@ -315,6 +315,7 @@ def _hit(view: SavedView, message: Message, now: dt.datetime, *, is_known: bool)
         subject=seen.subject,
         sender=seen.sender,
         recipients=seen.recipients,
+        named=[storable_text(one) for one in {*message.to, *message.envelope_to} - set(message.mailboxes)],
         domains=seen.domains,
         disposition=seen.disposition,
         scanned_at=seen.scanned_at,

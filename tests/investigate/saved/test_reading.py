@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from dashboard.access.models import Member
 from investigate.models import Channel, NoticeRule, Rhythm, SavedView, SeenMessage, ViewHit
-from investigate.saved import pace, reading
+from investigate.saved import pace, queries, reading
+from investigate.saved.asking import criteria_of
+from investigate.saved.queries import hits_within
 from tests.investigate.saved.conftest import MakeView
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,24 @@ def test_what_is_there_at_first_is_known_and_what_comes_later_is_found_once(
     assert set(found.values_list("investigate_id", flat=True)) == new
     assert SeenMessage.objects.filter(investigate_id__in=new).count() == len(new), "the memory has it, too"
     assert all(hit.campaign.partition(":")[0] in ("", "edf", "layout", "shape") for hit in found)
+
+
+def test_nobody_limited_is_told_of_mail_that_only_an_address_elsewhere_in_its_header_found(
+    emailsec: Any, ben: Member, make_view: MakeView, read: Any
+) -> None:
+    view = read(make_view(ben, "last=7d&clean=1", is_shared=True))
+    record = next(record for record in emailsec.arrive(8) if not record.is_phish_submission)
+    record.to, record.envelope_to = ("zqboss@elsewhere.example",), ("zqboss@elsewhere.example",)
+    domain = record.client_recipients[0].rpartition("@")[2]
+    limited = Member.objects.create_user("lea", "lea@corp.example", "x", role="analyst", domains=[domain])
+    view = read(view)
+    view.hits.exclude(investigate_id=record.id).delete()
+    assert [one.new for one in queries.views_for(limited)] == [1], "it is theirs"
+
+    SavedView.objects.filter(pk=view.pk).update(query="q=zqboss&last=7d&clean=1")
+
+    assert [one.new for one in queries.views_for(limited)] == [0]
+    assert hits_within(view.hits.all(), criteria_of(SavedView.objects.get()), limited.scope) == []
 
 
 def test_a_reading_is_one_call_and_takes_turns(emailsec: Any, ana: Member, make_view: MakeView) -> None:
