@@ -44,8 +44,11 @@ def _cells(row: SeenMessage, scope: Scope) -> list[object]:
 
 
 def reasons_of(row: SeenMessage, scope: Scope) -> list[str]:
-    """Why Cloudflare judged it so, naming nobody outside; in privacy mode without what that may quote of a body."""
+    """Why Cloudflare judged it so, naming nobody outside; in privacy mode without what that may quote of a body.
+
+    The memory does not keep whom the header names, so limited members get no address at all but the sender's.
+    """
     reasons = reasons_inside(row.reasons, row.recipients, scope)
-    if not setting("PRIVACY"):
+    if scope.is_whole and not setting("PRIVACY"):
         return list(reasons)
     return [without_quotes(reason, domains_of(row.sender)) for reason in reasons]
