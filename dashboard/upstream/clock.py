@@ -30,7 +30,7 @@ def note_date(header: str | None) -> None:
     """Compare an answer's Date with the clock of this machine."""
     try:
         there = parsedate_to_datetime(header or "")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
     if there.tzinfo is None:  # "-0000": a time of no known zone
         return

@@ -155,7 +155,7 @@ def _asked_wait(value: str) -> float:
         return min(float(value), LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     until = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
     return max(0.0, min((until - timezone.now()).total_seconds(), LONGEST_WAIT))

@@ -91,7 +91,15 @@ def test_a_machine_whose_clock_is_off_is_named_until_it_is_right(client, db):
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "soon", "Fri, 32 Nov 2026 00:00:00 GMT", "Sat, 21 Nov 2026 10:00:00 -0000"]
+    "header",
+    [
+        None,
+        "",
+        "soon",
+        "Fri, 32 Nov 2026 00:00:00 GMT",
+        "Sat, 21 Nov 2026 10:00:00 -0000",
+        "Sat, 21 Nov 99999999999999999999 10:00:00 GMT",
+    ],
 )
 def test_an_answer_without_a_time_says_nothing_about_our_clock(db, header):
     clock.note_date(header)

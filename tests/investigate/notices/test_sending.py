@@ -146,6 +146,22 @@ def test_a_receiver_that_asks_for_time_gets_it(
     assert Notice.objects.get().state == NoticeState.ARRIVED
 
 
+@pytest.mark.parametrize(
+    "value", ["-1", "soon", "9" * 30, "Mon, 1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 1 Jan 0001 00:00:00 +2300"]
+)
+def test_a_time_that_nobody_can_wait_for_is_the_usual_pause(
+    hook: NoticeRule, http: Receiver, found: Any, clock: Any, value: str
+) -> None:
+    http.answers({"status": 429, "headers": {"Retry-After": value}})
+    found("edf:a")
+    work()
+    assert Notice.objects.get().state == NoticeState.WAITING
+    clock.shift(sending.PAUSES[0] + 1)
+    work()
+
+    assert Notice.objects.get().state == NoticeState.ARRIVED
+
+
 def test_after_about_a_day_it_is_given_up_and_can_be_sent_by_hand(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, responder: Any, ben: Member
 ) -> None:
