@@ -55,6 +55,7 @@ PAGES_A_ROUND = 6
 PAGES_A_BRANCH = 8  # of one reading; who left a view alone while more than this came is told so
 CALL_SECONDS = 10.0
 AT_HAND = dt.timedelta(seconds=90)  # an answer of people's list that is not older is as good as a call
+MOST_RUNG = 200  # in one sweep
 AT_ONCE = 500  # hits a statement deletes, so that nobody waits for a lock
 TOO_MANY = "More came than is counted here: the count is of the newest."
 
@@ -92,12 +93,16 @@ class Overtaken(Exception):
 
 
 def ring_if_due() -> None:
-    """Ring for each view that is due, those that have waited longest first."""
+    """Ring for views that are due, those that have waited longest first.
+
+    For so many and no more: what nobody reads for hours would be rung for with every sweep, until the broker is full.
+    """
     may_be = Q(tried_at=None) | Q(tried_at__lte=timezone.now() - SOONEST + EARLY)
-    due = list(live_views().filter(_is_free() & may_be).order_by(F("tried_at").asc(nulls_first=True)))
-    every = pace() if due else {}
-    for view in due:
-        if view.pk in every and _is_due(view, every[view.pk]) and not ring(TASK, str(view.pk)):
+    free = list(live_views().filter(_is_free() & may_be).order_by(F("tried_at").asc(nulls_first=True)))
+    every = pace() if free else {}
+    due = [view for view in free if view.pk in every and _is_due(view, every[view.pk])]
+    for view in due[:MOST_RUNG]:
+        if not ring(TASK, str(view.pk)):
             return  # the broker is away; the next sweep is not far
 
 
