@@ -72,3 +72,9 @@ def test_slow_receivers_do_not_take_all_threads(
 
     answer(bells)
     assert len(http.got) == 1
+
+
+def test_receivers_that_are_slow_take_no_process_of_jobs() -> None:
+    """A worker of "bulk" has two processes, each with a place of its own: two slow receivers would stop all jobs."""
+    assert celery_app.amqp.router.route({}, SEND)["queue"].name == "polls"
+    assert celery_app.amqp.router.route({}, "investigate.tasks.step_job")["queue"].name == "bulk"
