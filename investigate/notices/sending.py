@@ -59,7 +59,6 @@ def send(notice_id: uuid.UUID | str) -> None:
     if not _due(now).filter(pk=notice_id).update(state=NoticeState.SENDING, claimed_at=now, attempts=F("attempts") + 1):
         return
     notice = Notice.objects.select_related("rule__owner", "rule__view", "owner").get(pk=notice_id)
-    _go_where_the_rule_does(notice)
     outcome = _tried(notice)
     _note(notice, outcome)
 
@@ -79,10 +78,9 @@ def _due(now: dt.datetime) -> QuerySet[Notice]:
     return Notice.objects.filter(Q(due_at=None) | Q(due_at__lte=now), state=NoticeState.WAITING)
 
 
-def _go_where_the_rule_does(notice: Notice) -> None:
-    """Its rule may have another receiver by now: what is sent, listed and written down is of that one."""
-    rule = notice.rule
-    if rule is not None and (notice.channel, notice.shown) != (rule.channel, rule.shown):
+def _go_where_the_rule_does(notice: Notice, rule: NoticeRule) -> None:
+    """It may have another receiver by now: what is sent, listed and written down is of that one."""
+    if (notice.channel, notice.shown) != (rule.channel, rule.shown):
         notice.channel, notice.shown = rule.channel, rule.shown
         _ours(notice).update(channel=rule.channel, shown=rule.shown)
 
@@ -104,6 +102,7 @@ def _tried(notice: Notice) -> Outcome:
         return Outcome(why, is_final=True)
     if not rights.still_covers(rule, notice.content["domains"]):
         return Outcome(words.NARROWED, is_final=True)
+    _go_where_the_rule_does(notice, rule)
     try:
         return _mail(notice, rule) if notice.channel == Channel.MAIL else _post(notice, rule)
     except Unreadable:
