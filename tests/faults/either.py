@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.faults.installation import CLAIM_SECONDS, LONGEST, Installation, wait_until
+from tests.faults.installation import CLAIM_SECONDS, HANG, LONGEST, Installation, wait_until
+from tests.investigate.notices.receivers import receiver
 
 
 @contextmanager
@@ -184,3 +186,25 @@ def test_a_worker_that_lives_and_takes_nothing_is_named_and_then_catches_up(desk
     desk.wait_until_done(message)
     wait_until(desk.is_ready, "everything is ready again", tell=desk.ready)
     assert desk.was_moved_once(message)
+
+
+@pytest.mark.matrix(74)
+def test_a_notice_whose_worker_is_killed_arrives_under_the_same_name(desk: Installation, tmp_path: Path) -> None:
+    def state() -> str:
+        return str(desk.rows("SELECT state FROM investigate_notice")[0][0])
+
+    with receiver("http", desk.notice_port, tmp_path / "receiver") as hook:
+        hook.answers({"pause": HANG})
+        desk.start_notice(hook.url)
+        wait_until(lambda: hook.got, "the receiver has the notice, and has not said so")
+        desk.kill(desk.polls)
+        desk.start(desk.polls)
+        assert state() == "sending"
+
+        desk.rows("UPDATE investigate_notice SET claimed_at = ?", "2026-01-01 00:00:00")  # its claim is over
+        wait_until(lambda: state() == "waiting", "somebody notices that its worker is gone")
+        desk.rows("UPDATE investigate_notice SET due_at = ?", "2026-01-01 00:00:00")  # and so is the pause
+
+        wait_until(lambda: state() == "arrived", "the notice has arrived", tell=state)
+        assert len({one["headers"]["Mailwarden-Notice"] for one in hook.got}) == 1
+        assert desk.rows("SELECT attempts FROM investigate_notice") == [(2,)]

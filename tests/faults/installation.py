@@ -61,6 +61,29 @@ for id, chunks in chunks_by_id.items():
             ActionItem.objects.create(job=job, action=chunk, investigate_id=each, state="queued", **known)
     ring("investigate.tasks.step_job", str(job.pk))
 """
+START_NOTICE = """
+from django.conf import settings
+from django.utils import timezone
+from dashboard.access.models import Member
+from dashboard.access.sealing import seal
+from dashboard.access.scope import spaced
+from investigate.models import NoticeRule, SavedView, ViewHit
+
+now, ben = timezone.now(), Member.objects.get(username="ben")
+view = SavedView.objects.create(
+    account_id=settings.CLOUDFLARE_ACCOUNT_ID, name="Held", query="last=24h&disposition=MALICIOUS", owner=ben,
+    owner_name="Ben", is_shared=True, created_at=now, changed_at=now,
+)
+NoticeRule.objects.create(
+    view=view, owner=ben, channel="webhook", rhythm="at_once", target=seal(url), shown="the receiver",
+    secret=seal("s" * 43), due_at=now, told_hit=0, created_at=now, changed_at=now,
+)
+to = ["bea@corp.example"]
+ViewHit.objects.create(
+    view=view, investigate_id="4Njp3P:1", subject="Invoice", sender="billing@pay-pal.example", recipients=to,
+    domains=spaced(to), disposition="MALICIOUS", scanned_at=now, found_at=now,
+)
+"""
 WORKERS = {"worker-people": "people", "worker": "polls,sweep", "worker-bulk": "bulk"}  # as in docker-compose.yml
 
 
@@ -122,6 +145,7 @@ class Installation:
     upstream: str
     stack: serve.Stack
     redis: RedisServer | None
+    notice_port: int  # where a receiver of notices may listen
     ana: httpx.Client = field(init=False)
     known: dict[str, dict[str, Any]] = field(init=False)  # of each message that can be moved, what an item says of it
     _messages: Iterator[str] = field(init=False)
@@ -151,6 +175,10 @@ class Installation:
         }
         self.stack.manage("shell", "-c", f"chunks_by_id = {chunks_by_id}\n{START_JOBS}")
         return list(chunks_by_id)
+
+    def start_notice(self, url: str) -> None:
+        """A view of Ben's has found a message, which he wants to be told of at this address."""
+        self.stack.manage("shell", "-c", f"url = {url!r}\n{START_NOTICE}")
 
     def ready(self) -> dict[str, Any]:
         """What /readyz says."""
@@ -322,6 +350,8 @@ class Installation:
     def queue_folder(self) -> Path:
         return Path(self.stack.env["MAILWARDEN_DATA_DIR"], "queue")
 
+    polls = "worker"  # the name of the worker that asks again and sends notices
+
     @property
     def bulk(self) -> str:
         """The name of the worker that carries jobs out."""
@@ -394,7 +424,7 @@ def sign_in(url: str, name: str) -> httpx.Client:
 
 def start_installation(folder: Path, resources: ExitStack, *, is_production: bool) -> Installation:
     """Everything on free ports; `resources` stops it."""
-    port, upstream_port = servers.free_port(), servers.free_port()
+    port, upstream_port, notice_port = servers.free_port(), servers.free_port(), servers.free_port()
     upstream = f"http://127.0.0.1:{upstream_port}"
     logs = folder / "data" / "logs"
     logs.mkdir(parents=True)
@@ -414,6 +444,8 @@ def start_installation(folder: Path, resources: ExitStack, *, is_production: boo
         "MAILWARDEN_UNDO_SECONDS": "0",
         "MAILWARDEN_SWEEP_SECONDS": "1",
         "MAILWARDEN_SECOND_PERSON": "",
+        "MAILWARDEN_ADDRESS": f"http://127.0.0.1:{port}",
+        "MAILWARDEN_NOTICE_HOSTS": f"127.0.0.1:{notice_port}",
         "CLOUDFLARE_ACCOUNT_ID": serve.DEMO_ACCOUNT,
         "CLOUDFLARE_API_TOKEN": serve.DEMO_TOKEN,
         "CLOUDFLARE_BASE_URL": f"{upstream}/client/v4",
@@ -447,6 +479,6 @@ def start_installation(folder: Path, resources: ExitStack, *, is_production: boo
         serve.start_processes(stack, port)
     stack.wait_for("simulator", f"{upstream}/client/v4")
     stack.wait_for("web", f"http://127.0.0.1:{port}/healthz")
-    desk = Installation(f"http://127.0.0.1:{port}", upstream, stack, server)
+    desk = Installation(f"http://127.0.0.1:{port}", upstream, stack, server, notice_port)
     resources.callback(desk.ana.close)
     return desk

@@ -225,6 +225,7 @@ def test_the_limit_ends_the_rule_and_leaves_the_rest_to_people(ben: Member, late
     assert (rule.handled, rule.ended_why) == (2, "It has handled 2 messages, which is its limit.")
 
 
+@pytest.mark.matrix(75)
 def test_three_refusals_end_the_rule_and_say_why(ben: Member, later: Any) -> None:
     rule = _rule(ben)
     later(3)
@@ -251,6 +252,7 @@ def _late(ben: Member, rule: CampaignRule) -> None:
     CampaignRule.objects.update(until=timezone.now())
 
 
+@pytest.mark.matrix(75)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -301,6 +303,7 @@ def test_old_mail_that_is_remembered_now_did_not_come_later(ben: Member, came: A
     assert not rule.members.exists()
 
 
+@pytest.mark.matrix(75)
 def test_mail_that_was_listed_a_little_late_came_later(ben: Member, came: Any) -> None:
     rule = _rule(ben, FollowMode.OFFER)
     came(1, edf=KEY, ago=dt.timedelta(minutes=10))
@@ -310,6 +313,7 @@ def test_mail_that_was_listed_a_little_late_came_later(ben: Member, came: Any) -
     assert _states(rule) == [(MemberState.OFFERED, False)]
 
 
+@pytest.mark.matrix(75)
 def test_a_worker_killed_before_or_after_the_action_makes_it_once(
     ben: Member, later: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +345,7 @@ def test_a_worker_killed_before_or_after_the_action_makes_it_once(
     assert rule.handled == 2
 
 
+@pytest.mark.matrix(75)
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_race_handle_each_message_once(ben: Member, later: Any) -> None:
     rule = _rule(ben, most=4)

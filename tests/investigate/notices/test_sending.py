@@ -71,6 +71,7 @@ def test_a_webhook_gets_a_signed_notice_that_others_can_verify(hook: NoticeRule,
     assert AuditEvent.objects.get(action="notice:send").phase == "done"
 
 
+@pytest.mark.matrix(74)
 def test_a_receiver_that_was_away_gets_everything_once_and_in_order(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_receiver_that_was_away_gets_everything_once_and_in_order(
     assert set(Notice.objects.values_list("state", flat=True)) == {NoticeState.ARRIVED}
 
 
+@pytest.mark.matrix(74)
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -128,6 +130,7 @@ def test_what_was_not_taken_is_sent_again_under_the_same_name(
     assert (Notice.objects.get().state, Notice.objects.get().attempts) == (NoticeState.ARRIVED, 2)
 
 
+@pytest.mark.matrix(74)
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_receiver_that_asks_for_time_gets_it(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, form: str
@@ -162,6 +165,7 @@ def test_a_time_that_nobody_can_wait_for_is_the_usual_pause(
     assert Notice.objects.get().state == NoticeState.ARRIVED
 
 
+@pytest.mark.matrix(74)
 def test_after_about_a_day_it_is_given_up_and_can_be_sent_by_hand(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, responder: Any, ben: Member
 ) -> None:
@@ -185,6 +189,7 @@ def test_after_about_a_day_it_is_given_up_and_can_be_sent_by_hand(
     assert troubles(ben) == 0
 
 
+@pytest.mark.matrix(74)
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_webhook_that_is_gone_is_switched_off_after_some_tries(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, status: int
@@ -217,6 +222,7 @@ def test_a_refusal_ends_the_notice_and_leaves_the_rule_on(
     assert len(http.got) == sending.SURE_AFTER
 
 
+@pytest.mark.matrix(74)
 def test_a_worker_killed_before_the_answer_sends_the_same_notice_again(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +248,7 @@ def test_a_worker_killed_before_the_answer_sends_the_same_notice_again(
     assert Notice.objects.get().state == NoticeState.ARRIVED
 
 
+@pytest.mark.matrix(74)
 def test_who_comes_back_late_changes_nothing(
     hook: NoticeRule, http: Receiver, found: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +325,7 @@ def test_a_mail_arrives_with_links_and_without_life(
     }
 
 
+@pytest.mark.matrix(74)
 def test_a_mail_server_that_was_away_gets_the_mail_once(
     rule_for: Callable[..., NoticeRule], ana: Member, smtp: Receiver, found: Any, clock: Any
 ) -> None:
