@@ -71,6 +71,7 @@ def decide(page: Page, why: str) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#progress")).to_be_visible()
+    page.wait_for_load_state()  # its scripts listen to keys
 
 
 def state(page: Page) -> Locator:

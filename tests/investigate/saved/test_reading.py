@@ -193,7 +193,7 @@ def test_many_views_are_read_less_often_so_that_the_calls_stay_few(ana: Member, 
 
 
 def test_a_sweep_rings_for_those_who_waited_longest_and_for_no_more_than_so_many(
-    ana: Member, make_view: MakeView, bells: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+    ana: Member, make_view: MakeView, bells: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "MOST_RUNG", 2)
     waited = [make_view(ana, tried_at=timezone.now() - dt.timedelta(hours=hours)) for hours in (1, 3, 2)]
@@ -201,7 +201,7 @@ def test_a_sweep_rings_for_those_who_waited_longest_and_for_no_more_than_so_many
     for _ in range(2):
         reading.ring_if_due()
 
-    assert [argument for _, argument in bells] == [str(waited[1].pk), str(waited[2].pk)] * 2
+    assert [argument for _, argument, _ in bells] == [str(waited[1].pk), str(waited[2].pk)] * 2
 
 
 def test_a_range_that_is_over_is_not_asked_for(emailsec: Any, ana: Member, make_view: MakeView) -> None:
