@@ -81,7 +81,7 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target } }) => {
 
 function focusPanel() {
   const panel = document.getElementById("action-panel");
-  (panel?.querySelector("[type=radio]:checked") ?? panel?.querySelector("textarea, input:not([type=hidden], :disabled), button"))?.focus();
+  (panel?.querySelector("[aria-invalid=true], [type=radio]:checked") ?? panel?.querySelector("textarea, input:not([type=hidden], :disabled), button"))?.focus();
 }
 
 /* An answer that asks before it acts belongs to its own message: the cursor goes back there first. */

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+import time_machine
 from bs4 import BeautifulSoup
 from django.conf import settings
 from django.db import DatabaseError
@@ -49,8 +50,9 @@ def test_status_line_tells_a_silent_worker_and_a_frozen_budget(analyst: Client, 
 
 @pytest.mark.parametrize(("silence", "told"), [(30, "worker ok"), (36, "worker silent for 36 s")])
 def test_two_missed_beats_are_a_silent_worker(analyst: Client, soup: Soup, silence: int, told: str) -> None:
-    Heartbeat.objects.create(name="people", beat_at=timezone.now() - dt.timedelta(seconds=silence))
-    assert told in footer(analyst.get(PAGE), soup)
+    with time_machine.travel(timezone.now(), tick=False):
+        Heartbeat.objects.create(name="people", beat_at=timezone.now() - dt.timedelta(seconds=silence))
+        assert told in footer(analyst.get(PAGE), soup)
 
 
 def test_status_line_counts_what_is_unknown_apart(analyst: Client, ana: Member, soup: Soup) -> None:
