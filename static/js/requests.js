@@ -52,7 +52,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 
 /* The state of an action comes for the row and for the open message; where one of them is not on the page any more, its
    piece is left out: htmx would call that an error. Cells of rows get their id here: a hundred are a kilobyte. */
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+function leaveOutStrays(detail) {
   if (!detail.serverResponse.includes('hx-swap-oob="innerHTML:#')) return;
   const answer = new DOMParser().parseFromString(`<template>${detail.serverResponse}</template>`, "text/html").querySelector("template");
   answer.content.querySelectorAll("[hx-swap-oob^='innerHTML:#']").forEach((piece) => {
@@ -62,17 +62,28 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (!document.getElementById(id)) piece.remove();
   });
   detail.serverResponse = answer.innerHTML;
-});
+}
 
 /* What asked may have been replaced before the answer came, as a cell is when the live updates are faster. htmx would
    then look for the other pieces in what is not on the page any more. */
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+function swapForOneGone(detail) {
   const { requestConfig: { elt }, serverResponse, shouldSwap, swapOverride, target, xhr } = detail;
   if (elt.isConnected || !shouldSwap) return;
   detail.shouldSwap = false;
   const style = swapOverride || xhr.getResponseHeader("HX-Reswap") || elt.getAttribute("hx-swap") || "innerHTML";
   window.htmx.swap(target.isConnected ? target : "#status", serverResponse, { swapStyle: target.isConnected ? style : "none", swapDelay: 0, settleDelay: 0 });
-});
+}
+
+function beforeSwap({ detail }) {
+  leaveOutStrays(detail);
+  swapForOneGone(detail);
+}
+
+document.addEventListener("htmx:beforeSwap", beforeSwap);
+
+/* An event of what was taken off the page does not reach the document. */
+const unheard = (event) => event.detail.target.isConnected || beforeSwap(event);
+document.addEventListener("htmx:beforeRequest", ({ detail: { target } }) => target.addEventListener("htmx:beforeSwap", unheard));
 
 /* Without a connection the page says so, and says since when; what is on the screen stays. */
 function offline() {

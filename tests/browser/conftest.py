@@ -156,9 +156,6 @@ class Watched:
         # htmx calls it an error that we abort the request of a pane which another one has overtaken, or leave the page.
         if text.startswith(("htmx:sendAbort", "htmx:afterRequest")):
             return
-        # Every page has these two: what asked had been replaced before its answer came, and others told the same.
-        if text in ("htmx:oobErrorNoTarget, #status", "htmx:oobErrorNoTarget, #footer"):
-            return
         # Only a test that took the connection away sees this one: a page that asks by itself asks in vain.
         if "ERR_INTERNET_DISCONNECTED" in text:
             return

@@ -148,3 +148,20 @@ def test_a_pause_of_all_calls_is_counted_down_and_rests_what_would_cost_one(desk
     expect(page.get_by_role("button", name="Search").first).to_be_disabled()
     expect(page.locator("#footer [data-pause]")).to_have_text("1 s")
     expect(page.get_by_role("button", name="Search").first).to_be_enabled()
+
+
+def test_an_answer_to_what_was_replaced_meanwhile_is_taken_in(desk: Desk, open_page: OpenPage) -> None:
+    """Two polls tell the same: the one takes away the element from which the other has asked."""
+    pieces = '<p>new</p><p hx-swap-oob="innerHTML:#status">It was moved.</p><p hx-swap-oob="innerHTML:#nowhere">x</p>'
+    page = open_page(desk)
+    page.goto("/account/preferences/")
+    page.route("**/late", lambda route: route.fulfill(body=pieces, content_type="text/html"))
+
+    page.evaluate("""() => {
+      const asker = document.createElement("p");
+      document.getElementById("main").append(asker);
+      window.htmx.ajax("GET", "/late", { source: asker, target: asker });
+      asker.remove();
+    }""")
+
+    expect(page.locator("#status")).to_have_text("It was moved.")

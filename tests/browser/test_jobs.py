@@ -226,6 +226,7 @@ def test_ticked_messages_are_released_and_mailboxes_that_fail_are_shown_and_retr
     page.get_by_role("link", name=re.compile("^In part")).click()
     partly = rows.filter(has=page.locator("[data-state=partly_done]"))
     expect(partly).to_have_count(1)
+    page.wait_for_load_state()  # its scripts fetch what is opened
     partly.locator("summary").click()
     expect(partly.locator(".copies li").filter(has_text=to[shared][0])).to_contain_text("not released")
     expect(partly.locator(".copies li").filter(has_text=to[shared][1])).to_have_attribute("data-state", "done")
